@@ -1,0 +1,176 @@
+"""Cameras on an orbit, the sets of views a scene is made of, and the paths a video takes.
+
+Convention (method §2): right-handed, OpenGL cameras (x right, y up, looking along -z), world up is +y, square images,
+vertical field of view. Depth is the distance along -z. Pixel centres lie at uv = (i + 0.5) / S, v counted downwards.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+FOV_Y_DEG = 45.0
+VIEW_SETS = ("uncond", "random", "3x9", "360")
+TRAJECTORIES = ("swing", "orbit", "random")
+
+SWING_YAW_RAD, SWING_PITCH_RAD = 0.6, 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole camera of square images.
+
+    Attributes:
+        world_to_view: [4, 4] float64, rigid; takes world points to camera space (x right, y up, looking along -z).
+        fov_y_deg: vertical field of view in degrees, in (0, 180).
+
+    Raises:
+        ValueError: the matrix is not a finite rigid transform, or the field of view is out of range.
+    """
+
+    world_to_view: np.ndarray
+    fov_y_deg: float = FOV_Y_DEG
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.world_to_view, dtype=np.float64)
+        if matrix.shape != (4, 4):
+            raise ValueError(f"a camera needs a 4x4 world_to_view matrix, got shape {matrix.shape}")
+        if not np.isfinite(matrix).all():
+            raise ValueError("a camera's world_to_view matrix has values that are not finite")
+        rotation = matrix[:3, :3]
+        rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-4) and np.linalg.det(rotation) > 0
+        if not rigid or not np.allclose(matrix[3], (0.0, 0.0, 0.0, 1.0), atol=1e-6):
+            raise ValueError("a camera's world_to_view matrix must be a rotation and a translation")
+        fov = float(self.fov_y_deg)
+        if not 0.0 < fov < 180.0:
+            raise ValueError(f"a camera's field of view must lie between 0 and 180 degrees, got {fov}")
+        matrix.flags.writeable = False
+        object.__setattr__(self, "world_to_view", matrix)
+        object.__setattr__(self, "fov_y_deg", fov)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Camera)
+            and self.fov_y_deg == other.fov_y_deg
+            and np.array_equal(self.world_to_view, other.world_to_view)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.world_to_view.tobytes(), self.fov_y_deg))
+
+    @classmethod
+    def look_at(
+        cls, position: np.ndarray, target: np.ndarray | tuple = (0.0, 0.0, 0.0), fov_y_deg: float = FOV_Y_DEG
+    ) -> Camera:
+        """The camera at `position` [3] that looks at `target` [3] with world up +y; both in world coordinates.
+
+        Raises:
+            ValueError: the two coincide, or the line between them is vertical.
+        """
+        position, target = np.asarray(position, np.float64), np.asarray(target, np.float64)
+        backward = position - target
+        right = np.cross((0.0, 1.0, 0.0), backward)
+        if np.linalg.norm(right) < 1e-9:
+            raise ValueError("a camera cannot look straight up or down, or at its own position")
+        backward = backward / np.linalg.norm(backward)
+        right = right / np.linalg.norm(right)
+        rotation = np.stack([right, np.cross(backward, right), backward])
+        matrix = np.eye(4)
+        matrix[:3, :3] = rotation
+        matrix[:3, 3] = -rotation @ position
+        return cls(matrix, fov_y_deg)
+
+    @classmethod
+    def orbit(cls, yaw_rad: float, pitch_rad: float, radius: float = 1.0, fov_y_deg: float = FOV_Y_DEG) -> Camera:
+        """The camera at (yaw, pitch) on the sphere of `radius` around the origin, looking at it (method §2)."""
+        position = radius * np.array(
+            [
+                math.sin(yaw_rad) * math.cos(pitch_rad),
+                math.sin(pitch_rad),
+                math.cos(yaw_rad) * math.cos(pitch_rad),
+            ]
+        )
+        return cls.look_at(position, fov_y_deg=fov_y_deg)
+
+    @property
+    def view_to_world(self) -> np.ndarray:
+        """[4, 4] float64, the inverse of `world_to_view`."""
+        rotation, translation = self.world_to_view[:3, :3], self.world_to_view[:3, 3]
+        matrix = np.eye(4)
+        matrix[:3, :3] = rotation.T
+        matrix[:3, 3] = -rotation.T @ translation
+        return matrix
+
+    @property
+    def position(self) -> np.ndarray:
+        """[3] float64, where the camera stands in the world."""
+        return self.view_to_world[:3, 3]
+
+    @property
+    def focal(self) -> float:
+        """Focal length in image heights: 0.5 / tan(fov / 2)."""
+        return 0.5 / math.tan(math.radians(self.fov_y_deg) / 2)
+
+    def unproject(self, depth: np.ndarray) -> np.ndarray:
+        """World points [S, S, 3] float64 of the pixel centres of a metric depth map [S, S] (method §2)."""
+        size = depth.shape[0]
+        centres = (np.arange(size) + 0.5) / size
+        x = (centres[None, :] - 0.5) / self.focal * depth
+        y = (0.5 - centres[:, None]) / self.focal * depth
+        points = np.stack([x, y, -np.asarray(depth, np.float64)], axis=-1)
+        to_world = self.view_to_world
+        return points @ to_world[:3, :3].T + to_world[:3, 3]
+
+
+def view_set_angles(name: str, seed: int = 0) -> list[tuple[float, float]]:
+    """The (yaw, pitch) pairs of a view set in radians, in the order in which the views are sampled (method §8).
+
+    Raises:
+        ValueError: there is no such set.
+    """
+    if name == "uncond":
+        return [(0.0, 0.0)]
+    if name == "random":
+        rng = np.random.default_rng(seed)
+        return [(0.0, 0.0), (float(rng.normal(0.0, 0.3)), float(rng.normal(0.0, 0.15)))]
+    if name == "3x9":
+        yaws = (0.0, 0.15, -0.15, 0.30, -0.30, 0.45, -0.45, 0.60, -0.60)
+        return [(yaw, pitch) for yaw in yaws for pitch in (0.0, 0.15, -0.15)]
+    if name == "360":
+        step = 2 * math.pi / 25
+        return [(0.0, 0.0), *((sign * k * step, 0.0) for k in range(1, 13) for sign in (1, -1))]
+    raise ValueError(f"there is no view set {name!r}; choose one of {', '.join(VIEW_SETS)}")
+
+
+def view_set(name: str, seed: int = 0) -> list[Camera]:
+    """The cameras of a view set, the first view first (method §8). `seed` matters to `random` alone.
+
+    Raises:
+        ValueError: there is no such set.
+    """
+    return [Camera.orbit(yaw, pitch) for yaw, pitch in view_set_angles(name, seed)]
+
+
+def trajectory(name: str, frames: int, seed: int = 0) -> list[Camera]:
+    """The cameras of a video (method §8).
+
+    `swing` is the published path (closed: the last frame stands where the first does); `orbit` runs along the same
+    ellipse without repeating its first frame, so that it loops seamlessly; `random` draws each camera on its own.
+
+    Raises:
+        ValueError: there is no such trajectory, or `frames` is less than 1.
+    """
+    if frames < 1:
+        raise ValueError(f"a trajectory needs at least one frame, got {frames}")
+    if name == "random":
+        rng = np.random.default_rng(seed)
+        yaws = np.clip(rng.normal(0.0, 0.3, frames), -SWING_YAW_RAD, SWING_YAW_RAD)
+        pitches = np.clip(rng.normal(0.0, 0.15, frames), -SWING_PITCH_RAD, SWING_PITCH_RAD)
+    elif name in ("swing", "orbit"):
+        turns = np.linspace(0.0, 2 * math.pi, frames, endpoint=name == "swing")
+        yaws, pitches = SWING_YAW_RAD * np.cos(turns), SWING_PITCH_RAD * np.sin(turns)
+    else:
+        raise ValueError(f"there is no trajectory {name!r}; choose one of {', '.join(TRAJECTORIES)}")
+    return [Camera.orbit(float(yaw), float(pitch)) for yaw, pitch in zip(yaws, pitches, strict=True)]
