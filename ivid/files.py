@@ -13,7 +13,8 @@ from pathlib import Path
 def written_aside(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, with the same suffix, to write to; rename it onto `path` afterwards.
 
-    When the body raises, the temporary file is removed and what stood at `path` stays as it was. Missing folders are made.
+    When the body raises, the temporary file is removed and what stood at `path` stays as it was. Missing folders are
+    made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

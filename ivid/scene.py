@@ -1,7 +1,8 @@
 """Views, scenes, and the scene file (docs/formats.md).
 
-A view is a colour picture with metric depth and its camera; a scene is the views around one point and how they were made.
-The `.ivid` file is a zip archive: `scene.json`, and per view `NNN.png` (colour) and `NNN.npy` (float32 depth). Lossless, no pickle.
+A view is a colour picture with metric depth and its camera; a scene is the views around one point and how they were
+made. The `.ivid` file is a zip archive: `scene.json`, and per view `NNN.png` (colour) and `NNN.npy` (float32 depth).
+Lossless, no pickle.
 """
 
 from __future__ import annotations
