@@ -1,0 +1,87 @@
+"""Training pairs of the novel-view network: a single RGBD image warped away and back (method §10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ivid.depth import DepthRange, decode
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """The augmentations of method §10. Noise levels are on values in [0, 1].
+
+    Attributes:
+        prewarp_noise: upper bound of σ on colour and d before warping.
+        blur_probability: how often the conditioning colour is the clean image, blurred, in place of the warped one.
+        blur_sigma: upper bound of the blur's σ in pixels.
+        erode_rgb: upper bound r of the box (2r + 1)² by which the colour mask is eroded.
+        postwarp_noise: upper bound of σ on the warped colour and depth; 0 is off, as in the published training.
+    """
+
+    prewarp_noise: float = 0.005
+    blur_probability: float = 0.8
+    blur_sigma: float = 1.0
+    erode_rgb: int = 4
+    postwarp_noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class ConditionImage:
+    """What is known of a view: rgb [S, S, 3] in [0, 1], d [S, S], both 0 outside their masks, bool [S, S]."""
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    mask: np.ndarray
+    mask_rgb: np.ndarray
+
+
+def warped_condition(
+    rgb: np.ndarray,
+    d: np.ndarray,
+    depth_range: DepthRange,
+    rng: np.random.Generator,
+    settings: PairSettings = PairSettings(),
+) -> ConditionImage:
+    """The condition for an image, made from itself by forward-backward warping with a random camera (method §10).
+
+    Args:
+        rgb: [S, S, 3] float32 in [0, 1].
+        d: [S, S] float32, depth encoded with `depth_range`.
+        depth_range: (near, far) of d, in metres.
+        rng: every random number comes from it.
+    """
+    from ivid.fusion import forward_backward_warp, random_warp_camera  # the first-view network trains without Warp
+
+    sigma = rng.uniform(0, settings.prewarp_noise)
+    noisy_rgb = np.clip(rgb + sigma * rng.standard_normal(rgb.shape, np.float32), 0, 1)
+    noisy_d = np.clip(d + sigma * rng.standard_normal(d.shape, np.float32), 0, 1)
+    pair = forward_backward_warp(noisy_rgb, decode(noisy_d, depth_range), random_warp_camera(rng), depth_range)
+    warped_rgb, warped_d, mask = pair.rgb, pair.depth, pair.mask
+    if settings.postwarp_noise:
+        sigma = rng.uniform(0, settings.postwarp_noise)
+        warped_rgb = warped_rgb + sigma * rng.standard_normal(rgb.shape, np.float32)
+        warped_d = warped_d + sigma * rng.standard_normal(d.shape, np.float32)
+    if rng.random() < settings.blur_probability:
+        warped_rgb = gaussian_blur_3x3(rgb, rng.uniform(0, settings.blur_sigma) + 0.001)
+    radius = int(rng.integers(0, settings.erode_rgb + 1))
+    mask_rgb = ndimage.minimum_filter(mask, size=2 * radius + 1, mode="constant", cval=True)
+    return ConditionImage(
+        rgb=(warped_rgb * mask_rgb[..., None]).astype(np.float32),
+        depth=(warped_d * mask).astype(np.float32),
+        mask=mask,
+        mask_rgb=mask_rgb,
+    )
+
+
+def gaussian_blur_3x3(image: np.ndarray, sigma: float) -> np.ndarray:
+    """An image [H, W, C] under a 3x3 Gaussian of `sigma` pixels with mirrored border."""
+    side = np.exp(-0.5 / sigma**2)
+    kernel = np.array([side, 1.0, side]) / (1 + 2 * side)
+    blurred = ndimage.correlate1d(image, kernel, axis=0, mode="mirror")
+    return ndimage.correlate1d(blurred, kernel, axis=1, mode="mirror")
+
+

@@ -1,0 +1,74 @@
+"""The stream of training samples: the n-th sample is a function of the seed and n alone, so a run can stop anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from ivid.data.pairs import PairSettings, warped_condition
+from ivid.depth import DepthRange
+
+
+class RgbdImages(Protocol):
+    """Labelled RGBD images: rgb uint8 [S, S, 3], d float32 [S, S] in [0, 1], class index."""
+
+    depth_range: DepthRange
+    classes: Sequence[str]
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, int]: ...
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """What is done to an image on its way to a network.
+
+    Attributes:
+        seed: of the stream.
+        flip: mirror every other image on average.
+        label_dropout: how often the label is replaced by the null class (method §7).
+        pairs: how conditions are made; None for the first-view network.
+    """
+
+    seed: int = 0
+    flip: bool = True
+    label_dropout: float = 0.1
+    pairs: PairSettings | None = None
+
+
+class TrainingSamples(Dataset):
+    """Sample n as a dict of arrays.
+
+    `clean` float32 [4, S, S] in [-1, 1]; `label` int64, the null class being len(classes); for the novel-view network
+    also `known` float32 [4, S, S], colour and d in [0, 1] and 0 outside their masks, and `masks` bool [2, S, S], the
+    colour's first.
+    """
+
+    def __init__(self, images: RgbdImages, settings: SampleSettings) -> None:
+        self.images = images
+        self.settings = settings
+
+    def __getitem__(self, n: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng((self.settings.seed, n))
+        rgb_bytes, d, label = self.images[int(rng.integers(len(self.images)))]
+        if self.settings.flip and rng.random() < 0.5:
+            rgb_bytes, d = rgb_bytes[:, ::-1], d[:, ::-1]
+        if rng.random() < self.settings.label_dropout:
+            label = len(self.images.classes)
+        rgb = np.ascontiguousarray(rgb_bytes, np.float32) / 255
+        d = np.ascontiguousarray(d, np.float32)
+        sample = {"clean": channels_first(rgb, d) * 2 - 1, "label": np.int64(label)}
+        if self.settings.pairs is not None:
+            condition = warped_condition(rgb, d, self.images.depth_range, rng, self.settings.pairs)
+            sample["known"] = channels_first(condition.rgb, condition.depth)
+            sample["masks"] = np.stack([condition.mask_rgb, condition.mask])
+        return sample
+
+
+def channels_first(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """[4, S, S] of colour [S, S, 3] and depth [S, S]."""
+    return np.concatenate([rgb.transpose(2, 0, 1), depth[None]])

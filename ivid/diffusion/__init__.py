@@ -1,0 +1,1 @@
+"""Denoising: networks, guidance, schedulers, and the pull towards what is known (method §6, §7)."""

@@ -1,0 +1,112 @@
+"""A network together with what is needed to read a clean sample off its output.
+
+Convention: samples are x [B, 4, S, S], colour and depth channel in [-1, 1]; x_t = sqrt(ᾱ_t) x + sqrt(1 - ᾱ_t) ε. A
+network may work on folded samples: every k x k block of pixels becomes k² channels of one (pixel-unshuffle).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import UNet2DModel
+from torch import Tensor
+from torch.nn import functional
+
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """x_t -> clean sample.
+
+    Attributes:
+        unet: in and out channels are those of the samples times fold². Its last class embedding is the null class.
+        alphas_cumprod: [T] float32, ᾱ_t of the schedule the network was trained with.
+        prediction_type: what the network's output means, one of `PREDICTION_TYPES`.
+        fold: side of the pixel blocks that are folded into channels.
+    """
+
+    unet: UNet2DModel
+    alphas_cumprod: Tensor
+    prediction_type: str
+    fold: int = 1
+
+    def __call__(
+        self,
+        x_t: Tensor,
+        timesteps: Tensor,
+        class_labels: Tensor | None = None,
+        guidance: float = 0.0,
+        condition: Tensor | None = None,
+    ) -> Tensor:
+        """The predicted clean sample [B, 4, S, S] float32.
+
+        Args:
+            x_t: [B, 4, S, S] float32, noisy samples.
+            timesteps: [B] int64 in [0, T).
+            class_labels: [B] int64; None for networks without classes.
+            guidance: s of (1 + s)·f(class) - s·f(null) (method §7); unless 0, every sample costs two evaluations.
+            condition: [B, C, S, S] further input channels, the same for both halves of guidance.
+        """
+        inputs = x_t if condition is None else torch.cat([x_t, condition], dim=1)
+        if guidance and class_labels is not None:
+            null = torch.full_like(class_labels, self.null_class)
+            doubled = self._forward(
+                torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps]), torch.cat([class_labels, null])
+            )
+            given, free = doubled.chunk(2)
+            output = torch.lerp(free, given, 1.0 + guidance)
+        else:
+            output = self._forward(inputs, timesteps, class_labels)
+        return clean_sample(output, x_t, self.alphas_cumprod[timesteps], self.prediction_type)
+
+    @property
+    def null_class(self) -> int:
+        """Index of the class embedding that means no class."""
+        return self.unet.config.num_class_embeds - 1
+
+    def _forward(self, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
+        folded = functional.pixel_unshuffle(inputs, self.fold).to(self.unet.dtype)
+        if folded.device.type == "cpu":  # the layout oneDNN's convolutions are written for
+            folded = folded.contiguous(memory_format=torch.channels_last)
+        output = self.unet(folded, timesteps, class_labels=class_labels, return_dict=False)[0]
+        return functional.pixel_shuffle(output.float(), self.fold)
+
+
+def clean_sample(output: Tensor, x_t: Tensor, alpha_cumprod: Tensor, prediction_type: str) -> Tensor:
+    """The clean sample [B, ...] that a network output [B, ...] stands for, at ᾱ [B].
+
+    Raises:
+        ValueError: unknown prediction type.
+    """
+    alpha, sigma = signal_and_noise(alpha_cumprod, x_t.ndim)
+    if prediction_type == "epsilon":
+        return (x_t - sigma * output) / alpha
+    if prediction_type == "v_prediction":
+        return alpha * x_t - sigma * output
+    if prediction_type == "sample":
+        return output
+    raise ValueError(f"unknown prediction type {prediction_type!r}; choose one of {', '.join(PREDICTION_TYPES)}")
+
+
+def training_target(clean: Tensor, noise: Tensor, alpha_cumprod: Tensor, prediction_type: str) -> Tensor:
+    """What the network should put out for x_t made of `clean` and `noise` [B, ...], at ᾱ [B].
+
+    Raises:
+        ValueError: unknown prediction type.
+    """
+    alpha, sigma = signal_and_noise(alpha_cumprod, clean.ndim)
+    if prediction_type == "epsilon":
+        return noise
+    if prediction_type == "v_prediction":
+        return alpha * noise - sigma * clean
+    if prediction_type == "sample":
+        return clean
+    raise ValueError(f"unknown prediction type {prediction_type!r}; choose one of {', '.join(PREDICTION_TYPES)}")
+
+
+def signal_and_noise(alpha_cumprod: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+    """sqrt(ᾱ) and sqrt(1 - ᾱ) of ᾱ [B], shaped [B, 1, ...] with `ndim` dimensions."""
+    alpha_cumprod = alpha_cumprod.reshape(-1, *[1] * (ndim - 1))
+    return alpha_cumprod.sqrt(), (1 - alpha_cumprod).sqrt()

@@ -1,0 +1,117 @@
+"""Sampling loops: plain generators over library schedulers, one evaluation of the network between two yields.
+
+The network's output becomes a clean sample first (`Denoiser`), an `adjust` function may change it (the pull of method
+§6), and the scheduler then steps from it as a "sample" prediction. Every sample of a batch has its own random
+generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from torch import Tensor
+
+from ivid.diffusion.conditioning import randn
+from ivid.diffusion.denoiser import Denoiser
+
+SAMPLERS = {
+    "ddpm": DDPMScheduler,
+    "ddim": DDIMScheduler,
+    "dpm++": DPMSolverMultistepScheduler,
+    "unipc": UniPCMultistepScheduler,
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One evaluation: its number from 1, how many there are, and the clean samples [B, 4, S, S] it arrived at."""
+
+    number: int
+    steps: int
+    clean: Tensor
+
+
+def make_scheduler(sampler: str, schedule: Mapping[str, Any], steps: int):
+    """A scheduler that steps from clean samples, with its timesteps set.
+
+    DDPM and DDIM visit j·i - 1 for i = steps ... 1 with j = T // steps (method §7); the multistep solvers the library's
+    "trailing" spacing.
+
+    Args:
+        sampler: one of `SAMPLERS`.
+        schedule: config of the noise schedule (`num_train_timesteps`, `beta_schedule`, ...), as diffusers saves it.
+        steps: network evaluations, 1 to T.
+
+    Raises:
+        ValueError: unknown sampler, or steps out of range.
+    """
+    if sampler not in SAMPLERS:
+        raise ValueError(f"there is no sampler {sampler!r}; choose one of {', '.join(SAMPLERS)}")
+    total = schedule["num_train_timesteps"]
+    if not 1 <= steps <= total:
+        raise ValueError(f"the number of steps must lie between 1 and {total}, got {steps}")
+    noise = {
+        name: schedule[name]
+        for name in ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas")
+        if name in schedule
+    }
+    if sampler in ("ddpm", "ddim"):
+        extra = {"variance_type": "fixed_small"} if sampler == "ddpm" else {"set_alpha_to_one": True}
+        scheduler = SAMPLERS[sampler](**noise, prediction_type="sample", clip_sample=False, **extra)
+        scheduler.set_timesteps(steps)
+        stride = total // steps
+        scheduler.timesteps = torch.arange(steps, 0, -1) * stride - 1
+    else:
+        scheduler = SAMPLERS[sampler](**noise, prediction_type="sample", timestep_spacing="trailing")
+        scheduler.set_timesteps(steps)
+    return scheduler
+
+
+def sample(
+    denoiser: Denoiser,
+    scheduler,
+    shape: Sequence[int],
+    generators: Sequence[torch.Generator],
+    class_labels: Tensor | None = None,
+    guidance: float = 0.0,
+    condition: Callable[[], Tensor] | None = None,
+    adjust: Callable[[Tensor, bool], Tensor] | None = None,
+) -> Iterator[Step]:
+    """Denoise one sample per generator.
+
+    Args:
+        denoiser: the network.
+        scheduler: from `make_scheduler`; used for one run only.
+        shape: (4, S, S).
+        generators: CPU generators; start noise, then whatever `condition` and the scheduler draw, come from them.
+        class_labels: [B] int64 on the network's device; None without classes.
+        guidance: see `Denoiser`.
+        condition: called before every evaluation for the network's further channels [B, C, S, S].
+        adjust: (clean [B, 4, S, S], whether this is the last step) -> clean, before the scheduler's step.
+
+    Yields:
+        a `Step` after every evaluation; the last one's clean samples are the result.
+    """
+    device = denoiser.unet.device
+    x_t = randn(shape, generators, device) * scheduler.init_noise_sigma
+    steps = len(scheduler.timesteps)
+    for number, timestep in enumerate(scheduler.timesteps, start=1):
+        with torch.inference_mode():
+            timesteps = torch.full((len(generators),), int(timestep), dtype=torch.int64, device=device)
+            channels = condition() if condition is not None else None
+            clean = denoiser(x_t, timesteps, class_labels, guidance, channels)
+            if adjust is not None:
+                clean = adjust(clean, number == steps)
+            if number < steps:
+                x_t = _step(scheduler, clean, timestep, x_t, generators)
+        yield Step(number, steps, clean)
+
+
+def _step(scheduler, clean: Tensor, timestep: Tensor, x_t: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    if isinstance(scheduler, DDPMScheduler):  # the only one that draws noise; the list keeps samples independent
+        return scheduler.step(clean, timestep, x_t, generator=list(generators), return_dict=False)[0]
+    return scheduler.step(clean, timestep, x_t, return_dict=False)[0]

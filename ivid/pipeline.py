@@ -1,0 +1,406 @@
+"""From a class and a seed to a scene: the first view, then each further one given those so far (method §1, §6, §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, UNet2DModel
+from torch import Tensor
+
+from ivid.cameras import Camera, view_set
+from ivid.depth import DepthRange, decode
+from ivid.diffusion.conditioning import Known, Pull, fresh_condition, pull_towards_known
+from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.sampling import SAMPLERS, Step, make_scheduler, sample
+from ivid.fusion import Condition, aggregate_conditions
+from ivid.scene import Scene, View
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A view while it is being denoised.
+
+    Attributes:
+        view_index: which view of the scene, from 0.
+        step, steps: network evaluations done, and how many there will be.
+        rgb: uint8 [S, S, 3], the clean sample as predicted now.
+        depth: float32 [S, S] metres, likewise.
+        scene_index: which scene of the batch.
+    """
+
+    view_index: int
+    step: int
+    steps: int
+    rgb: np.ndarray
+    depth: np.ndarray
+    scene_index: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ViewDone:
+    """A finished view, and the condition it was sampled from (None for the first)."""
+
+    view_index: int
+    view: View
+    condition: Condition | None
+    scene_index: int = 0
+
+
+Event = Preview | ViewDone
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How a scene is sampled, all defaults filled in.
+
+    Attributes:
+        first_steps, novel_steps: network evaluations of the first and of every further view.
+        guidance: s of method §7; 0 is none.
+        first_sampler, novel_sampler: names in `ivid.diffusion.sampling.SAMPLERS`.
+    """
+
+    first_steps: int
+    novel_steps: int
+    guidance: float
+    first_sampler: str
+    novel_sampler: str
+
+
+class IvidPipeline(DiffusionPipeline):
+    """Scenes from a model folder in diffusers' layout.
+
+    Everything that belongs to a model is in its config (`model_index.json`): class names, depth range, schedule,
+    folding of pixels into channels, default steps, guidance and samplers, and the constants of the pull.
+    """
+
+    def __init__(
+        self,
+        first_view_unet: UNet2DModel,
+        novel_view_unet: UNet2DModel,
+        name: str = "",
+        class_names: Sequence[str] = (),
+        depth_range: DepthRange = (0.6, 5.0),
+        fold: int = 1,
+        schedule: Mapping[str, Any] | None = None,
+        prediction_type: str = "epsilon",
+        first_steps: int = 1000,
+        novel_steps: int = 50,
+        guidance: float = 3.0,
+        first_sampler: str = "auto",
+        novel_sampler: str = "ddim",
+        pull: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_modules(first_view_unet=first_view_unet, novel_view_unet=novel_view_unet)
+        self.register_to_config(
+            name=name,
+            class_names=list(class_names),
+            depth_range=list(depth_range),
+            fold=fold,
+            schedule=dict(schedule or {"num_train_timesteps": 1000, "beta_schedule": "linear"}),
+            prediction_type=prediction_type,
+            first_steps=first_steps,
+            novel_steps=novel_steps,
+            guidance=guidance,
+            first_sampler=first_sampler,
+            novel_sampler=novel_sampler,
+            pull=dict(pull or {}),
+        )
+
+    @property
+    def class_names(self) -> list[str]:
+        return list(self.config.class_names)
+
+    @property
+    def depth_range(self) -> DepthRange:
+        near, far = self.config.depth_range
+        return float(near), float(far)
+
+    @property
+    def size(self) -> int:
+        """Side of the views in pixels."""
+        return self.first_view_unet.config.sample_size * self.config.fold
+
+    def class_index(self, class_label: str | int | None) -> int | None:
+        """The index of a class given by name or index; None for models without classes.
+
+        Raises:
+            ValueError: the model has no such class.
+        """
+        names = self.class_names
+        if not names:
+            return None
+        if isinstance(class_label, str):
+            wanted = class_label.strip().casefold()
+            matches = [i for i, name in enumerate(names) if name.casefold() == wanted]
+            if not matches:  # the published classes have synonyms: "tench, Tinca tinca"
+                matches = [
+                    i for i, name in enumerate(names) if wanted in (s.strip().casefold() for s in name.split(","))
+                ]
+            if matches:
+                return matches[0]
+            shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+            raise ValueError(f"the model {self.config.name} has no class {class_label!r}; it has {shown}")
+        if isinstance(class_label, int) and not isinstance(class_label, bool) and 0 <= class_label < len(names):
+            return class_label
+        raise ValueError(f"a class is a name or an index from 0 to {len(names) - 1}, got {class_label!r}")
+
+    def settings(
+        self,
+        first_steps: int | None = None,
+        novel_steps: int | None = None,
+        guidance: float | None = None,
+        sampler: str | None = None,
+    ) -> SamplingSettings:
+        """The model's defaults, with what is given in their place.
+
+        The published rule for the first view is `auto`: ancestral DDPM at all the steps, DDIM at fewer (method §7).
+
+        Raises:
+            ValueError: steps or guidance out of range, or an unknown sampler.
+        """
+        config = self.config
+        total = int(config.schedule["num_train_timesteps"])
+        first = config.first_steps if first_steps is None else first_steps
+        novel = config.novel_steps if novel_steps is None else novel_steps
+        for what, steps in (("first_steps", first), ("novel_steps", novel)):
+            if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= total:
+                raise ValueError(f"{what} must be an integer from 1 to {total}, got {steps!r}")
+        scale = float(config.guidance if guidance is None else guidance)
+        if not 0 <= scale <= 20:
+            raise ValueError(f"guidance must lie between 0 and 20, got {scale}")
+        first_sampler, novel_sampler = sampler or config.first_sampler, sampler or config.novel_sampler
+        if first_sampler == "auto":
+            first_sampler = "ddpm" if first == total else "ddim"
+        for chosen in (first_sampler, novel_sampler):
+            if chosen not in SAMPLERS:
+                raise ValueError(f"there is no sampler {chosen!r}; choose one of {', '.join(SAMPLERS)}")
+        return SamplingSettings(first, novel, scale, first_sampler, novel_sampler)
+
+    def __call__(
+        self,
+        class_label: str | int | None,
+        seed: int,
+        view_set: str | Sequence[Camera] = "3x9",
+        first_steps: int | None = None,
+        novel_steps: int | None = None,
+        guidance: float | None = None,
+        sampler: str | None = None,
+        first_view: View | None = None,
+    ) -> Scene:
+        """Make a scene; the arguments are those of `stream`."""
+        views = [
+            event.view
+            for event in self.stream(
+                class_label, seed, view_set, first_steps, novel_steps, guidance, sampler, first_view
+            )
+            if isinstance(event, ViewDone)
+        ]
+        chosen = self.settings(first_steps, novel_steps, guidance, sampler)
+        return self.scene(views, class_label, seed, view_set, chosen)
+
+    def scene(
+        self,
+        views: Sequence[View],
+        class_label: str | int | None,
+        seed: int,
+        view_set: str | Sequence[Camera],
+        settings: SamplingSettings,
+    ) -> Scene:
+        """The scene of the views that `stream` yielded, with a record of how it was made."""
+        index = self.class_index(class_label)
+        return Scene(
+            views=views,
+            depth_range=self.depth_range,
+            model=self.config.name,
+            class_name="" if index is None else self.class_names[index],
+            seed=seed,
+            view_set=view_set if isinstance(view_set, str) else "custom",
+            settings=vars(settings),
+        )
+
+    def stream(
+        self,
+        class_label: str | int | None,
+        seed: int,
+        view_set: str | Sequence[Camera] = "3x9",
+        first_steps: int | None = None,
+        novel_steps: int | None = None,
+        guidance: float | None = None,
+        sampler: str | None = None,
+        first_view: View | None = None,
+    ) -> Iterator[Event]:
+        """Make a scene, step by step. Closing the generator stops it between two network evaluations.
+
+        Args:
+            class_label: a class of the model, by name or index; anything for a model without classes.
+            seed: a non-negative integer; the same arguments give the same scene.
+            view_set: a name of method §8, or cameras, the first of them orbit(0, 0).
+            first_steps, novel_steps: network evaluations per view; the model's defaults when None.
+            guidance: s of classifier-free guidance (method §7); the model's default when None.
+            sampler: for all views; the model's when None.
+            first_view: start from this view in place of sampling one; its size is the model's.
+
+        Yields:
+            `Preview` after every evaluation, `ViewDone` for every finished view.
+
+        Raises:
+            ValueError: an argument is out of range; raised by the call itself, before the first event.
+        """
+        return self.stream_batch(
+            [class_label], [seed], view_set, first_steps, novel_steps, guidance, sampler, [first_view]
+        )
+
+    def stream_batch(
+        self,
+        class_labels: Sequence[str | int | None],
+        seeds: Sequence[int],
+        view_set: str | Sequence[Camera] = "3x9",
+        first_steps: int | None = None,
+        novel_steps: int | None = None,
+        guidance: float | None = None,
+        sampler: str | None = None,
+        first_views: Sequence[View | None] | None = None,
+    ) -> Iterator[Event]:
+        """`stream` for several scenes at once; no scene depends on what else is in the batch."""
+        chosen = self.settings(first_steps, novel_steps, guidance, sampler)
+        indices = [self.class_index(label) for label in class_labels]
+        if len(seeds) != len(indices) or not seeds:
+            raise ValueError(f"a batch needs one seed per class, got {len(indices)} classes and {len(seeds)} seeds")
+        for seed in seeds:
+            if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+                raise ValueError(f"a seed must be an integer from 0 to 2^63 - 1, got {seed!r}")
+        cameras = [_cameras(view_set, seed) for seed in seeds]
+        if len({len(path) for path in cameras}) != 1:
+            raise ValueError("the scenes of a batch need view sets of one length")
+        given = list(first_views or [None] * len(seeds))
+        for view in given:
+            if view is not None and view.size != self.size:
+                raise ValueError(f"the first view must be {self.size}x{self.size}, got {view.size}x{view.size}")
+        if len({view is None for view in given}) != 1:
+            raise ValueError("either every scene of a batch starts from a given first view, or none does")
+        return self._stream(indices, seeds, cameras, chosen, given)
+
+    def _stream(
+        self,
+        class_indices: Sequence[int | None],
+        seeds: Sequence[int],
+        cameras: Sequence[Sequence[Camera]],
+        settings: SamplingSettings,
+        given: Sequence[View | None],
+    ) -> Iterator[Event]:
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        labels = None
+        if self.class_names:
+            labels = torch.tensor(class_indices, dtype=torch.int64, device=self.first_view_unet.device)
+        scenes: list[list[View]] = [[] for _ in seeds]
+        for view_index in range(len(cameras[0])):
+            targets = [path[view_index] for path in cameras]
+            conditions: list[Condition | None] = [None] * len(seeds)
+            if view_index == 0 and given[0] is not None:
+                views = [view for view in given if view is not None]
+            else:
+                if view_index > 0:
+                    conditions = [
+                        aggregate_conditions(views, camera, self.depth_range)
+                        for views, camera in zip(scenes, targets, strict=True)
+                    ]
+                final = None
+                for step in self._sample_view(conditions, labels, generators, settings):
+                    final = step.clean
+                    rgb, depth = self._to_pictures(final)
+                    quantised = np.rint(rgb * 255).astype(np.uint8)
+                    for index in range(len(seeds)):
+                        yield Preview(view_index, step.number, step.steps, quantised[index], depth[index], index)
+                assert final is not None
+                rgb, depth = self._to_pictures(final)
+                views = [View(rgb[i], depth[i], camera) for i, camera in enumerate(targets)]
+            for index, view in enumerate(views):
+                scenes[index].append(view)
+                yield ViewDone(view_index, view, conditions[index], index)
+
+    def _sample_view(
+        self,
+        conditions: Sequence[Condition | None],
+        labels: Tensor | None,
+        generators: Sequence[torch.Generator],
+        settings: SamplingSettings,
+    ) -> Iterator[Step]:
+        present = [condition for condition in conditions if condition is not None]
+        shape = (4, self.size, self.size)
+        if not present:
+            scheduler = make_scheduler(settings.first_sampler, self.config.schedule, settings.first_steps)
+            denoiser = self._denoiser(self.first_view_unet, scheduler)
+            return sample(denoiser, scheduler, shape, generators, labels, settings.guidance)
+        scheduler = make_scheduler(settings.novel_sampler, self.config.schedule, settings.novel_steps)
+        denoiser = self._denoiser(self.novel_view_unet, scheduler)
+        known = stack_conditions(present, self.novel_view_unet.device)
+        pull = Pull(**self.config.pull)
+        return sample(
+            denoiser,
+            scheduler,
+            shape,
+            generators,
+            labels,
+            settings.guidance,
+            condition=lambda: fresh_condition(known, generators),
+            adjust=lambda clean, last: pull_towards_known(clean, known, pull, last),
+        )
+
+    def _denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:
+        alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
+        return Denoiser(unet, alphas_cumprod, self.config.prediction_type, self.config.fold)
+
+    def _to_pictures(self, clean: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32, of clean samples [B, 4, S, S]."""
+        values = (clean.float().clamp(-1, 1) + 1) / 2
+        rgb = values[:, :3].permute(0, 2, 3, 1).cpu().numpy()
+        return np.ascontiguousarray(rgb), decode(values[:, 3], self.depth_range).cpu().numpy()
+
+
+def stack_conditions(conditions: Sequence[Condition], device: torch.device | str) -> Known:
+    """Conditions of one view each as a batch of tensors."""
+
+    def channels(values: Sequence[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(values))[:, None].to(device)
+
+    return Known(
+        rgb=torch.from_numpy(np.stack([c.rgb for c in conditions])).permute(0, 3, 1, 2).contiguous().to(device),
+        depth=channels([c.depth for c in conditions]),
+        mask_rgb=channels([c.mask_rgb for c in conditions]),
+        mask=channels([c.mask for c in conditions]),
+        depth_floor=channels([c.depth_floor for c in conditions]),
+    )
+
+
+def _cameras(name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]:
+    if isinstance(name_or_cameras, str):
+        return view_set(name_or_cameras, seed)
+    cameras = list(name_or_cameras)
+    if not cameras:
+        raise ValueError("a view set needs at least one camera")
+    return cameras
+
+
+def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
+    """The model of a folder, on the best device at hand and in the precision that is fastest there.
+
+    CUDA runs in half precision, a CPU with bfloat16 instructions in bfloat16, any other in single precision.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.float32
+    if device.startswith("cuda"):
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    elif torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        dtype = torch.bfloat16
+    pipeline = IvidPipeline.from_pretrained(str(folder), torch_dtype=dtype, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    if device == "cpu":
+        for unet in (pipeline.first_view_unet, pipeline.novel_view_unet):
+            unet.to(memory_format=torch.channels_last)
+    return pipeline.to(device)

@@ -1,0 +1,76 @@
+"""Pictures of what a network draws while it is being trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from ivid.data.pairs import PairSettings
+from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
+from ivid.diffusion.conditioning import network_condition, randn
+from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.sampling import make_scheduler, sample
+from ivid.files import written_aside
+
+ROWS, COLUMNS = 12, 8
+
+
+def write_first_view_sheet(path: Path, denoiser: Denoiser, size: int, classes: int, schedule: dict, steps: int) -> None:
+    """One row per class (at most 12): colour and depth of four seeds each."""
+    rows = min(classes, ROWS) or 4
+    columns = COLUMNS // 2
+    labels = torch.arange(rows).repeat_interleave(columns).to(denoiser.unet.device) if classes else None
+    generators = [torch.Generator().manual_seed(seed) for seed in range(rows * columns)]
+    final = _last(sample(denoiser, make_scheduler("ddim", schedule, steps), (4, size, size), generators, labels))
+    _write(path, _colour_and_depth(final), columns=COLUMNS)
+
+
+def write_novel_view_sheet(
+    path: Path, denoiser: Denoiser, images: RgbdImages, pairs: PairSettings, schedule: dict, steps: int
+) -> None:
+    """Per row two images, each as condition, prediction and truth, colour and depth."""
+    samples = TrainingSamples(images, SampleSettings(seed=-1 % 2**32, flip=False, label_dropout=0.0, pairs=pairs))
+    collated = default_collate([samples[n] for n in range(ROWS)])
+    batch = {name: value.to(denoiser.unet.device) for name, value in collated.items()}
+    known, masks = batch["known"], batch["masks"]
+    generators = [torch.Generator().manual_seed(seed) for seed in range(ROWS)]
+
+    def condition() -> Tensor:
+        noise = randn(known.shape[1:], generators, known.device)
+        return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
+
+    labels = batch["label"] if denoiser.unet.config.num_class_embeds else None
+    scheduler = make_scheduler("ddim", schedule, steps)
+    final = _last(sample(denoiser, scheduler, known.shape[1:], generators, labels, condition=condition))
+    triples = torch.stack([known * 2 - 1, final, batch["clean"]], dim=1).flatten(0, 1)
+    _write(path, _colour_and_depth(triples), columns=12)
+
+
+def _last(steps) -> Tensor:
+    final = None
+    for step in steps:
+        final = step.clean
+    assert final is not None
+    return final
+
+
+def _colour_and_depth(samples: Tensor) -> np.ndarray:
+    """uint8 [2B, S, S, 3]: colour and grey depth in turn."""
+    values = ((samples.float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    pictures = torch.stack([values[:, :3], values[:, 3:].expand(-1, 3, -1, -1)], dim=1).flatten(0, 1)
+    return pictures.permute(0, 2, 3, 1).numpy()
+
+
+def _write(path: Path, pictures: np.ndarray, columns: int) -> None:
+    count, size = pictures.shape[:2]
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * columns, size, size, 3), np.uint8)
+    sheet[:count] = pictures
+    sheet = sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2).reshape(rows * size, columns * size, 3)
+    with written_aside(path) as aside:
+        Image.fromarray(sheet).save(aside)

@@ -1,0 +1,423 @@
+"""Training either network (method §7, §10): one loop for one process or many, killed at any moment and resumed.
+
+A run folder holds `config.json`, `log.jsonl`, `samples/`, `state/` (everything needed to go on) and `unet/`, the
+averaged network in half precision, in diffusers' layout. Sample n, the noise of step k and the learning rate of step k
+are functions of the config alone, so a resumed run takes the step that the killed one would have taken.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from diffusers import DDPMScheduler, UNet2DModel
+from diffusers.training_utils import EMAModel
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ivid.data.pairs import PairSettings
+from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
+from ivid.diffusion.conditioning import network_condition
+from ivid.diffusion.denoiser import Denoiser, signal_and_noise, training_target
+from ivid.files import written_aside
+from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet
+
+NETWORKS = ("first_view", "novel_view")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything a run depends on beside its data; the fields of a file in `configs/`.
+
+    Attributes:
+        network: one of `NETWORKS`.
+        unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
+        scheduler: arguments of diffusers' DDPMScheduler: the noise schedule and what the network predicts.
+        fold: side of the pixel blocks folded into channels.
+        init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
+        weighting: `none` (plain MSE of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
+            1 / max(1 - ᾱ, weighting_floor).
+        batch_size: samples of a step over all processes and accumulations.
+        decay_steps: the learning rate falls linearly to 0 over the last so many steps.
+        ema_decay: upper bound of the averaging; it warms up as 1 - (1 + step)^-0.75.
+        mixed_precision: `no`, `fp16` (with loss scaling) or `bf16`.
+        loader_workers: processes that make samples.
+    """
+
+    network: str
+    unet: dict[str, Any]
+    scheduler: dict[str, Any]
+    fold: int = 1
+    init_from: str | None = None
+    weighting: str = "none"
+    weighting_floor: float = 0.04
+    batch_size: int = 32
+    accumulation: int = 1
+    steps: int = 100_000
+    learning_rate: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup_steps: int = 0
+    decay_steps: int = 0
+    gradient_clip: float | None = None
+    ema_decay: float = 0.9999
+    mixed_precision: str = "no"
+    label_dropout: float = 0.1
+    flip: bool = True
+    pairs: PairSettings = field(default_factory=PairSettings)
+    seed: int = 0
+    loader_workers: int = 0
+    log_every: int = 50
+    save_every: int = 500
+    sample_every: int = 1000
+    sample_steps: int = 20
+
+    def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {self.network!r}")
+        if self.weighting not in ("none", "v"):
+            raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
+        if isinstance(self.pairs, dict):
+            object.__setattr__(self, "pairs", PairSettings(**self.pairs))
+        object.__setattr__(self, "betas", tuple(self.betas))
+
+    @classmethod
+    def read(cls, path: str | Path) -> TrainingConfig:
+        """Read a config file.
+
+        Raises:
+            ValueError: it is no JSON object, or has fields a config does not have.
+        """
+        try:
+            values = json.loads(Path(path).read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not valid JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ValueError(f"{path} must hold a JSON object")
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ValueError(f"{path} has fields a training config does not have: {', '.join(unknown)}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"{path} is not a training config: {error}") from None
+
+    @property
+    def learns_novel_views(self) -> bool:
+        return self.network == "novel_view"
+
+    def learning_rate_at(self, step: int) -> float:
+        """Warm-up, constant, linear decay."""
+        scale = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.decay_steps:
+            scale = min(scale, max(0.0, (self.steps - step) / self.decay_steps))
+        return self.learning_rate * scale
+
+
+def build_unet(config: TrainingConfig, size: int, class_count: int) -> UNet2DModel:
+    """The network of a config for images of `size` pixels; 0 classes makes it unconditional (method §9)."""
+    folded = config.fold**2
+    unet = UNet2DModel(
+        sample_size=size // config.fold,
+        in_channels=(10 if config.learns_novel_views else 4) * folded,
+        out_channels=4 * folded,
+        num_class_embeds=class_count + 1 if class_count else None,
+        **config.unet,
+    )
+    if unet.class_embedding is not None:
+        with torch.no_grad():
+            unet.class_embedding.weight[-1].zero_()
+    if config.init_from:
+        start_from(unet, UNet2DModel.from_pretrained(config.init_from))
+    return unet
+
+
+def start_from(unet: UNet2DModel, source: UNet2DModel) -> None:
+    """Copy weights; input channels that `source` lacks start at zero (method §10).
+
+    With folding, the k² channels of one image channel lie together, and x_t comes first, so the new ones are the last.
+
+    Raises:
+        ValueError: the networks differ in more than their input channels.
+    """
+    weights = source.state_dict()
+    own = unet.state_dict()
+    narrow, wide = weights["conv_in.weight"], torch.zeros_like(own["conv_in.weight"])
+    wide[:, : narrow.shape[1]] = narrow
+    weights["conv_in.weight"] = wide
+    differing = [n for n in own.keys() | weights.keys() if n not in own or own[n].shape != weights[n].shape]
+    if differing:
+        raise ValueError(f"the network to start from differs in {len(differing)} tensors, {sorted(differing)[0]} first")
+    unet.load_state_dict(weights)
+
+
+def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_seconds: float | None = None) -> None:
+    """Train until `config.steps`, or for `max_seconds`, whichever comes first; goes on from what `out` holds.
+
+    Args:
+        config: of the run.
+        images: labelled RGBD images (`ivid.data.renders.Renders`, or photographs).
+        out: the run folder.
+        max_seconds: stop and save after this long.
+
+    Raises:
+        ValueError: `out` holds a run with another config.
+    """
+    out = Path(out)
+    accelerator = Accelerator(
+        mixed_precision=config.mixed_precision, gradient_accumulation_steps=config.accumulation, log_with=None
+    )
+    share = config.batch_size // (accelerator.num_processes * config.accumulation)
+    if share * accelerator.num_processes * config.accumulation != config.batch_size:
+        raise ValueError(f"batch_size {config.batch_size} does not divide into processes and accumulations")
+    torch.manual_seed(config.seed)
+    size = images[0][1].shape[0]
+    unet = build_unet(config, size, len(images.classes))
+    if accelerator.device.type == "cpu":
+        unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    null_row = unet.class_embedding.weight if unet.class_embedding is not None else None
+    if null_row is not None:
+        null_row.register_hook(_without_last_row)
+    ema = EMAModel(unet.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75, model_cls=UNet2DModel)
+    optimiser = torch.optim.AdamW(
+        unet.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=0.0, foreach=True
+    )
+    unet, optimiser = accelerator.prepare(unet, optimiser)
+    ema.to(accelerator.device)
+    accelerator.register_for_checkpointing(ema)
+    first_step = _resume(accelerator, config, out)
+    scheduler = DDPMScheduler(**config.scheduler)
+    alphas_cumprod = scheduler.alphas_cumprod.to(accelerator.device)
+    batches = _batches(config, images, first_step, share, accelerator)
+    progress = tqdm(
+        total=config.steps,
+        initial=first_step,
+        unit="step",
+        smoothing=0.02,
+        disable=not accelerator.is_main_process,
+        dynamic_ncols=True,
+    )
+    log = _Log(out, config, accelerator.is_main_process)
+    started, step = time.monotonic(), first_step
+    while step < config.steps:
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate_at(step)
+        losses = []
+        for part in range(config.accumulation):
+            noise = torch.Generator().manual_seed(_noise_seed(config, step, part, accelerator.process_index))
+            with accelerator.accumulate(unet):
+                loss = _loss(config, unet, alphas_cumprod, next(batches), noise, accelerator)
+                accelerator.backward(loss)
+                if accelerator.sync_gradients and config.gradient_clip:
+                    accelerator.clip_grad_norm_(unet.parameters(), config.gradient_clip)
+                optimiser.step()
+                optimiser.zero_grad()
+            losses.append(loss.detach())
+        ema.step(unet.parameters())
+        step += 1
+        progress.update()
+        log.loss(step, torch.stack(losses).mean(), progress)
+        out_of_time = max_seconds is not None and time.monotonic() - started > max_seconds
+        last = step == config.steps or out_of_time
+        if last or step % config.save_every == 0:
+            _save(accelerator, config, unet, ema, step, out)
+        if accelerator.is_main_process and (last or step % config.sample_every == 0):
+            plain = accelerator.unwrap_model(unet)
+            with _averaged(ema, plain):
+                _draw(config, plain, alphas_cumprod, images, out / "samples" / f"{step:08d}.png")
+        if out_of_time:
+            break
+    progress.close()
+    accelerator.end_training()
+
+
+def _loss(
+    config: TrainingConfig,
+    unet: torch.nn.Module,
+    alphas_cumprod: Tensor,
+    batch: dict[str, Tensor],
+    generator: torch.Generator,
+    accelerator: Accelerator,
+) -> Tensor:
+    clean = batch["clean"]
+    count, device = clean.shape[0], clean.device
+    timesteps = torch.randint(len(alphas_cumprod), (count,), generator=generator).to(device)
+    noise = torch.randn(clean.shape, generator=generator).to(device)
+    alpha, sigma = signal_and_noise(alphas_cumprod[timesteps], clean.ndim)
+    inputs = alpha * clean + sigma * noise
+    if config.learns_novel_views:
+        outside = torch.randn(clean.shape, generator=generator).to(device)
+        inputs = torch.cat([inputs, batch_condition(batch, outside)], dim=1)
+    prediction_type = config.scheduler["prediction_type"]
+    target = training_target(clean, noise, alphas_cumprod[timesteps], prediction_type)
+    folded = functional.pixel_unshuffle(inputs, config.fold)
+    if device.type == "cpu":
+        folded = folded.contiguous(memory_format=torch.channels_last)
+    labels = batch["label"] if accelerator.unwrap_model(unet).config.num_class_embeds else None
+    with accelerator.autocast():
+        output = unet(folded, timesteps, class_labels=labels, return_dict=False)[0]
+    error = functional.mse_loss(functional.pixel_shuffle(output.float(), config.fold), target, reduction="none")
+    if config.weighting == "v":
+        error = error / sigma.square().clamp_min(config.weighting_floor)
+    return error.mean()
+
+
+def batch_condition(batch: dict[str, Tensor], noise: Tensor) -> Tensor:
+    """The condition channels [B, 6, S, S] of a batch of training samples, `noise` [B, 4, S, S] outside the masks."""
+    known, masks = batch["known"], batch["masks"]
+    return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
+
+
+def _draw(config: TrainingConfig, unet: UNet2DModel, alphas_cumprod: Tensor, images: RgbdImages, path: Path) -> None:
+    denoiser = Denoiser(unet, alphas_cumprod, config.scheduler["prediction_type"], config.fold)
+    schedule = dict(DDPMScheduler(**config.scheduler).config)
+    if config.learns_novel_views:
+        write_novel_view_sheet(path, denoiser, images, config.pairs, schedule, config.sample_steps)
+    else:
+        size = unet.config.sample_size * config.fold
+        write_first_view_sheet(path, denoiser, size, len(images.classes), schedule, config.sample_steps)
+
+
+def _batches(
+    config: TrainingConfig, images: RgbdImages, first_step: int, share: int, accelerator: Accelerator
+) -> Iterator[dict[str, Tensor]]:
+    """Batches of this process from `first_step` on."""
+    settings = SampleSettings(
+        seed=config.seed,
+        flip=config.flip,
+        label_dropout=config.label_dropout,
+        pairs=config.pairs if config.learns_novel_views else None,
+    )
+    first = first_step * config.batch_size + accelerator.process_index * share
+    stride = share * accelerator.num_processes
+    order = [range(n, n + share) for n in range(first, config.steps * config.batch_size, stride)]
+    loader = DataLoader(
+        TrainingSamples(images, settings),
+        batch_sampler=order,
+        num_workers=config.loader_workers,
+        persistent_workers=config.loader_workers > 0,
+        pin_memory=accelerator.device.type == "cuda",
+        multiprocessing_context="spawn" if config.loader_workers else None,
+    )
+    for batch in loader:
+        yield {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.items()}
+
+
+def _noise_seed(config: TrainingConfig, step: int, part: int, process: int) -> int:
+    return int(np.random.SeedSequence((config.seed, step, part, process)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _without_last_row(gradient: Tensor) -> Tensor:
+    """The null class stays a zero embedding throughout training (method §9)."""
+    gradient = gradient.clone()
+    gradient[-1] = 0
+    return gradient
+
+
+def _resume(accelerator: Accelerator, config: TrainingConfig, out: Path) -> int:
+    """Read the newest state of the run, and return its step; 0 for a new run."""
+    recorded = out / "config.json"
+    if recorded.exists():
+        before = TrainingConfig.read(recorded)
+        fixed = ("network", "unet", "scheduler", "fold")
+        changed = [name for name in fixed if getattr(before, name) != getattr(config, name)]
+        if changed:
+            raise ValueError(f"{out} holds a run with another {', '.join(changed)}; train into another folder")
+    if accelerator.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        with written_aside(recorded) as aside:
+            aside.write_text(json.dumps(asdict(config), indent=1))
+    accelerator.wait_for_everyone()
+    state, replaced = out / "state", out / "state.replaced"
+    if not state.exists() and replaced.exists():  # killed between the two renames of a save
+        replaced.rename(state)
+    if not state.exists():
+        return 0
+    accelerator.load_state(str(state))
+    return json.loads((state / "step.json").read_text())["step"]
+
+
+def _save(
+    accelerator: Accelerator, config: TrainingConfig, unet: torch.nn.Module, ema: EMAModel, step: int, out: Path
+) -> None:
+    """Write the state and the averaged network aside, then rename."""
+    aside, state, replaced = out / "state.aside", out / "state", out / "state.replaced"
+    if accelerator.is_main_process:
+        shutil.rmtree(aside, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(aside))
+    accelerator.wait_for_everyone()
+    if not accelerator.is_main_process:
+        return
+    (aside / "step.json").write_text(json.dumps({"step": step, "samples": step * config.batch_size}))
+    shutil.rmtree(replaced, ignore_errors=True)
+    if state.exists():
+        state.rename(replaced)
+    aside.rename(state)
+    shutil.rmtree(replaced, ignore_errors=True)
+    plain = accelerator.unwrap_model(unet)
+    network = out / "unet.aside"
+    with _averaged(ema, plain):
+        copy.deepcopy(plain).half().save_pretrained(str(network))
+    shutil.rmtree(out / "unet", ignore_errors=True)
+    os.replace(network, out / "unet")
+
+
+class _averaged:
+    """The averaged weights in the network, for the length of a with block."""
+
+    def __init__(self, ema: EMAModel, unet: torch.nn.Module) -> None:
+        self.ema, self.unet = ema, unet
+
+    def __enter__(self) -> None:
+        self.ema.store(self.unet.parameters())
+        self.ema.copy_to(self.unet.parameters())
+        self.unet.eval()
+
+    def __exit__(self, *_: object) -> None:
+        self.ema.restore(self.unet.parameters())
+        self.unet.train()
+
+
+class _Log:
+    """Appends the mean loss of every `log_every` steps to `log.jsonl`."""
+
+    def __init__(self, out: Path, config: TrainingConfig, enabled: bool) -> None:
+        self.path, self.config, self.enabled = out / "log.jsonl", config, enabled
+        self.losses: list[Tensor] = []
+        self.since = time.monotonic()
+
+    def loss(self, step: int, loss: Tensor, progress: tqdm) -> None:
+        self.losses.append(loss)
+        if len(self.losses) < self.config.log_every:
+            return
+        mean = float(torch.stack(self.losses).mean())
+        seconds = time.monotonic() - self.since
+        samples = len(self.losses) * self.config.batch_size
+        self.losses, self.since = [], time.monotonic()
+        if not self.enabled:
+            return
+        if not math.isfinite(mean):
+            progress.write(f"step {step}: the loss is {mean}")
+        progress.set_postfix(loss=f"{mean:.4f}", samples=step * self.config.batch_size)
+        entry = {
+            "step": step,
+            "samples": step * self.config.batch_size,
+            "loss": mean,
+            "learning_rate": self.config.learning_rate_at(step - 1),
+            "samples_per_second": samples / seconds,
+        }
+        with self.path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
