@@ -1,0 +1,5 @@
+import sys
+
+from ivid.cli import main
+
+sys.exit(main())

@@ -1,0 +1,74 @@
+"""Two trained networks into one model folder that `IvidPipeline.from_pretrained` reads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
+
+from ivid.depth import DepthRange
+from ivid.pipeline import IvidPipeline
+from ivid.training import TrainingConfig
+
+
+def bundle(
+    first_view: str | Path,
+    novel_view: str | Path,
+    out: str | Path,
+    class_names: Sequence[str],
+    depth_range: DepthRange,
+    sampler: str = "ddim",
+    **defaults: Any,
+) -> None:
+    """Write the averaged networks of two runs, in half precision, and the model's config.
+
+    Args:
+        first_view, novel_view: run folders (`ivid.training`).
+        out: the model folder; what was there is replaced once the new one is whole.
+        class_names: in the order of the labels.
+        depth_range: (near, far) of the data, in metres.
+        sampler: default for all views.
+        defaults: first_steps, novel_steps, guidance, pull.
+
+    Raises:
+        ValueError: the runs do not belong together.
+    """
+    configs = [TrainingConfig.read(Path(run) / "config.json") for run in (first_view, novel_view)]
+    if [config.network for config in configs] != ["first_view", "novel_view"]:
+        raise ValueError(f"expected a first-view and a novel-view run, got {', '.join(c.network for c in configs)}")
+    first, novel = configs
+    if first.scheduler != novel.scheduler or first.fold != novel.fold:
+        raise ValueError("the two runs have different noise schedules, predictions or folding")
+    unets = [
+        UNet2DModel.from_pretrained(Path(run) / "unet", torch_dtype=torch.float16) for run in (first_view, novel_view)
+    ]
+    schedule = {
+        key: value
+        for key, value in DDPMScheduler(**first.scheduler).config.items()
+        if key in ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end")
+    }
+    out = Path(out)
+    pipeline = IvidPipeline(
+        *unets,
+        name=out.name,
+        class_names=class_names,
+        depth_range=depth_range,
+        fold=first.fold,
+        schedule=schedule,
+        prediction_type=first.scheduler["prediction_type"],
+        first_sampler=sampler,
+        novel_sampler=sampler,
+        **defaults,
+    )
+    aside = out.with_name(f".{out.name}.aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    pipeline.save_pretrained(aside)
+    for kept in out.glob("*.md"):
+        shutil.copy(kept, aside)
+    shutil.rmtree(out, ignore_errors=True)
+    os.replace(aside, out)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivid.depth import PUBLISHED_SAMPLING_RANGE, decode, depth_picture, encode, encode_disparity
+
+ranges = st.tuples(st.floats(0.1, 1.0), st.floats(1.5, 200.0))
+
+
+@given(ranges, st.floats(1e-6, 1 - 1e-6))
+def test_encode_inverts_decode(depth_range, d):
+    np.testing.assert_allclose(encode(decode(np.array([d]), depth_range), depth_range), [d], atol=1e-9)
+
+
+@given(ranges)
+def test_the_planes_are_the_ends_of_the_code(depth_range):
+    planes = np.array(depth_range)
+    np.testing.assert_allclose(encode(planes, depth_range), [0, 1], atol=1e-9)
+    np.testing.assert_allclose(encode(planes * [0.5, 2], depth_range), [0, 1], atol=1e-9)
+
+
+def test_published_numbers():
+    # z = n f / (f - (f - n) d) at d = 1/2 with n = 0.6, f = 5
+    assert decode(np.array([0.5]), PUBLISHED_SAMPLING_RANGE)[0] == pytest.approx(3.0 / 2.8)
+
+
+def test_numpy_and_torch_agree():
+    d = np.linspace(0, 1, 50, dtype=np.float32)
+    depth = decode(d, (0.6, 5.0))
+    np.testing.assert_allclose(decode(torch.from_numpy(d), (0.6, 5.0)).numpy(), depth, rtol=1e-5)
+    encoded = encode(torch.from_numpy(depth), (0.6, 5.0)).numpy()
+    np.testing.assert_allclose(encoded, encode(depth, (0.6, 5.0)), atol=1e-6)
+
+
+def test_disparity_within_the_near_plane_is_not_scaled():
+    disparity = np.array([[6250.0, 3125.0]])  # 1/z = 1 and 0.5: z = 1 and 2
+    np.testing.assert_allclose(encode_disparity(disparity), encode(np.array([[1.0, 2.0]]), (0.5, 100.0)), atol=1e-6)
+
+
+def test_disparity_beyond_the_near_plane_is_scaled_as_a_whole():
+    disparity = np.array([[6250.0 * 4, 6250.0, 0.0]])  # the peak of 4 goes to 2 = 1/0.5, so 1 goes to 0.5; 0 to 1e-3
+    expected = (np.array([[2.0, 0.5, 1e-3]]) - 2) / (1 / 100 - 2)
+    np.testing.assert_allclose(encode_disparity(disparity), np.clip(expected, 0, 1), atol=1e-6)
+
+
+def test_pictures_are_bright_where_it_is_near():
+    picture = depth_picture(np.array([[0.6, 1.0], [2.0, 5.0]]), PUBLISHED_SAMPLING_RANGE)
+    assert picture.shape == (2, 2, 3)
+    assert list(picture[..., 0].ravel()) == sorted(picture[..., 0].ravel(), reverse=True)
+    assert picture[0, 0, 0] == 255
+    assert picture[1, 1, 0] == 0
