@@ -1,0 +1,117 @@
+"""What a scene can become: one file (or folder) per kind, formats in docs/formats.md.
+
+`export_scene` is the door; the functions behind it live in one module per kind, imported when they are used. The
+self-contained page is the viewer, packed, so that kind is made by `viewer` and found by name only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ivid.scene import Scene
+
+Progress = Callable[[int, int], object]  # called as progress(done, total)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of export.
+
+    Attributes:
+        name: what `--as` calls it.
+        suffixes: the endings of its files; "" stands for a folder.
+        description: a few words for lists and buttons.
+        function: "module:function" in this package, called as function(scene, path, progress=progress, **options).
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    description: str
+    function: str
+
+    def load(self) -> Callable[..., None]:
+        """The function that writes it."""
+        module, name = self.function.split(":")
+        return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+
+    def options(self) -> tuple[str, ...]:
+        """Names of the options it takes."""
+        parameters = inspect.signature(self.load()).parameters.values()
+        return tuple(each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY)
+
+
+# The first kind of a suffix is the one that the suffix alone means.
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("scene", (".ivid",), "the scene file", "files:export_scene_file"),
+        Kind("points", (".ply",), "coloured point cloud with normals", "points:export_points"),
+        Kind("mesh", (".glb", ".obj", ".ply"), "coloured triangle mesh", "mesh:export_mesh"),
+        Kind("splats", (".splat", ".ply"), "Gaussian splats", "splats:export_splats"),
+        Kind("nerfstudio", (".zip", ""), "pictures and cameras, nerfstudio and COLMAP", "dataset:export_dataset"),
+        Kind("video", (".mp4", ".webm", ".gif", ".webp"), "video along a camera path", "video:export_video"),
+        Kind("grid", (".png",), "picture of all views", "stills:export_grid"),
+        Kind("still", (".png",), "one fused picture at any camera", "stills:export_still"),
+        Kind("depth", (".png",), "16-bit depth map in millimetres", "stills:export_depth"),
+        Kind("page", (".html",), "the viewer and the scene in one file", "files:export_page"),
+    )
+}
+
+
+class UnknownKindError(ValueError):
+    """No such kind of export, or no kind for such a file name; the message lists those there are."""
+
+
+def kind_for(path: str | Path) -> str:
+    """Name of the kind that a file name means by its suffix.
+
+    Raises:
+        UnknownKindError: the suffix belongs to no kind.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix:
+        for kind in KINDS.values():
+            if suffix in kind.suffixes:
+                return kind.name
+    called = f"the suffix {suffix!r} says" if suffix else f"{Path(path).name!r} has no suffix that says"
+    raise UnknownKindError(f"{called} no kind of export; there are {_listed()}")
+
+
+def export_scene(
+    scene: Scene, path: str | Path, kind: str | None = None, progress: Progress | None = None, **options: Any
+) -> None:
+    """Write a scene as another kind of file.
+
+    Args:
+        path: the file to write; what stands there is replaced when the new file is complete.
+        kind: one of KINDS; by the suffix of `path` when None.
+        progress: called with (done, total) as the work advances; what it raises stops the export, and nothing is left.
+        options: those of the kind (`KINDS[kind].options()`).
+
+    Raises:
+        UnknownKindError: no such kind, or the suffix is none of its own.
+        ValueError: an option is unknown or out of range.
+        MissingLibraryError: a library that the kind needs is not installed.
+    """
+    name = kind_for(path) if kind is None else kind
+    if name not in KINDS:
+        raise UnknownKindError(f"there is no export kind {name!r}; there are {_listed()}")
+    wanted, suffix = KINDS[name], Path(path).suffix.lower()
+    if suffix not in wanted.suffixes and "" not in wanted.suffixes:
+        raise UnknownKindError(f"{name} is written as {' or '.join(wanted.suffixes)}, not as {suffix or 'no suffix'!r}")
+    unknown = sorted(options.keys() - set(wanted.options()))
+    if unknown:
+        known = ", ".join(wanted.options()) or "none"
+        raise ValueError(f"the export {name} has no option {', '.join(unknown)}; its options: {known}")
+    wanted.load()(scene, path, progress=progress, **options)
+
+
+def _listed() -> str:
+    return ", ".join(
+        f"{kind.name} ({' '.join(suffix or 'folder' for suffix in kind.suffixes)})" for kind in KINDS.values()
+    )

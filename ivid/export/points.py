@@ -1,0 +1,76 @@
+"""The scene as a point cloud: a binary PLY with normals and sRGB colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ivid.export.ply import write_ply
+from ivid.export.surface import Progress, Samples, contract, merged, surface_samples, voxel_size
+from ivid.scene import Scene
+
+NEIGHBOURS, DEVIATIONS = 16, 3.0
+
+
+def export_points(
+    scene: Scene,
+    path: str | Path,
+    progress: Progress | None = None,
+    *,
+    keep_far: bool = False,
+    voxel_pixels: float = 0.5,
+    outliers: bool = False,
+) -> None:
+    """Write the fused point cloud (`write_points`).
+
+    Args:
+        keep_far: keep what lies at the far plane (the sky).
+        voxel_pixels: duplicates are merged on voxels this many pixels wide, at any distance.
+        outliers: keep statistical outliers.
+
+    Raises:
+        ValueError: `voxel_pixels` is not positive.
+    """
+    cloud = fused_cloud(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels, outliers=outliers)
+    write_points(path, cloud)
+
+
+def write_points(path: str | Path, cloud: Samples) -> None:
+    """Write samples as a binary PLY: x, y, z, normals (float32) and red, green, blue (uint8, sRGB)."""
+    names = ("x", "y", "z"), ("nx", "ny", "nz")
+    columns = {name: cloud.points[:, axis] for axis, name in enumerate(names[0])}
+    columns |= {name: cloud.normals[:, axis] for axis, name in enumerate(names[1])}
+    colours = np.rint(cloud.colours * 255).astype(np.uint8)
+    columns |= {name: colours[:, channel] for channel, name in enumerate(("red", "green", "blue"))}
+    write_ply(path, columns, comments=["axes: y up, orbit centre at the origin, first camera at (0, 0, 1)"])
+
+
+def fused_cloud(
+    scene: Scene,
+    progress: Progress | None = None,
+    *,
+    keep_far: bool = False,
+    voxel_pixels: float = 0.5,
+    outliers: bool = False,
+) -> Samples:
+    """The samples of all views, the best of each place, merged, without outliers; see `export_points`."""
+    if not voxel_pixels > 0:
+        raise ValueError(f"a voxel must be a positive number of pixels wide, got {voxel_pixels}")
+    cloud = merged(surface_samples(scene, keep_far, progress), voxel_pixels * voxel_size(scene))
+    return cloud if outliers else without_outliers(cloud)
+
+
+def without_outliers(cloud: Samples) -> Samples:
+    """The samples whose mean distance to their neighbours is not unusual, measured where pixels are of one size.
+
+    Unusual is beyond DEVIATIONS standard deviations above the mean, and beyond three times the median besides: a clean
+    cloud has hardly any deviation, and its sparser parts would be taken for outliers.
+    """
+    if len(cloud) <= NEIGHBOURS:
+        return cloud
+    contracted = contract(cloud.points)
+    distances, _ = cKDTree(contracted).query(contracted, NEIGHBOURS + 1, workers=-1)  # the nearest is the sample itself
+    mean = distances[:, 1:].mean(axis=1)
+    return cloud[mean <= max(mean.mean() + DEVIATIONS * mean.std(), 3 * np.median(mean))]

@@ -1,0 +1,183 @@
+"""Pictures of a scene: the grid of its views, a fused picture at any camera, a depth map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ivid.cameras import FOV_Y_DEG, Camera
+from ivid.depth import DepthRange, depth_picture
+from ivid.export.surface import Progress
+from ivid.files import written_aside
+from ivid.scene import Scene
+
+SHOWN = ("colour", "depth", "both")
+MAX_PICTURE = 8192
+
+GRID_YAWS_RAD = (0.60, 0.45, 0.30, 0.15, 0.0, -0.15, -0.30, -0.45, -0.60)  # columns of the published grid (method §8)
+GRID_PITCHES_RAD = (-0.15, 0.0, 0.15)  # rows
+
+
+def export_grid(scene: Scene, path: str | Path, progress: Progress | None = None, *, show: str = "colour") -> None:
+    """Write the picture of all views (`grid_picture`) as PNG."""
+    _save(path, grid_picture(scene, show))
+    if progress:
+        progress(1, 1)
+
+
+def export_still(
+    scene: Scene,
+    path: str | Path,
+    progress: Progress | None = None,
+    *,
+    camera: Camera | None = None,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    radius: float = 1.0,
+    fov: float = FOV_Y_DEG,
+    size: int = 512,
+    supersample: int = 3,
+    show: str = "colour",
+) -> None:
+    """Write one fused picture, `size` pixels square, as PNG.
+
+    Args:
+        camera: where from; else `yaw` and `pitch` in radians on the sphere of `radius`, and `fov` in degrees.
+        show: "colour", "depth", or "both" side by side.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    check_picture(size, supersample, show)
+    camera = camera or Camera.orbit(yaw, pitch, radius, fov)
+    _save(path, fused_picture(_renderer(), scene, camera, size, supersample, show))
+    if progress:
+        progress(1, 1)
+
+
+def export_depth(
+    scene: Scene,
+    path: str | Path,
+    progress: Progress | None = None,
+    *,
+    camera: Camera | None = None,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    radius: float = 1.0,
+    fov: float = FOV_Y_DEG,
+    size: int = 512,
+    supersample: int = 3,
+) -> None:
+    """Write the fused depth map as a 16-bit grey PNG in millimetres along the viewing axis, 0 where nothing is known.
+
+    Takes the arguments of `export_still`.
+    """
+    check_picture(size, supersample, "depth")
+    rendering = _renderer().render(scene.views, camera or Camera.orbit(yaw, pitch, radius, fov), size, supersample)
+    _save(path, np.where(rendering.mask, depth_millimetres(rendering.depth), 0).astype(np.uint16))
+    if progress:
+        progress(1, 1)
+
+
+def grid_picture(scene: Scene, show: str = "colour") -> np.ndarray:
+    """All views of a scene side by side, uint8 [rows·S, columns·S, 3].
+
+    The 3x9 set lies as published: pitch -0.15, 0, +0.15 downwards, yaw +0.60 … -0.60 to the right (method §8); views
+    still missing are black. Other sets fill a nearly square grid, by yaw from left to right if they form a ring.
+
+    Args:
+        show: "colour", "depth", or "both": depths below the colours.
+    """
+    _check_shown(show)
+    rows, columns, places = grid_layout([view.camera for view in scene.views], scene.view_set)
+    size = scene.size
+    pictures = []
+    for each in ("colour", "depth") if show == "both" else (show,):
+        grid = np.zeros((rows * size, columns * size, 3), np.uint8)
+        for view, (row, column) in zip(scene.views, places, strict=True):
+            picture = view.rgb if each == "colour" else depth_picture(view.depth, scene.depth_range)
+            grid[row * size : (row + 1) * size, column * size : (column + 1) * size] = picture
+        pictures.append(grid)
+    return np.concatenate(pictures)
+
+
+def grid_layout(cameras: Sequence[Camera], view_set: str = "") -> tuple[int, int, list[tuple[int, int]]]:
+    """Rows and columns of the grid, and the place (row, column) of each camera; see `grid_picture`."""
+    angles = [_orbit_angles(camera) for camera in cameras]
+    if view_set == "3x9":
+        published = [
+            (row, column)
+            for yaw, pitch in angles
+            for row, row_pitch in enumerate(GRID_PITCHES_RAD)
+            for column, column_yaw in enumerate(GRID_YAWS_RAD)
+            if abs(yaw - column_yaw) < 0.01 and abs(pitch - row_pitch) < 0.01
+        ]
+        if len(set(published)) == len(cameras):
+            return len(GRID_PITCHES_RAD), len(GRID_YAWS_RAD), published
+    columns = math.ceil(math.sqrt(len(cameras)))
+    rows = math.ceil(len(cameras) / columns)
+    order = list(range(len(cameras)))
+    if view_set == "360":
+        order.sort(key=lambda index: -angles[index][0])
+    places = [(0, 0)] * len(cameras)
+    for place, index in enumerate(order):
+        places[index] = divmod(place, columns)
+    return rows, columns, places
+
+
+def fused_picture(renderer, scene: Scene, camera: Camera, size: int, supersample: int, show: str) -> np.ndarray:
+    """The scene from a camera, uint8 [size, size, 3], or [size, 2·size, 3] for `show="both"`; black where empty."""
+    rendering = renderer.render(scene.views, camera, size, supersample)
+    pictures = []
+    if show != "depth":
+        pictures.append(np.rint(np.clip(rendering.rgb, 0, 1) * 255).astype(np.uint8))
+    if show != "colour":
+        known = rendering.mask.astype(bool)
+        pictures.append(depth_picture(np.where(known, rendering.depth, scene.depth_range[1]), scene.depth_range))
+    return np.concatenate(pictures, axis=1)
+
+
+def depth_millimetres(depth_metres: np.ndarray) -> np.ndarray:
+    """A depth map of any shape as uint16 millimetres, at most 65.535 m; 0 stands for unknown and is not used."""
+    return np.rint(np.clip(depth_metres * 1000, 1, 65535)).astype(np.uint16)
+
+
+def check_picture(size: int, supersample: int, show: str) -> None:
+    """Refuse sizes that cannot be rendered.
+
+    Raises:
+        ValueError: says which argument is out of range.
+    """
+    if not 1 <= size <= MAX_PICTURE:
+        raise ValueError(f"a picture must be 1 to {MAX_PICTURE} pixels wide, got {size}")
+    if not 1 <= supersample <= 8:
+        raise ValueError(f"supersampling must be 1 to 8, got {supersample}")
+    if size * supersample > 2 * MAX_PICTURE:
+        raise ValueError(f"{size} pixels at {supersample}x supersampling are too many; choose a smaller size")
+    _check_shown(show)
+
+
+def _check_shown(show: str) -> None:
+    if show not in SHOWN:
+        raise ValueError(f"there is nothing called {show!r} to show; choose one of {', '.join(SHOWN)}")
+
+
+def _orbit_angles(camera: Camera) -> tuple[float, float]:
+    """(yaw, pitch) in radians of a camera's position around the origin."""
+    x, y, z = camera.position
+    return math.atan2(x, z), math.atan2(y, math.hypot(x, z))
+
+
+def _renderer():
+    from ivid.fusion import FusionRenderer  # compiles kernels: only when something is rendered
+
+    return FusionRenderer()
+
+
+def _save(path: str | Path, picture: np.ndarray) -> None:
+    with written_aside(path) as aside:
+        Image.fromarray(picture).save(aside, "PNG")
