@@ -1,0 +1,232 @@
+"""Kernels that turn RGBD views into triangle meshes with a ring of padding around them (method §4).
+
+Grids: a view of S x S pixels has (S + 2) x (S + 2) vertices, its pixel centres and the ring, row by row, and (S + 1) x (S + 1)
+quads between them. Every array has the store's slot as its first axis. Points and normals are in the camera space of
+their view: the angle between them, all that fusion needs of them, does not depend on the frame.
+"""
+
+from __future__ import annotations
+
+
+import warp as wp
+
+wp.set_module_options({"enable_backward": False})
+
+RING_NONE, RING_PIXELS, RING_FRUSTUM = 0, 1, 2
+FRUSTUM_DEPTH = wp.constant(0.1)  # metres from the camera to which a frustum ring is pulled
+
+# Flags of a vertex.
+EDGE, RING, ERODED = wp.constant(1), wp.constant(2), wp.constant(4)
+
+# What every fragment of a triangle is; MIXED ones have to be looked at one by one, BACK is found when drawing.
+PLAIN, FADED, HIDDEN, MIXED, BACK = (wp.constant(kind) for kind in range(5))
+
+# A quad's byte: bit 0 its diagonal, bits 1-2 and 3-4 the kinds of its two triangles, bit 5 that it does not exist.
+ABSENT_BIT = wp.constant(32)
+
+
+@wp.func
+def pixel_ray(row: float, column: float, size: int, focal: float) -> wp.vec3:
+    """Camera-space direction of depth 1 through a pixel centre, which may lie outside the image."""
+    u = (column + 0.5) / float(size)
+    v = (row + 0.5) / float(size)
+    return wp.vec3((u - 0.5) / focal, (0.5 - v) / focal, -1.0)
+
+
+@wp.func
+def surface_point(depth: wp.array3d(dtype=float), slot: int, row: int, column: int, size: int, focal: float) -> wp.vec3:
+    """Camera-space point of a pixel; the border is replicated."""
+    i = wp.clamp(row, 0, size - 1)
+    j = wp.clamp(column, 0, size - 1)
+    return depth[slot, i, j] * pixel_ray(float(i), float(j), size, focal)
+
+
+@wp.func
+def border_depth(depth: wp.array3d(dtype=float), slot: int, row: int, column: int, size: int) -> float:
+    """Depth of a vertex, a ring vertex's being that of its border pixel."""
+    return depth[slot, wp.clamp(row - 1, 0, size - 1), wp.clamp(column - 1, 0, size - 1)]
+
+
+@wp.kernel
+def place_vertices(
+    slot: int,
+    size: int,
+    focal: float,
+    ring: int,
+    ring_px: float,
+    depth: wp.array3d(dtype=float),
+    points: wp.array2d(dtype=wp.vec3),
+    normals: wp.array2d(dtype=wp.vec3),
+    edges: wp.array(dtype=wp.uint8),
+):
+    """Points and normals of all vertices, and a clean slate for the edge flags."""
+    vertex = wp.tid()
+    side = size + 2
+    row = vertex // side
+    column = vertex - row * side
+    i = wp.clamp(row - 1, 0, size - 1)
+    j = wp.clamp(column - 1, 0, size - 1)
+    z = depth[slot, i, j]
+    outwards_i = float(row - 1 - i) * ring_px
+    outwards_j = float(column - 1 - j) * ring_px
+    point = z * pixel_ray(float(i) + outwards_i, float(j) + outwards_j, size, focal)
+    if ring == RING_FRUSTUM and (outwards_i != 0.0 or outwards_j != 0.0):
+        point = point * (FRUSTUM_DEPTH / z)
+    points[slot, vertex] = point
+    edges[vertex] = wp.uint8(0)
+
+    # Sobel: central differences, smoothed 1-2-1 across.
+    right = wp.vec3(0.0)
+    up = wp.vec3(0.0)
+    for step in range(-1, 2):
+        weight = 2.0 - float(wp.abs(step))
+        right += weight * (
+            surface_point(depth, slot, i + step, j + 1, size, focal)
+            - surface_point(depth, slot, i + step, j - 1, size, focal)
+        )
+        up += weight * (
+            surface_point(depth, slot, i - 1, j + step, size, focal)
+            - surface_point(depth, slot, i + 1, j + step, size, focal)
+        )
+    normals[slot, vertex] = wp.normalize(wp.cross(right, up))
+
+
+@wp.func
+def is_steep(a: float, b: float, c: float, atol: float, rtol: float) -> bool:
+    """Whether a triangle of these vertex depths spans a depth edge (method §4)."""
+    near = wp.min(a, wp.min(b, c))
+    far = wp.max(a, wp.max(b, c))
+    return far - near > atol and 1.0 / near - 1.0 / far > rtol
+
+
+@wp.func
+def corner(row: int, column: int, diagonal: int, half: int, which: int, side: int) -> int:
+    """Vertex index of a triangle's corner, counter-clockwise seen from the view's own camera.
+
+    Diagonal 0 runs from top right to bottom left, 1 from top left to bottom right. Half 0 is the triangle with the top
+    left vertex (diagonal 0), or the bottom left one (diagonal 1).
+    """
+    down = int(0)
+    along = int(0)
+    if diagonal == 0:
+        if half == 0:  # TL, BL, TR
+            down = wp.where(which == 1, 1, 0)
+            along = wp.where(which == 2, 1, 0)
+        else:  # TR, BL, BR
+            down = wp.where(which == 0, 0, 1)
+            along = wp.where(which == 1, 0, 1)
+    else:
+        if half == 0:  # TL, BL, BR
+            down = wp.where(which == 0, 0, 1)
+            along = wp.where(which == 2, 1, 0)
+        else:  # TL, BR, TR
+            down = wp.where(which == 1, 1, 0)
+            along = wp.where(which == 0, 0, 1)
+    return (row + down) * side + column + along
+
+
+@wp.kernel
+def split_quads(
+    slot: int,
+    size: int,
+    ring: int,
+    atol: float,
+    rtol: float,
+    depth: wp.array3d(dtype=float),
+    points: wp.array2d(dtype=wp.vec3),
+    quads: wp.array2d(dtype=wp.uint8),
+    edges: wp.array(dtype=wp.uint8),
+):
+    """Choose each quad's diagonal and flag the vertices of steep triangles. `atol` < 0 means no edge flags."""
+    quad = wp.tid()
+    row = quad // (size + 1)
+    column = quad - row * (size + 1)
+    if ring == RING_NONE and (row == 0 or column == 0 or row == size or column == size):
+        quads[slot, quad] = wp.uint8(ABSENT_BIT)
+        return
+    side = size + 2
+    tl = row * side + column
+    falling = wp.length_sq(points[slot, tl + side + 1] - points[slot, tl])
+    rising = wp.length_sq(points[slot, tl + 1] - points[slot, tl + side])
+    diagonal = wp.where(falling < rising, 1, 0)
+    quads[slot, quad] = wp.uint8(diagonal)
+    if atol < 0.0:
+        return
+    for half in range(2):
+        a = corner(row, column, diagonal, half, 0, side)
+        b = corner(row, column, diagonal, half, 1, side)
+        c = corner(row, column, diagonal, half, 2, side)
+        za = border_depth(depth, slot, a // side, a % side, size)
+        zb = border_depth(depth, slot, b // side, b % side, size)
+        zc = border_depth(depth, slot, c // side, c % side, size)
+        if is_steep(za, zb, zc, atol, rtol):
+            edges[a] = wp.uint8(1)
+            edges[b] = wp.uint8(1)
+            edges[c] = wp.uint8(1)
+
+
+@wp.kernel
+def spread_rows(side: int, radius: int, edges: wp.array(dtype=wp.uint8), spread: wp.array(dtype=wp.uint8)):
+    """Per vertex, whether there is an edge within `radius` in its row: one half of a box dilation."""
+    vertex = wp.tid()
+    row = vertex // side
+    column = vertex - row * side
+    found = wp.uint8(0)
+    for other in range(wp.max(column - radius, 0), wp.min(column + radius, side - 1) + 1):
+        found = found | edges[row * side + other]
+    spread[vertex] = found
+
+
+@wp.kernel
+def flag_vertices(
+    slot: int,
+    side: int,
+    radius: int,
+    ring: int,
+    edges: wp.array(dtype=wp.uint8),
+    spread: wp.array(dtype=wp.uint8),
+    flags: wp.array2d(dtype=wp.uint8),
+):
+    """The other half of the box dilation, and all flags of a vertex."""
+    vertex = wp.tid()
+    row = vertex // side
+    column = vertex - row * side
+    eroded = wp.uint8(0)
+    for other in range(wp.max(row - radius, 0), wp.min(row + radius, side - 1) + 1):
+        eroded = eroded | spread[other * side + column]
+    bits = int(0)
+    if edges[vertex] != wp.uint8(0):
+        bits |= EDGE
+    if eroded != wp.uint8(0):
+        bits |= ERODED
+    if ring != RING_NONE and (row == 0 or column == 0 or row == side - 1 or column == side - 1):
+        bits |= RING
+    flags[slot, vertex] = wp.uint8(bits)
+
+
+@wp.kernel
+def sort_triangles(slot: int, size: int, flags: wp.array2d(dtype=wp.uint8), quads: wp.array2d(dtype=wp.uint8)):
+    """Note beside each quad what its two triangles are, so that most fragments need no look at the flags."""
+    quad = wp.tid()
+    side = size + 2
+    row = quad // (size + 1)
+    column = quad - row * (size + 1)
+    bits = int(quads[slot, quad])
+    if (bits & ABSENT_BIT) != 0:
+        return
+    for half in range(2):
+        all_of = int(7)
+        any_of = int(0)
+        for which in range(3):
+            of_vertex = int(flags[slot, corner(row, column, bits & 1, half, which, side)])
+            all_of &= of_vertex
+            any_of |= of_vertex
+        kind = int(MIXED)
+        if any_of == 0:
+            kind = PLAIN
+        elif (any_of & RING) == 0 and (all_of & EDGE) != 0:
+            kind = HIDDEN
+        elif any_of == ERODED and all_of == ERODED:
+            kind = FADED
+        bits |= kind << (1 + 2 * half)
+    quads[slot, quad] = wp.uint8(bits)

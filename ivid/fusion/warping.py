@@ -1,0 +1,107 @@
+"""Forward-backward warping: what a novel-view network would be given, made from a single RGBD image (method §10)."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from ivid import depth as codec
+from ivid.cameras import Camera
+from ivid.depth import DepthRange
+from ivid.fusion.conditions import depth_edges
+from ivid.fusion.mesh import MeshSettings, MeshStore
+from ivid.fusion.rasteriser import Rasteriser
+from ivid.fusion.resample import more_than_three_quarters, reduce_colour
+from ivid.fusion.runtime import kernel_device
+from ivid.scene import View
+
+PLANES = (0.1, 200.0)
+SUPERSAMPLE = 3
+TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class WarpedPair:
+    """An image as it looks after having been warped to another camera and back.
+
+    Attributes:
+        rgb: float32 [S, S, 3] in [0, 1], 0 outside the mask.
+        depth: float32 [S, S], z-buffer values d in [0, 1], 0 outside the mask.
+        mask: bool [S, S], where the warped image is known.
+    """
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    mask: np.ndarray
+
+
+def random_warp_camera(rng: np.random.Generator) -> Camera:
+    """A camera to warp a training image to: near orbit(0, 0), at a random distance, looking near the origin (method §10)."""
+    yaw, pitch = rng.normal(0.0, 0.15, 2)
+    radius = 1.0 + rng.normal(0.0, 0.1)
+    position = Camera.orbit(yaw, pitch, radius).position
+    return Camera.look_at(position, target=rng.normal(0.0, 0.05, 3))
+
+
+def forward_backward_warp(
+    rgb: np.ndarray,
+    depth: np.ndarray,
+    camera: Camera,
+    depth_range: DepthRange,
+    *,
+    tolerance: float = TOLERANCE,
+    device: str | None = None,
+) -> WarpedPair:
+    """Warp an image seen by orbit(0, 0) into `camera` and back (method §10, steps 3 and 4), on the calling thread.
+
+    Args:
+        rgb: uint8 [S, S, 3], or float in [0, 1].
+        depth: [S, S], metres along the viewing axis.
+        camera: the camera in between; `random_warp_camera` draws one.
+        depth_range: (near, far) in metres, with which the result's depth is encoded.
+        tolerance: of depth edges, in metres, in 1/metres, in d and in 1/d; the published 0.02 belongs to S = 128.
+        device: where to compute, "cpu" unless told otherwise.
+
+    Raises:
+        ValueError: the image is no view (see `ivid.scene.View`), or there is no such device.
+    """
+    source = Camera.orbit(0.0, 0.0, fov_y_deg=camera.fov_y_deg)
+    machine = _machine(device)
+    view = View(rgb, depth, source)
+    there = MeshSettings(ring="pixels", ring_px=view.size, atol=None)
+    drawn = machine.draw(view, there, camera)
+    moved_depth = np.where(drawn.closeness > 0, 1 / np.maximum(drawn.closeness, 1e-9), PLANES[1]).astype(np.float32)
+    moved = View(reduce_colour(drawn.rgb, view.size), moved_depth, camera)
+
+    back = machine.draw(moved, MeshSettings(ring="none", atol=tolerance, rtol=tolerance), source)
+    warped_depth = np.where(back.closeness > 0, 1 / np.maximum(back.closeness, 1e-9), PLANES[1])
+    d = codec.encode(warped_depth, depth_range).astype(np.float32)
+    mask = more_than_three_quarters(back.with_depth, SUPERSAMPLE) & ~depth_edges(d, tolerance)
+    return WarpedPair(reduce_colour(back.rgb, view.size) * mask[..., None], d * mask, mask)
+
+
+class _Machine(threading.local):
+    """A rasteriser and one-view stores, per thread: data loaders warp on many threads and in many processes."""
+
+    def __init__(self, device: str | None) -> None:
+        self._device = kernel_device(device)
+        self._rasteriser = Rasteriser(self._device, threads=1)
+        self._stores: dict[tuple[int, MeshSettings], MeshStore] = {}
+
+    def draw(self, view: View, settings: MeshSettings, target: Camera):
+        key = (view.size, settings)
+        if key not in self._stores:
+            self._stores = {k: s for k, s in self._stores.items() if k[0] == view.size}
+            self._stores[key] = MeshStore(view.size, settings, self._device, threads=1)
+        store = self._stores[key]
+        (slot,) = store.slots([view])
+        return self._rasteriser.single(store, slot, view.camera, target, view.size, SUPERSAMPLE, PLANES)
+
+
+_machines: dict[str | None, _Machine] = {}
+
+
+def _machine(device: str | None) -> _Machine:
+    return _machines.setdefault(device, _Machine(device))
