@@ -157,7 +157,8 @@ def start_from(unet: UNet2DModel, source: UNet2DModel) -> None:
     narrow, wide = weights["conv_in.weight"], torch.zeros_like(own["conv_in.weight"])
     wide[:, : narrow.shape[1]] = narrow
     weights["conv_in.weight"] = wide
-    differing = [n for n in own.keys() | weights.keys() if n not in own or own[n].shape != weights[n].shape]
+    differing = own.keys() ^ weights.keys()
+    differing |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
     if differing:
         raise ValueError(f"the network to start from differs in {len(differing)} tensors, {sorted(differing)[0]} first")
     unet.load_state_dict(weights)

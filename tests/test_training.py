@@ -1,0 +1,172 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import UNet2DModel
+from PIL import Image
+from safetensors.torch import load_file
+
+from ivid.data.training_set import SampleSettings, TrainingSamples
+from ivid.training import TrainingConfig, build_unet, train
+
+SIZE = 16
+TINY = {
+    "block_out_channels": [16, 16],
+    "layers_per_block": 1,
+    "down_block_types": ["DownBlock2D", "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", "UpBlock2D"],
+    "norm_num_groups": 8,
+    "attention_head_dim": 8,
+}
+CONFIG = TrainingConfig(
+    network="first_view",
+    unet=TINY,
+    scheduler={"beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample"},
+    fold=2,
+    weighting="v",
+    batch_size=8,
+    steps=6,
+    learning_rate=2e-3,
+    ema_decay=0.9,
+    log_every=2,
+    save_every=3,
+    sample_every=100,
+    sample_steps=2,
+)
+
+
+class Discs:
+    """Discs of a colour per class in front of a far wall."""
+
+    depth_range = (0.5, 4.0)
+    classes = ("red", "green")
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(index)
+        centre, radius = rng.uniform(5, 11, 2), rng.uniform(3, 5)
+        y, x = np.mgrid[:SIZE, :SIZE]
+        inside = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 < radius**2
+        label = index % 2
+        rgb = np.full((SIZE, SIZE, 3), 120, np.uint8)
+        rgb[inside] = [(220, 30, 30), (30, 200, 40)][label]
+        return rgb, np.where(inside, 0.4, 1.0).astype(np.float32), label
+
+
+def weights(folder: Path):
+    return {name: value for name, value in UNet2DModel.from_pretrained(folder).state_dict().items()}
+
+
+def test_a_killed_run_resumes_to_the_identical_weights(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(CONFIG, Discs(), whole)
+    train(replace(CONFIG, steps=3), Discs(), parts)
+    assert json.loads((parts / "state" / "step.json").read_text())["step"] == 3
+    train(CONFIG, Discs(), parts)
+    assert json.loads((parts / "state" / "step.json").read_text())["step"] == 6
+    one, other = weights(whole / "unet"), weights(parts / "unet")
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=0, msg=name)
+
+
+def test_a_run_killed_while_saving_goes_on_from_the_state_before(tmp_path):
+    run = tmp_path / "run"
+    train(replace(CONFIG, steps=3), Discs(), run)
+    (run / "state").rename(run / "state.replaced")  # between the two renames of a save
+    train(replace(CONFIG, steps=4), Discs(), run)
+    assert json.loads((run / "state" / "step.json").read_text())["step"] == 4
+
+
+def test_it_stops_when_the_time_is_up_and_saves(tmp_path):
+    train(replace(CONFIG, steps=10_000), Discs(), tmp_path / "run", max_seconds=1.0)
+    step = json.loads((tmp_path / "run" / "state" / "step.json").read_text())["step"]
+    assert 1 <= step < 10_000
+
+
+def test_it_learns(tmp_path):
+    run = tmp_path / "run"
+    config = replace(CONFIG, steps=300, save_every=300, log_every=20, sample_every=300, sample_steps=5, batch_size=16)
+    train(config, Discs(), run)
+    losses = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert len(losses) == 15
+    assert np.mean(losses[-3:]) < 0.4 * losses[0]
+    sheet = Image.open(run / "samples" / "00000300.png")
+    assert sheet.size == (8 * SIZE, 2 * SIZE)
+
+
+def test_the_null_class_stays_zero(tmp_path):
+    train(replace(CONFIG, label_dropout=0.5), Discs(), tmp_path / "run")
+    embedding = weights(tmp_path / "run" / "unet")["class_embedding.weight"]
+    assert embedding.shape[0] == 3
+    assert (embedding[-1] == 0).all()
+    assert (embedding[:-1] != 0).any()
+
+
+def test_weights_are_saved_in_half_precision(tmp_path):
+    train(replace(CONFIG, steps=1), Discs(), tmp_path / "run")
+    stored = load_file(tmp_path / "run" / "unet" / "diffusion_pytorch_model.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+
+
+def test_the_novel_view_network_starts_as_the_first_view_network(tmp_path):
+    train(replace(CONFIG, steps=2), Discs(), tmp_path / "run")
+    source = UNet2DModel.from_pretrained(tmp_path / "run" / "unet")
+    novel = build_unet(replace(CONFIG, network="novel_view", init_from=str(tmp_path / "run" / "unet")), SIZE, 2)
+    x, condition = torch.randn(2, 16, 8, 8), torch.randn(2, 24, 8, 8)
+    labels = torch.tensor([0, 2])
+    with torch.no_grad():
+        expected = source(x, 500, class_labels=labels).sample
+        actual = novel(torch.cat([x, condition], dim=1), 500, class_labels=labels).sample
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_another_architecture_is_no_start(tmp_path):
+    train(replace(CONFIG, steps=1), Discs(), tmp_path / "run")
+    wider = replace(CONFIG, unet=TINY | {"block_out_channels": [16, 24]}, init_from=str(tmp_path / "run" / "unet"))
+    with pytest.raises(ValueError, match=r"differs in \d+ tensors"):
+        build_unet(wider, SIZE, 2)
+
+
+def test_a_folder_with_another_run_is_left_alone(tmp_path):
+    train(replace(CONFIG, steps=1), Discs(), tmp_path / "run")
+    with pytest.raises(ValueError, match="another fold"):
+        train(replace(CONFIG, fold=4), Discs(), tmp_path / "run")
+
+
+def test_sample_n_is_always_the_same_and_labels_drop_out():
+    samples = TrainingSamples(Discs(), SampleSettings(seed=5, label_dropout=0.25))
+    for n in (0, 17):
+        np.testing.assert_array_equal(samples[n]["clean"], samples[n]["clean"])
+    drawn = [samples[n] for n in range(400)]
+    assert np.mean([s["label"] == 2 for s in drawn]) == pytest.approx(0.25, abs=0.08)
+    assert drawn[0]["clean"].shape == (4, SIZE, SIZE)
+    assert drawn[0]["clean"].dtype == np.float32
+    assert all(np.abs(s["clean"]).max() <= 1 for s in drawn)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "JSON object"),
+        ('{"network": "first_view", "unet": {}, "scheduler": {}, "depht": 1}', "depht"),
+        ('{"network": "third_view", "unet": {}, "scheduler": {}}', "first_view, novel_view"),
+        ('{"network": "first_view"}', "not a training config"),
+    ],
+)
+def test_configs_that_are_none_are_refused(tmp_path, text, message):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig.read(path)
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs").glob("*.json")), ids=lambda p: p.stem)
+def test_the_configs_here_can_be_read(path):
+    config = TrainingConfig.read(path)
+    assert config.steps > 0
