@@ -45,7 +45,7 @@ def bundle(
     if first.scheduler != novel.scheduler or first.fold != novel.fold:
         raise ValueError("the two runs have different noise schedules, predictions or folding")
     unets = [
-        UNet2DModel.from_pretrained(Path(run) / "unet", torch_dtype=torch.float16) for run in (first_view, novel_view)
+        UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16) for run in (first_view, novel_view)
     ]
     schedule = {
         key: value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, UNet2DModel
+from diffusers.utils import logging
 from torch import Tensor
 
 from ivid.cameras import Camera, view_set
@@ -83,8 +85,8 @@ class IvidPipeline(DiffusionPipeline):
         first_view_unet: UNet2DModel,
         novel_view_unet: UNet2DModel,
         name: str = "",
-        class_names: Sequence[str] = (),
-        depth_range: DepthRange = (0.6, 5.0),
+        class_names: Sequence[str] | None = None,
+        depth_range: DepthRange | list[float] = (0.6, 5.0),
         fold: int = 1,
         schedule: Mapping[str, Any] | None = None,
         prediction_type: str = "epsilon",
@@ -99,7 +101,7 @@ class IvidPipeline(DiffusionPipeline):
         self.register_modules(first_view_unet=first_view_unet, novel_view_unet=novel_view_unet)
         self.register_to_config(
             name=name,
-            class_names=list(class_names),
+            class_names=list(class_names or ()),
             depth_range=list(depth_range),
             fold=fold,
             schedule=dict(schedule or {"num_train_timesteps": 1000, "beta_schedule": "linear"}),
@@ -387,6 +389,18 @@ def _cameras(name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]
     return cameras
 
 
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Without diffusers' bar for two files."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
     """The model of a folder, on the best device at hand and in the precision that is fastest there.
 
@@ -398,8 +412,8 @@ def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     elif torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
         dtype = torch.bfloat16
-    pipeline = IvidPipeline.from_pretrained(str(folder), torch_dtype=dtype, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
+    with _quiet_loading():
+        pipeline = IvidPipeline.from_pretrained(str(folder), dtype=dtype, local_files_only=True)
     if device == "cpu":
         for unet in (pipeline.first_view_unet, pipeline.novel_view_unet):
             unet.to(memory_format=torch.channels_last)
