@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ivid.export.ply import write_ply
-from ivid.export.surface import Progress, Samples, contract, merged, surface_samples, voxel_size
+from ivid.export.surface import Progress, Samples, contract, merged, scene_maps, surface_samples, voxel_size
 from ivid.scene import Scene
 
 NEIGHBOURS, DEVIATIONS = 16, 3.0
@@ -58,7 +58,8 @@ def fused_cloud(
     """The samples of all views, the best of each place, merged, without outliers; see `export_points`."""
     if not voxel_pixels > 0:
         raise ValueError(f"a voxel must be a positive number of pixels wide, got {voxel_pixels}")
-    cloud = merged(surface_samples(scene, keep_far, progress), voxel_pixels * voxel_size(scene))
+    maps = scene_maps(scene, keep_far)
+    cloud = merged(surface_samples(maps, progress), voxel_pixels * voxel_size(maps))
     return cloud if outliers else without_outliers(cloud)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ivid.cameras import FOV_Y_DEG, Camera
-from ivid.depth import DepthRange, depth_picture
+from ivid.depth import depth_picture
 from ivid.export.surface import Progress
 from ivid.files import written_aside
 from ivid.scene import Scene
@@ -22,9 +22,9 @@ GRID_YAWS_RAD = (0.60, 0.45, 0.30, 0.15, 0.0, -0.15, -0.30, -0.45, -0.60)  # col
 GRID_PITCHES_RAD = (-0.15, 0.0, 0.15)  # rows
 
 
-def export_grid(scene: Scene, path: str | Path, progress: Progress | None = None, *, show: str = "colour") -> None:
+def export_grid(scene: Scene, path: str | Path, progress: Progress | None = None, *, what: str = "colour") -> None:
     """Write the picture of all views (`grid_picture`) as PNG."""
-    _save(path, grid_picture(scene, show))
+    _save(path, grid_picture(scene, what))
     if progress:
         progress(1, 1)
 
@@ -41,20 +41,20 @@ def export_still(
     fov: float = FOV_Y_DEG,
     size: int = 512,
     supersample: int = 3,
-    show: str = "colour",
+    what: str = "colour",
 ) -> None:
     """Write one fused picture, `size` pixels square, as PNG.
 
     Args:
         camera: where from; else `yaw` and `pitch` in radians on the sphere of `radius`, and `fov` in degrees.
-        show: "colour", "depth", or "both" side by side.
+        what: "colour", "depth", or "both" side by side.
 
     Raises:
         ValueError: an argument is out of range.
     """
-    check_picture(size, supersample, show)
+    check_picture(size, supersample, what)
     camera = camera or Camera.orbit(yaw, pitch, radius, fov)
-    _save(path, fused_picture(_renderer(), scene, camera, size, supersample, show))
+    _save(path, fused_picture(_renderer(), scene, camera, size, supersample, what))
     if progress:
         progress(1, 1)
 
@@ -83,20 +83,20 @@ def export_depth(
         progress(1, 1)
 
 
-def grid_picture(scene: Scene, show: str = "colour") -> np.ndarray:
+def grid_picture(scene: Scene, what: str = "colour") -> np.ndarray:
     """All views of a scene side by side, uint8 [rows·S, columns·S, 3].
 
     The 3x9 set lies as published: pitch -0.15, 0, +0.15 downwards, yaw +0.60 … -0.60 to the right (method §8); views
     still missing are black. Other sets fill a nearly square grid, by yaw from left to right if they form a ring.
 
     Args:
-        show: "colour", "depth", or "both": depths below the colours.
+        what: "colour", "depth", or "both": depths below the colours.
     """
-    _check_shown(show)
+    _check_what(what)
     rows, columns, places = grid_layout([view.camera for view in scene.views], scene.view_set)
     size = scene.size
     pictures = []
-    for each in ("colour", "depth") if show == "both" else (show,):
+    for each in ("colour", "depth") if what == "both" else (what,):
         grid = np.zeros((rows * size, columns * size, 3), np.uint8)
         for view, (row, column) in zip(scene.views, places, strict=True):
             picture = view.rgb if each == "colour" else depth_picture(view.depth, scene.depth_range)
@@ -129,13 +129,13 @@ def grid_layout(cameras: Sequence[Camera], view_set: str = "") -> tuple[int, int
     return rows, columns, places
 
 
-def fused_picture(renderer, scene: Scene, camera: Camera, size: int, supersample: int, show: str) -> np.ndarray:
-    """The scene from a camera, uint8 [size, size, 3], or [size, 2·size, 3] for `show="both"`; black where empty."""
+def fused_picture(renderer, scene: Scene, camera: Camera, size: int, supersample: int, what: str) -> np.ndarray:
+    """The scene from a camera, uint8 [size, size, 3], or [size, 2·size, 3] for `what="both"`; black where empty."""
     rendering = renderer.render(scene.views, camera, size, supersample)
     pictures = []
-    if show != "depth":
+    if what != "depth":
         pictures.append(np.rint(np.clip(rendering.rgb, 0, 1) * 255).astype(np.uint8))
-    if show != "colour":
+    if what != "colour":
         known = rendering.mask.astype(bool)
         pictures.append(depth_picture(np.where(known, rendering.depth, scene.depth_range[1]), scene.depth_range))
     return np.concatenate(pictures, axis=1)
@@ -146,7 +146,7 @@ def depth_millimetres(depth_metres: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(depth_metres * 1000, 1, 65535)).astype(np.uint16)
 
 
-def check_picture(size: int, supersample: int, show: str) -> None:
+def check_picture(size: int, supersample: int, what: str) -> None:
     """Refuse sizes that cannot be rendered.
 
     Raises:
@@ -158,12 +158,12 @@ def check_picture(size: int, supersample: int, show: str) -> None:
         raise ValueError(f"supersampling must be 1 to 8, got {supersample}")
     if size * supersample > 2 * MAX_PICTURE:
         raise ValueError(f"{size} pixels at {supersample}x supersampling are too many; choose a smaller size")
-    _check_shown(show)
+    _check_what(what)
 
 
-def _check_shown(show: str) -> None:
-    if show not in SHOWN:
-        raise ValueError(f"there is nothing called {show!r} to show; choose one of {', '.join(SHOWN)}")
+def _check_what(what: str) -> None:
+    if what not in SHOWN:
+        raise ValueError(f"there is nothing called {what!r} to show; choose one of {', '.join(SHOWN)}")
 
 
 def _orbit_angles(camera: Camera) -> tuple[float, float]:

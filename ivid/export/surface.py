@@ -55,16 +55,16 @@ class Samples:
 
 @dataclass(frozen=True)
 class SurfaceMaps:
-    """One view's pixels as samples: points and normals [S, S, 3] and weights [S, S] float32, far plane [S, S] bool.
+    """One view's pixels as samples: points and normals [S, S, 3] and weights [S, S] float32, background [S, S] bool.
 
-    The weight of an edge pixel is 0.
+    The weight of an edge pixel is 0. Background is what lies at the far plane and is no surface.
     """
 
     view: View
     points: np.ndarray
     normals: np.ndarray
     weights: np.ndarray
-    at_far_plane: np.ndarray
+    background: np.ndarray
 
 
 def contract(points: np.ndarray) -> np.ndarray:
@@ -82,7 +82,24 @@ def pixel_angle(view: View) -> float:
     return 1 / (view.camera.focal * view.size)
 
 
-def surface_maps(view: View, depth_range: tuple[float, float]) -> SurfaceMaps:
+def scene_maps(scene: Scene, keep_far: bool = False) -> list[SurfaceMaps]:
+    """The samples of every pixel of every view.
+
+    What lies at the far plane is background, since the sky would stand as a wall behind the scene; `keep_far` makes it
+    surface, and so does a scene with nothing else.
+
+    Raises:
+        ValueError: every pixel of every view lies on a depth edge.
+    """
+    maps = [_surface_maps(view, encode(view.depth, scene.depth_range) > FAR_PLANE_D) for view in scene.views]
+    if not any((each.weights > 0).any() for each in maps):
+        raise ValueError("the scene shows no surface: every pixel of its views lies on a depth edge")
+    if keep_far or not any(((each.weights > 0) & ~each.background).any() for each in maps):
+        return [replace(each, background=np.zeros_like(each.background)) for each in maps]
+    return maps
+
+
+def _surface_maps(view: View, background: np.ndarray) -> SurfaceMaps:
     """Points, normals and view-angle weights of every pixel of a view (method §4, §5)."""
     points = view.camera.unproject(view.depth).astype(np.float32)
     to_camera = view.camera.position.astype(np.float32) - points
@@ -93,7 +110,7 @@ def surface_maps(view: View, depth_range: tuple[float, float]) -> SurfaceMaps:
     edge = edge_pixels(view)
     eroded = _box_maximum(edge, max(1, round(3 * view.size / 128)))
     weights = np.where(edge, 0, np.where(eroded, weights * ERODED_WEIGHT, weights))
-    return SurfaceMaps(view, points, normals, weights.astype(np.float32), encode(view.depth, depth_range) > FAR_PLANE_D)
+    return SurfaceMaps(view, points, normals, weights.astype(np.float32), background)
 
 
 def edge_pixels(view: View) -> np.ndarray:
@@ -117,28 +134,19 @@ def edge_pixels(view: View) -> np.ndarray:
     return edge
 
 
-def surface_samples(scene: Scene, keep_far: bool = False, progress: Progress | None = None) -> Samples:
+def surface_samples(maps: list[SurfaceMaps], progress: Progress | None = None) -> Samples:
     """The samples of all views that show the surface best, duplicates not yet merged.
 
-    A pixel is dropped when it lies on a depth edge or at the far plane (the sky would stand as a wall behind the
-    scene; `keep_far` keeps it, and a scene with nothing else keeps it too), when another view shows the same piece of
-    surface at a better weight, or when more views look through it than confirm it.
-
-    Raises:
-        ValueError: nothing is left, because every pixel of every view lies on a depth edge.
+    A pixel is dropped when it lies on a depth edge or is background, when another view shows the same piece of surface
+    at a better weight, or when more views look through it than confirm it.
     """
-    maps = [surface_maps(view, scene.depth_range) for view in scene.views]
-    keep_far = keep_far or not any(((each.weights > 0) & ~each.at_far_plane).any() for each in maps)
-    bounds = [_inverse_depth_bounds(view.depth) for view in scene.views]
+    bounds = [_inverse_depth_bounds(each.view.depth) for each in maps]
     kept = []
     for index, own in enumerate(maps):
-        wanted = own.weights > 0 if keep_far else (own.weights > 0) & ~own.at_far_plane
-        samples = _samples(own, wanted)
+        samples = _samples(own, (own.weights > 0) & ~own.background)
         kept.append(samples[_best_and_confirmed(samples, index, maps, bounds)])
         if progress:
             progress(index + 1, len(maps))
-    if not any(map(len, kept)):
-        raise ValueError("the scene shows no surface: every pixel of its views lies on a depth edge")
     return _joined(kept)
 
 
@@ -164,9 +172,9 @@ def merged(samples: Samples, voxel: float) -> Samples:
     return Samples(mean_rows(samples.points), normals, mean_rows(samples.colours), best, mean(samples.footprints))
 
 
-def voxel_size(scene: Scene) -> float:
+def voxel_size(maps: list[SurfaceMaps]) -> float:
     """The side of a pixel in contracted space, where it hardly depends on its distance."""
-    return float(np.median([pixel_angle(view) for view in scene.views]))
+    return float(np.median([pixel_angle(each.view) for each in maps]))
 
 
 def _samples(maps: SurfaceMaps, wanted: np.ndarray) -> Samples:
@@ -202,7 +210,7 @@ def _best_and_confirmed(
         weight = np.where(inside, other.weights[row, column], 0)
         in_front = inverse_depth > highest[row, column] + SAME_SURFACE
         behind = inverse_depth < lowest[row, column] - SAME_SURFACE
-        same = (weight > 0) & ~in_front & ~behind
+        same = (weight > 0) & ~in_front & ~behind & ~other.background[row, column]
         best &= ~(same & (weight > BETTER * samples.weights))
         votes += same
         votes -= (weight > 0) & in_front
