@@ -37,6 +37,7 @@ class Samples:
         colours: float32 [N, 3], sRGB in [0, 1].
         weights: float32 [N], view-angle weights, positive.
         footprints: float32 [N], the side in metres of a pixel at the sample's depth, seen head-on.
+        towards: float32 [N, 3], unit, to the camera that took the sample.
     """
 
     points: np.ndarray
@@ -44,6 +45,7 @@ class Samples:
     colours: np.ndarray
     weights: np.ndarray
     footprints: np.ndarray
+    towards: np.ndarray
 
     def __len__(self) -> int:
         return len(self.points)
@@ -102,8 +104,7 @@ def scene_maps(scene: Scene, keep_far: bool = False) -> list[SurfaceMaps]:
 def _surface_maps(view: View, background: np.ndarray) -> SurfaceMaps:
     """Points, normals and view-angle weights of every pixel of a view (method §4, §5)."""
     points = view.camera.unproject(view.depth).astype(np.float32)
-    to_camera = view.camera.position.astype(np.float32) - points
-    to_camera /= np.linalg.norm(to_camera, axis=-1, keepdims=True)
+    to_camera = _unit(view.camera.position.astype(np.float32) - points)
     normals = _normals(points, to_camera)
     angle = np.arccos(np.clip((normals * to_camera).sum(-1), 0, 1))
     weights = np.maximum(np.exp(-20 * angle), 1e-4)
@@ -166,10 +167,14 @@ def merged(samples: Samples, voxel: float) -> Samples:
     def mean_rows(values: np.ndarray) -> np.ndarray:
         return np.stack([mean(column) for column in values.T], axis=-1)
 
-    normals = mean_rows(samples.normals)
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
-    best = (np.bincount(cell, weights**2) / total).astype(np.float32)
-    return Samples(mean_rows(samples.points), normals, mean_rows(samples.colours), best, mean(samples.footprints))
+    return Samples(
+        points=mean_rows(samples.points),
+        normals=_unit(mean_rows(samples.normals)),
+        colours=mean_rows(samples.colours),
+        weights=mean(weights),
+        footprints=mean(samples.footprints),
+        towards=_unit(mean_rows(samples.towards)),
+    )
 
 
 def voxel_size(maps: list[SurfaceMaps]) -> float:
@@ -180,11 +185,12 @@ def voxel_size(maps: list[SurfaceMaps]) -> float:
 def _samples(maps: SurfaceMaps, wanted: np.ndarray) -> Samples:
     view = maps.view
     return Samples(
-        maps.points[wanted],
-        maps.normals[wanted],
-        view.rgb[wanted].astype(np.float32) / 255,
-        maps.weights[wanted],
-        view.depth[wanted] * np.float32(pixel_angle(view)),
+        points=maps.points[wanted],
+        normals=maps.normals[wanted],
+        colours=view.rgb[wanted].astype(np.float32) / 255,
+        weights=maps.weights[wanted],
+        footprints=view.depth[wanted] * np.float32(pixel_angle(view)),
+        towards=_unit(view.camera.position.astype(np.float32) - maps.points[wanted]),
     )
 
 
@@ -243,6 +249,10 @@ def _box_maximum(values: np.ndarray, radius: int) -> np.ndarray:
         padded = np.pad(values, [(radius, radius) if each == axis else (0, 0) for each in (0, 1)], mode="edge")
         values = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis=axis).max(axis=-1)
     return values
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-12))
 
 
 def _normals(points: np.ndarray, to_camera: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ from ivid.export.surface import SAME_SURFACE, SurfaceMaps, contract, expand, pix
 
 TRUNCATION_VOXELS = 4.0
 BLOCK = 8  # voxels along the side of a block of the sparse grid
-CHUNK = 65536
+SMALLEST_PIECE = 0.002  # of all triangles
+CHUNK = 65536  # voxels per launch of a kernel
 SMALLEST_WEIGHT = 1e-30
 BEYOND = 1e6  # metres: the depth of background, which is empty space to any voxel
 
@@ -30,27 +31,34 @@ class Surface:
     triangles: np.ndarray
 
 
-def fuse_surface(maps: Sequence[SurfaceMaps], seeds: np.ndarray, voxel: float, smallest_piece: int) -> Surface:
+def fuse_surface(
+    maps: Sequence[SurfaceMaps], seeds: np.ndarray, voxel: float, max_triangles: int | None = None
+) -> Surface:
     """The zero crossing of the views' mean signed distance, by view-angle weight.
 
     Args:
         maps: pixels of all views (`surface_maps`).
         seeds: world points [N, 3] near which there is a surface.
         voxel: side of a voxel in contracted space.
-        smallest_piece: connected pieces of fewer triangles are dropped; the largest is always kept.
+        max_triangles: simplify to at most so many.
+
+    Pieces of the surface that hang together by less than SMALLEST_PIECE of its triangles are dropped.
 
     Raises:
+        ValueError: there is no surface.
         MissingLibraryError: Open3D cannot be imported.
     """
     open3d = library("open3d", "open3d", "a mesh")
     field = _Field(open3d, contract(seeds).astype(np.float32), voxel)
     distance, total = integrated(maps, field.voxels, TRUNCATION_VOXELS * voxel)
     mesh = field.triangles(distance, total)
-    pieces, triangles_of_piece, _ = mesh.cluster_connected_triangles()
-    counts = np.asarray(triangles_of_piece)
-    if len(counts):
-        mesh.remove_triangles_by_mask((counts < min(smallest_piece, counts.max()))[np.asarray(pieces)])
-        mesh.remove_unreferenced_vertices()
+    pieces, counts, _ = (np.asarray(each) for each in mesh.cluster_connected_triangles())
+    if not len(counts):
+        raise ValueError("the views agree on no surface from which a mesh could be made; points and splats need none")
+    mesh.remove_triangles_by_mask((counts < counts.sum() * SMALLEST_PIECE)[pieces])
+    mesh.remove_unreferenced_vertices()
+    if max_triangles and len(mesh.triangles) > max_triangles:
+        mesh = mesh.simplify_quadric_decimation(max_triangles)
     return Surface(expand(np.asarray(mesh.vertices)).astype(np.float32), np.asarray(mesh.triangles, np.int32))
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: UP018 - Warp wants float(0) for what changes in a loop.
 """Kernels that fuse depth maps into a truncated signed distance field, and colours onto a surface.
 
 Arrays of views have the view as their first axis. A view's edge pixels have weight 0 and take no part.
@@ -42,7 +43,8 @@ def integrate(
     """Mean truncated distance, in units of `truncation`, and sum of weights of voxels given in contracted space.
 
     The distance is the one to the plane of the pixel a voxel falls on, measured in contracted space: under
-    c(p) = p / (1 + |p|), the plane's unit normal n becomes J⁻ᵀn, whose length is (1 + |p|)·√(1 + ((1 + |p|)² - 1)·(n·p̂)²).
+    c(p) = p / (1 + |p|) with derivative J, the plane's unit normal n becomes J⁻ᵀn, whose length is
+    (1 + |p|)·√(1 + ((1 + |p|)² - 1)·(n·p̂)²).
     """
     index = first + wp.tid()
     contracted = voxels[index]
@@ -92,7 +94,7 @@ def gather_colours(
     colours: wp.array3d(dtype=wp.vec3),
     gathered: wp.array(dtype=wp.vec3),
 ):
-    """Colour of surface points: the mean of the views by weight, those that see something else in front almost left out.
+    """Colour of surface points: the mean of the views by weight, almost without those that see something else there.
 
     Colours are read bilinearly from the pixels that are no edges; `tolerance` is in 1/metres.
     """
