@@ -283,3 +283,87 @@ def forward_backward_warp(
     d = encode(centres(back_z, 3), depth_range)
     mask = (counts(good, 3) > 0.75 * 9) & ~depth_edges(d, 0.02)
     return lanczos(back_rgb, size), d, mask
+
+
+@dataclass
+class Blend:
+    """The fusion of several views: per sample colour, 1/z (0 for nothing), and the largest weight seen."""
+
+    rgb: np.ndarray
+    inverse_z: np.ndarray
+    largest_weight: np.ndarray
+
+
+def fragment_weights(fragments: Fragments, mesh: Mesh) -> np.ndarray:
+    """Method §5, per sample; 0 where nothing or a back face is."""
+    p = interpolated(fragments, mesh, mesh.points)
+    n = interpolated(fragments, mesh, mesh.normals)
+    to_camera = mesh.camera.position - p
+    cosine = (n * to_camera).sum(-1) / np.linalg.norm(n, axis=-1) / np.linalg.norm(to_camera, axis=-1)
+    angle = np.arccos(np.clip(cosine, 0, 1))
+    w = np.maximum(np.exp(np.maximum(-20 * angle, -50)), 1e-4)
+    w = np.where(interpolated_flag(fragments, mesh, mesh.eroded) >= 0.999, w * 1e-8, w)
+    hidden = (interpolated_flag(fragments, mesh, mesh.ring) > 0.001) | (
+        interpolated_flag(fragments, mesh, mesh.edge) > 0.999
+    )
+    w = np.maximum(np.where(hidden, 1e-16, w), 1e-16)
+    return np.where((fragments.triangle >= 0) & ~fragments.back, w, 0.0)
+
+
+def fuse(meshes: list[Mesh], camera: Camera, extent: int, near: float, far: float) -> Blend:
+    """Method §5, one sample of one view after the other."""
+    colour = np.zeros((extent, extent, 3))
+    weight, nearness, nearness_weight, largest = (np.zeros((extent, extent)) for _ in range(4))
+    for mesh in meshes:
+        fragments = rasterise(mesh, camera, extent, near, far, drop_ring_backs=True)
+        w = fragment_weights(fragments, mesh)
+        c = texel_colours(fragments, mesh)
+        for i, j in zip(*np.nonzero(w), strict=True):
+            hidden = w[i, j] <= 1e-14
+            depth_weight = 1e-8 if hidden else 1.0
+            if hidden and 0 < largest[i, j] <= 1e-14:
+                if fragments.inverse_z[i, j] >= nearness[i, j] / nearness_weight[i, j] * (1 - 1e-9):
+                    continue
+                colour[i, j], weight[i, j], nearness[i, j], nearness_weight[i, j] = 0, 0, 0, 0
+            colour[i, j] += w[i, j] * c[i, j]
+            weight[i, j] += w[i, j]
+            nearness[i, j] += depth_weight * fragments.inverse_z[i, j]
+            nearness_weight[i, j] += depth_weight
+            largest[i, j] = max(largest[i, j], w[i, j])
+    covered = weight > 0
+    return Blend(
+        colour / np.where(covered, weight, 1)[..., None], nearness / np.where(covered, nearness_weight, 1), largest
+    )
+
+
+def metric(inverse_z: np.ndarray, empty: float) -> np.ndarray:
+    return np.where(inverse_z > 0, 1 / np.where(inverse_z > 0, inverse_z, 1.0), empty)
+
+
+def render(
+    views: list[View], camera: Camera, size: int, supersample: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Colour, metric depth and mask (method §5, video planes and padding)."""
+    radius = max(1, round(3 * views[0].size / 128))
+    meshes = [build_mesh(view, "pixels", view.size / 4, radius, 0.03, 0.03) for view in views]
+    blend = fuse(meshes, camera, size * supersample, 0.1, 200.0)
+    mask = counts(blend.largest_weight > 1e-14, supersample) > 0.75 * supersample**2
+    return lanczos(blend.rgb, size), metric(centres(blend.inverse_z, supersample), 0.1), mask
+
+
+def aggregate_conditions(
+    views: list[View], camera: Camera, depth_range: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Colour, d, mask, mask_rgb and depth floor (method §6)."""
+    size = views[0].size
+    radius = max(1, round(3 * size / 128))
+    meshes = [build_mesh(view, "frustum", 1, radius, 0.03, 0.03) for view in views]
+    blend = fuse(meshes, camera, 3 * size, 0.01, 200.0)
+    floor = encode(metric(centres(blend.inverse_z, 3), 0.01), depth_range)
+    mask = (counts(blend.largest_weight > 1e-14, 3) > 0.75 * 9) & ~depth_edges(floor, 0.03)
+    mask_rgb = counts(blend.largest_weight > 1e-6, 3) > 0.75 * 9
+    reach = radius - 1
+    for i in range(size):
+        for j in range(size):
+            mask_rgb[i, j] &= mask[max(i - reach, 0) : i + reach + 1, max(j - reach, 0) : j + reach + 1].all()
+    return lanczos(blend.rgb, size) * mask_rgb[..., None], floor * mask, mask, mask_rgb, floor

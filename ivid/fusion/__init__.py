@@ -1,5 +1,19 @@
-"""Rendering views into new cameras without any network: fusion, conditions, forward-backward warping (method §4-§6, §10)."""
+"""Rendering views into new cameras without any network (method §4-§6, §10).
 
+`FusionRenderer` for pictures, `aggregate_conditions` for what a novel-view network is told, `forward_backward_warp` for
+what it is told in training.
+"""
+
+from ivid.fusion.conditions import Condition, aggregate_conditions
+from ivid.fusion.renderer import FusionRenderer, Rendering
 from ivid.fusion.warping import WarpedPair, forward_backward_warp, random_warp_camera
 
-__all__ = ["WarpedPair", "forward_backward_warp", "random_warp_camera"]
+__all__ = [
+    "Condition",
+    "FusionRenderer",
+    "Rendering",
+    "WarpedPair",
+    "aggregate_conditions",
+    "forward_backward_warp",
+    "random_warp_camera",
+]

@@ -2,22 +2,119 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
 import numpy as np
+
+from ivid import depth as codec
+from ivid.cameras import Camera
+from ivid.depth import DepthRange
+from ivid.fusion.mesh import MeshSettings, default_erosion_radius
+from ivid.fusion.rasteriser import Planes
+from ivid.fusion.renderer import FusionRenderer, metric_depth
+from ivid.fusion.resample import more_than_three_quarters, reduce_colour
+from ivid.scene import View
+
+PLANES: Planes = (0.01, 200.0)
+SUPERSAMPLE = 3
+TOLERANCE = 0.03  # of depth edges in d and in 1/d
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What the views so far tell of a new camera's picture.
+
+    Attributes:
+        rgb: float32 [S, S, 3] in [0, 1], 0 outside `mask_rgb`.
+        depth: float32 [S, S], z-buffer values d in [0, 1], 0 outside `mask`.
+        mask: bool [S, S], where depth is known.
+        mask_rgb: bool [S, S], where colour is known.
+        depth_floor: float32 [S, S], d in front of which nothing may appear; 0 where that is no constraint.
+    """
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    mask: np.ndarray
+    mask_rgb: np.ndarray
+    depth_floor: np.ndarray
+
+
+def aggregate_conditions(
+    views: Sequence[View],
+    camera: Camera,
+    depth_range: DepthRange,
+    *,
+    erosion_radius: int | None = None,
+    atol: float = 0.03,
+    rtol: float = 0.03,
+    renderer: FusionRenderer | None = None,
+) -> Condition:
+    """Fuse the views so far into a new camera, at their own size S, and say how far to trust the result (method §6).
+
+    Args:
+        views: at least one, all of one size; colours in 8 bits, or as sampled.
+        camera: the new view's camera.
+        depth_range: (near, far) in metres, with which the result's depth is encoded.
+        erosion_radius: r of method §6; 3/128 S, at least 1, unless told.
+        atol, rtol: of depth edges in the views' meshes, in metres and in 1/metres.
+        renderer: where to compute and where meshes are kept between calls; one on the CPU, shared by all callers, unless given.
+
+    Raises:
+        ValueError: there are no views, or they differ in size.
+    """
+    renderer = renderer or shared_renderer()
+    size = views[0].size if views else 0
+    radius = default_erosion_radius(size) if erosion_radius is None else erosion_radius
+    settings = MeshSettings(ring="frustum", erosion_radius=radius, atol=atol, rtol=rtol)
+    samples = renderer.sample(views, camera, size, SUPERSAMPLE, settings, PLANES)
+
+    d = codec.encode(metric_depth(samples.closeness, empty=PLANES[0]), depth_range).astype(np.float32)
+    mask = more_than_three_quarters(samples.with_depth, SUPERSAMPLE) & ~depth_edges(d, TOLERANCE)
+    mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, radius - 1)
+    return Condition(
+        rgb=reduce_colour(samples.rgb, size) * mask_rgb[..., None],
+        depth=d * mask,
+        mask=mask,
+        mask_rgb=mask_rgb,
+        depth_floor=d,
+    )
 
 
 def depth_edges(d: np.ndarray, tolerance: float) -> np.ndarray:
     """Depth edges bool [S, S] of z-buffer values d [S, S] (method §6).
 
-    A pixel is one if at least 3 of its 8 neighbours differ by more than `tolerance` both in d and in 1/d. Values under 1e-6 are
-    lifted to it; neighbours outside the image do not count.
+    A pixel is one if at least 3 of its 8 neighbours differ by more than `tolerance` both in d and in 1/d. Values under 1e-6
+    are lifted to it; neighbours outside the image do not count.
     """
-    d = np.maximum(d.astype(np.float64), 1e-6)
+    d = np.maximum(d, np.float32(1e-6)).astype(np.float64)
     size = d.shape[0]
-    padded = np.pad(d, 1, constant_values=np.nan)
-    count = np.zeros(d.shape, np.int32)
+    # Neighbours outside are not a number, so no difference to them is more than the tolerance.
+    near = np.pad(d, 1, constant_values=np.nan)
+    inverse, near_inverse = 1 / d, 1 / near
+    count = np.zeros(d.shape, np.int8)
     for row in range(3):
         for column in range(3):
-            other = padded[row : row + size, column : column + size]
-            # A difference to the outside is not a number, and so is never more than the tolerance.
-            count += (np.abs(other - d) > tolerance) & (np.abs(1 / other - 1 / d) > tolerance)
+            window = (slice(row, row + size), slice(column, column + size))
+            count += (np.abs(near[window] - d) > tolerance) & (np.abs(near_inverse[window] - inverse) > tolerance)
     return count >= 3
+
+
+def eroded(mask: np.ndarray, radius: int) -> np.ndarray:
+    """A mask bool [H, W] eroded by a box of 2 radius + 1 pixels; outside the image counts as set."""
+    for axis in range(2):
+        padded = np.pad(mask, [(radius, radius) if axis == k else (0, 0) for k in range(2)], constant_values=True)
+        shifted = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis=axis)
+        mask = shifted.all(axis=-1)
+    return mask
+
+
+@cache
+def shared_renderer() -> FusionRenderer:
+    """The renderer of callers that bring none."""
+    return FusionRenderer()
+
+
+os.register_at_fork(after_in_child=shared_renderer.cache_clear)

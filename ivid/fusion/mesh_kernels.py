@@ -1,3 +1,4 @@
+# ruff: noqa: UP018, RUF046 - Warp wants int(0), float(0) for what changes in a loop.
 """Kernels that turn RGBD views into triangle meshes with a ring of padding around them (method §4).
 
 Grids: a view of S x S pixels has (S + 2) x (S + 2) vertices, its pixel centres and the ring, row by row, and (S + 1) x (S + 1)
@@ -24,6 +25,8 @@ PLAIN, FADED, HIDDEN, MIXED, BACK = (wp.constant(kind) for kind in range(5))
 # A quad's byte: bit 0 its diagonal, bits 1-2 and 3-4 the kinds of its two triangles, bit 5 that it does not exist.
 ABSENT_BIT = wp.constant(32)
 
+CORNERS = wp.constant(0b110010_100110_101110_100010)  # see corners_of
+
 
 @wp.func
 def pixel_ray(row: float, column: float, size: int, focal: float) -> wp.vec3:
@@ -34,7 +37,7 @@ def pixel_ray(row: float, column: float, size: int, focal: float) -> wp.vec3:
 
 
 @wp.func
-def surface_point(depth: wp.array3d(dtype=float), slot: int, row: int, column: int, size: int, focal: float) -> wp.vec3:
+def surface_point(depth: wp.array3d[float], slot: int, row: int, column: int, size: int, focal: float) -> wp.vec3:
     """Camera-space point of a pixel; the border is replicated."""
     i = wp.clamp(row, 0, size - 1)
     j = wp.clamp(column, 0, size - 1)
@@ -42,7 +45,7 @@ def surface_point(depth: wp.array3d(dtype=float), slot: int, row: int, column: i
 
 
 @wp.func
-def border_depth(depth: wp.array3d(dtype=float), slot: int, row: int, column: int, size: int) -> float:
+def border_depth(depth: wp.array3d[float], slot: int, row: int, column: int, size: int) -> float:
     """Depth of a vertex, a ring vertex's being that of its border pixel."""
     return depth[slot, wp.clamp(row - 1, 0, size - 1), wp.clamp(column - 1, 0, size - 1)]
 
@@ -54,10 +57,10 @@ def place_vertices(
     focal: float,
     ring: int,
     ring_px: float,
-    depth: wp.array3d(dtype=float),
-    points: wp.array2d(dtype=wp.vec3),
-    normals: wp.array2d(dtype=wp.vec3),
-    edges: wp.array(dtype=wp.uint8),
+    depth: wp.array3d[float],
+    points: wp.array2d[wp.vec3],
+    normals: wp.array2d[wp.vec3],
+    edges: wp.array[wp.uint8],
 ):
     """Points and normals of all vertices, and a clean slate for the edge flags."""
     vertex = wp.tid()
@@ -100,29 +103,19 @@ def is_steep(a: float, b: float, c: float, atol: float, rtol: float) -> bool:
 
 
 @wp.func
-def corner(row: int, column: int, diagonal: int, half: int, which: int, side: int) -> int:
-    """Vertex index of a triangle's corner, counter-clockwise seen from the view's own camera.
+def corners_of(diagonal: int, half: int) -> int:
+    """Which corners of its quad a triangle has, counter-clockwise seen from the view's own camera.
 
-    Diagonal 0 runs from top right to bottom left, 1 from top left to bottom right. Half 0 is the triangle with the top
-    left vertex (diagonal 0), or the bottom left one (diagonal 1).
+    Bit k says whether corner k is a lower one, bit 3 + k whether it is a right one. Diagonal 0 runs from top right to bottom
+    left: TL BL TR and TR BL BR; diagonal 1 from top left to bottom right: TL BL BR and TL BR TR.
     """
-    down = int(0)
-    along = int(0)
-    if diagonal == 0:
-        if half == 0:  # TL, BL, TR
-            down = wp.where(which == 1, 1, 0)
-            along = wp.where(which == 2, 1, 0)
-        else:  # TR, BL, BR
-            down = wp.where(which == 0, 0, 1)
-            along = wp.where(which == 1, 0, 1)
-    else:
-        if half == 0:  # TL, BL, BR
-            down = wp.where(which == 0, 0, 1)
-            along = wp.where(which == 2, 1, 0)
-        else:  # TL, BR, TR
-            down = wp.where(which == 1, 1, 0)
-            along = wp.where(which == 0, 0, 1)
-    return (row + down) * side + column + along
+    return (CORNERS >> (6 * (2 * diagonal + half))) & 63
+
+
+@wp.func
+def corner(top_left: int, corners: int, which: int, side: int) -> int:
+    """Vertex index of a triangle's corner."""
+    return top_left + ((corners >> which) & 1) * side + ((corners >> (3 + which)) & 1)
 
 
 @wp.kernel
@@ -132,10 +125,10 @@ def split_quads(
     ring: int,
     atol: float,
     rtol: float,
-    depth: wp.array3d(dtype=float),
-    points: wp.array2d(dtype=wp.vec3),
-    quads: wp.array2d(dtype=wp.uint8),
-    edges: wp.array(dtype=wp.uint8),
+    depth: wp.array3d[float],
+    points: wp.array2d[wp.vec3],
+    quads: wp.array2d[wp.uint8],
+    edges: wp.array[wp.uint8],
 ):
     """Choose each quad's diagonal and flag the vertices of steep triangles. `atol` < 0 means no edge flags."""
     quad = wp.tid()
@@ -153,9 +146,10 @@ def split_quads(
     if atol < 0.0:
         return
     for half in range(2):
-        a = corner(row, column, diagonal, half, 0, side)
-        b = corner(row, column, diagonal, half, 1, side)
-        c = corner(row, column, diagonal, half, 2, side)
+        corners = corners_of(diagonal, half)
+        a = corner(tl, corners, 0, side)
+        b = corner(tl, corners, 1, side)
+        c = corner(tl, corners, 2, side)
         za = border_depth(depth, slot, a // side, a % side, size)
         zb = border_depth(depth, slot, b // side, b % side, size)
         zc = border_depth(depth, slot, c // side, c % side, size)
@@ -166,7 +160,7 @@ def split_quads(
 
 
 @wp.kernel
-def spread_rows(side: int, radius: int, edges: wp.array(dtype=wp.uint8), spread: wp.array(dtype=wp.uint8)):
+def spread_rows(side: int, radius: int, edges: wp.array[wp.uint8], spread: wp.array[wp.uint8]):
     """Per vertex, whether there is an edge within `radius` in its row: one half of a box dilation."""
     vertex = wp.tid()
     row = vertex // side
@@ -183,9 +177,9 @@ def flag_vertices(
     side: int,
     radius: int,
     ring: int,
-    edges: wp.array(dtype=wp.uint8),
-    spread: wp.array(dtype=wp.uint8),
-    flags: wp.array2d(dtype=wp.uint8),
+    edges: wp.array[wp.uint8],
+    spread: wp.array[wp.uint8],
+    flags: wp.array2d[wp.uint8],
 ):
     """The other half of the box dilation, and all flags of a vertex."""
     vertex = wp.tid()
@@ -205,7 +199,7 @@ def flag_vertices(
 
 
 @wp.kernel
-def sort_triangles(slot: int, size: int, flags: wp.array2d(dtype=wp.uint8), quads: wp.array2d(dtype=wp.uint8)):
+def sort_triangles(slot: int, size: int, flags: wp.array2d[wp.uint8], quads: wp.array2d[wp.uint8]):
     """Note beside each quad what its two triangles are, so that most fragments need no look at the flags."""
     quad = wp.tid()
     side = size + 2
@@ -215,10 +209,11 @@ def sort_triangles(slot: int, size: int, flags: wp.array2d(dtype=wp.uint8), quad
     if (bits & ABSENT_BIT) != 0:
         return
     for half in range(2):
+        corners = corners_of(bits & 1, half)
         all_of = int(7)
         any_of = int(0)
         for which in range(3):
-            of_vertex = int(flags[slot, corner(row, column, bits & 1, half, which, side)])
+            of_vertex = int(flags[slot, corner(row * side + column, corners, which, side)])
             all_of &= of_vertex
             any_of |= of_vertex
         kind = int(MIXED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -61,6 +60,7 @@ class Rasteriser:
                 inputs = [
                     band_row + first,
                     band_row,
+                    rows * supersample,
                     len(slots),
                     scene.slots,
                     store.size,
@@ -123,7 +123,7 @@ class Rasteriser:
         size: int,
         supersample: int,
         planes: Planes,
-        drop_ring_backs: bool,
+        ring_is_padding: bool,
         read: Callable[[_Projected, int, int, wp.array], None],
     ) -> None:
         """Fill z-buffers band by band and let `read` use each; bands are counted in output rows."""
@@ -145,15 +145,16 @@ class Rasteriser:
         band = max(1, min(size, BAND_BYTES // (8 * views * extent * supersample)))
         for band_row in range(0, size, band):
             rows = min(band, size - band_row)
-            keys = self._scratch((views, rows * supersample, extent))
+            keys = self._scratch(views * rows * supersample * extent)
 
             def draw(first: int, count: int, band_row: int = band_row, rows: int = rows, keys: wp.array = keys) -> None:
-                keys[first : first + count].zero_()
+                entries = rows * supersample * extent
+                keys[first * entries : (first + count) * entries].zero_()
                 inputs = [
                     first,
                     scene.slots,
                     store.size,
-                    int(drop_ring_backs),
+                    int(ring_is_padding),
                     near,
                     far,
                     extent,
@@ -177,11 +178,10 @@ class Rasteriser:
             wp.empty((size, size), dtype=int, device=self._device),
         )
 
-    def _scratch(self, shape: tuple[int, int, int]) -> wp.array:
-        needed = math.prod(shape)
-        if self._keys is None or self._keys.size < needed:
-            self._keys = wp.empty(needed, dtype=wp.uint64, device=self._device)
-        return self._keys[:needed].reshape(shape)
+    def _scratch(self, entries: int) -> wp.array:
+        if self._keys is None or self._keys.size < entries:
+            self._keys = wp.empty(entries, dtype=wp.uint64, device=self._device)
+        return self._keys[:entries]
 
     def _launch(self, kernel: wp.Kernel, dim: tuple[int, ...], inputs: list) -> None:
         wp.launch(kernel, dim, inputs, device=self._device, record_tape=False)
