@@ -1,7 +1,7 @@
-"""The scene as Gaussian splats: a .ply with the property names of 3D Gaussian splatting (Kerbl et al. 2023), or .splat.
+"""The scene as Gaussian splats: .ply with the names of 3D Gaussian splatting (Kerbl et al. 2023), or .splat.
 
-One flat Gaussian per surface sample, lying in the surface: as wide as the pixel it comes from, longer along the slope by
-which the pixel's footprint is, thin along the normal. The colours do not depend on the direction.
+One flat Gaussian per surface sample, lying in the surface: as wide as the pixel it comes from, longer down the slope,
+as the pixel's footprint is, and thin along the normal. The colours do not depend on the direction.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ivid.export.points import fused_cloud
 from ivid.export.ply import write_ply
+from ivid.export.points import fused_cloud
 from ivid.export.surface import Progress, Samples
 from ivid.files import written_aside
 from ivid.scene import Scene
@@ -58,7 +58,7 @@ def export_splats(
 
 
 def shapes(cloud: Samples, width_pixels: float) -> tuple[np.ndarray, np.ndarray]:
-    """Standard deviations [N, 3] in metres along the splat's own axes, and its rotation as quaternions w, x, y, z [N, 4].
+    """Standard deviations [N, 3] in metres along a splat's own axes, and its rotation, quaternions w, x, y, z [N, 4].
 
     The axes are: down the slope as seen from the camera, across it, and the normal.
     """
