@@ -1,0 +1,102 @@
+/** Two scenes behind one another, seen by the same camera; a divider says how much of each. */
+
+import { sourceCamera } from "./camera.js";
+import { h } from "./dom.js";
+import { Loader } from "./loader.js";
+import { Stage } from "./stage.js";
+import { readManifest } from "./wire.js";
+
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+
+export class Compare {
+  /** @param {Viewer} viewer */
+  constructor(viewer) {
+    this.viewer = viewer;
+    /** @type {Stage | null} */
+    this.stage = null;
+    this.share = 0.5;
+    this.canvas = h("canvas", { class: "second", "aria-hidden": "true" });
+    this.divider = h("div", {
+      class: "divider",
+      role: "slider",
+      tabindex: 0,
+      "aria-label": "How much of the first scene",
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+    });
+    this.caption = h("div", { class: "chip second-title" });
+    this.divider.addEventListener("pointerdown", (event) => {
+      event.stopPropagation();
+      this.divider.setPointerCapture(event.pointerId);
+    });
+    this.divider.addEventListener("pointermove", (event) => {
+      if (!this.divider.hasPointerCapture(event.pointerId)) return;
+      const box = viewer.surface.getBoundingClientRect();
+      this.split((event.clientX - box.left) / box.width);
+    });
+    this.divider.addEventListener("keydown", (event) => {
+      const step = event.key === "ArrowLeft" ? -0.05 : event.key === "ArrowRight" ? 0.05 : 0;
+      if (!step) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.split(this.share + step);
+    });
+  }
+
+  /**
+   * Shows another scene beside this one.
+   *
+   * @param {unknown} value  its manifest
+   * @param {string} [base]
+   */
+  open(value, base = this.viewer.options.base) {
+    this.close();
+    if (!this.viewer.stage) return;
+    let manifest;
+    try {
+      manifest = readManifest(value);
+    } catch (error) {
+      this.viewer.notices.say(`The other scene cannot be shown: ${/** @type {Error} */ (error).message}`);
+      return;
+    }
+    this.viewer.surface.append(this.canvas, this.divider);
+    this.viewer.frame.append(this.caption);
+    this.caption.textContent = manifest.title;
+    const stage = new Stage(this.canvas, this.viewer.wake);
+    this.stage = stage;
+    stage.reserve(manifest.size, manifest.views.length, manifest.depth_range);
+    this.loader = new Loader(
+      {
+        onView: (index, view, entry) => stage.setView(index, view, sourceCamera(entry)),
+        onPreview: () => {},
+        onFailure: (index) => this.viewer.notices.say(`View ${index + 1} of the other scene did not load`),
+      },
+      base,
+    );
+    this.loader.update(manifest);
+    stage.resize(this.viewer.stage.canvas.width, this.viewer.stage.canvas.height);
+    this.split(this.share);
+    this.viewer.set({});
+  }
+
+  close() {
+    if (!this.stage) return;
+    this.loader?.reset();
+    this.stage.dispose();
+    this.stage = null;
+    this.canvas.remove();
+    this.canvas = h("canvas", { class: "second", "aria-hidden": "true" }); // the old one's context is gone
+    this.divider.remove();
+    this.caption.remove();
+    this.viewer.chrome.refresh();
+  }
+
+  /** @param {number} share  of the width, for the first scene */
+  split(share) {
+    this.share = Math.min(Math.max(share, 0.02), 0.98);
+    const percent = (this.share * 100).toFixed(1);
+    this.canvas.style.clipPath = `inset(0 0 0 ${percent}%)`;
+    this.divider.style.left = `${percent}%`;
+    this.divider.setAttribute("aria-valuenow", String(Math.round(this.share * 100)));
+  }
+}

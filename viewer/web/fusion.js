@@ -1,0 +1,377 @@
+/**
+ * Fusion rendering (method §5) in WebGL2: every view's mesh into a target of its own with its own depth test, a few at
+ * a time; then one pass over the picture adds the batch to what is there, and the last one divides.
+ */
+
+import { Matrix3, Matrix4 } from "./vendor/three/three.core.min.js";
+import { projection } from "./camera.js";
+import { bindTexture, createFramebuffer, createProgram, createTarget, createTexture, deleteTarget } from "./gl.js";
+import { buildMesh } from "./mesh.js";
+import { meshFragment, meshVertex } from "./shaders/mesh.js";
+import { resolveFragment, screenVertex } from "./shaders/screen.js";
+import { cloudFragment } from "./shaders/cloud.js";
+
+/** @typedef {import("./gl.js").Target} Target */
+/** @typedef {import("./gl.js").Program} Program */
+/** @typedef {import("./camera.js").SourceCamera} SourceCamera */
+/** @typedef {import("./wire.js").DecodedView} DecodedView */
+/** @typedef {"fused" | "depth" | "normals" | "nearest" | "points" | "mesh"} Look */
+/**
+ * @typedef {object} Frame  what is to be drawn, and how
+ * @property {Matrix4} worldToView
+ * @property {Matrix4 | null} projection  null: from `fov`
+ * @property {number} fov degrees
+ * @property {number} width pixels
+ * @property {number} height pixels
+ * @property {{x: number, y: number}} shift  of the picture, in pixels
+ * @property {import("./camera.js").Tile} [tile]  of a larger picture
+ * @property {{index: number, gain: number}[]} selection  the views to blend and their shares
+ * @property {Look} look
+ * @property {boolean} exact  the method's picture and nothing else: nearest texels, hard rims, black behind
+ * @property {number} pointSize  pixels of a point one metre away
+ * @property {Backdrop} backdrop
+ */
+/** @typedef {{bottom: [number, number, number], top: [number, number, number]}} Backdrop */
+/**
+ * @typedef {object} StoredView
+ * @property {SourceCamera} camera
+ * @property {WebGLBuffer} triangles
+ * @property {number} count
+ * @property {number} indexType
+ * @property {WebGLBuffer | null} lines
+ * @property {DecodedView} decoded  kept for a restored context
+ */
+
+const BATCH_BYTES = 48e6;
+/** @type {Backdrop} */
+const BLACK = { bottom: [0, 0, 0], top: [0, 0, 0] };
+const SHOWN = { fused: 0, nearest: 0, depth: 1, normals: 2, points: 0, mesh: 0 };
+
+export class Fusion {
+  /**
+   * @param {WebGL2RenderingContext} gl
+   */
+  constructor(gl) {
+    if (!gl.getExtension("EXT_color_buffer_float") && !gl.getExtension("EXT_color_buffer_half_float")) {
+      throw new Error("this graphics card cannot draw to float textures");
+    }
+    this.gl = gl;
+    this.meshProgram = createProgram(gl, meshVertex, meshFragment);
+    this.resolveProgram = createProgram(gl, screenVertex, resolveFragment);
+    this.pointProgram = createProgram(gl, meshVertex, cloudFragment, ["POINTS"]);
+    this.lineProgram = createProgram(gl, meshVertex, cloudFragment);
+    /** @type {Map<number, StoredView>} */
+    this.views = new Map();
+    this.size = 0;
+    this.capacity = 0;
+    this.depthRange = /** @type {[number, number]} */ ([0.6, 5]);
+    /** @type {WebGLTexture | null} */
+    this.vertexData = null;
+    /** @type {WebGLTexture | null} */
+    this.colours = null;
+    this.width = 0;
+    this.height = 0;
+    /** @type {WebGLTexture | null} */
+    this.batch = null;
+    /** @type {WebGLFramebuffer[]} */
+    this.batchTargets = [];
+    /** @type {Target[]} */
+    this.sums = [];
+    /** @type {WebGLRenderbuffer | null} */
+    this.depthBuffer = null;
+  }
+
+  /**
+   * Make room for a scene; views of another size are dropped.
+   *
+   * @param {number} size  S of the views
+   * @param {number} capacity  how many views to expect
+   * @param {[number, number]} depthRange
+   */
+  reserve(size, capacity, depthRange) {
+    const { gl } = this;
+    this.depthRange = depthRange;
+    if (size === this.size && capacity <= this.capacity) return;
+    const kept = size === this.size ? [...this.views] : [];
+    this.clear();
+    gl.deleteTexture(this.vertexData);
+    gl.deleteTexture(this.colours);
+    this.size = size;
+    this.capacity = Math.max(capacity, 1);
+    this.vertexData = createTexture(gl, gl.TEXTURE_2D_ARRAY, gl.RGBA32F, size + 2, size + 2, this.capacity);
+    this.colours = createTexture(gl, gl.TEXTURE_2D_ARRAY, gl.RGBA8, size, size, this.capacity, gl.LINEAR);
+    for (const [index, view] of kept) this.setView(index, view.decoded, view.camera);
+  }
+
+  clear() {
+    for (const index of [...this.views.keys()]) this.dropView(index);
+  }
+
+  /** @param {number} index */
+  dropView(index) {
+    const view = this.views.get(index);
+    if (!view) return;
+    this.gl.deleteBuffer(view.triangles);
+    this.gl.deleteBuffer(view.lines);
+    this.views.delete(index);
+  }
+
+  /**
+   * @param {number} index
+   * @param {DecodedView} decoded
+   * @param {SourceCamera} camera
+   */
+  setView(index, decoded, camera) {
+    const { gl } = this;
+    this.dropView(index);
+    const mesh = buildMesh(decoded.depth, decoded.size, camera.focal);
+    this.pad = mesh.pad;
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 4);
+    gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
+    gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
+    bindTexture(gl, 0, gl.TEXTURE_2D_ARRAY, this.vertexData);
+    gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, index, mesh.side, mesh.side, 1, gl.RGBA, gl.FLOAT, mesh.vertices);
+    bindTexture(gl, 1, gl.TEXTURE_2D_ARRAY, this.colours);
+    const [s, colour] = [this.size, decoded.colour];
+    gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, index, s, s, 1, gl.RGBA, gl.UNSIGNED_BYTE, colour);
+    const triangles = gl.createBuffer();
+    gl.bindVertexArray(null);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, triangles);
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, mesh.indices, gl.STATIC_DRAW);
+    const indexType = mesh.indices instanceof Uint32Array ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT;
+    this.views.set(index, { camera, triangles, count: mesh.indices.length, indexType, lines: null, decoded });
+  }
+
+  /**
+   * Room for pictures of up to this size.
+   *
+   * @param {number} width
+   * @param {number} height
+   */
+  resize(width, height) {
+    if (width === this.width && height === this.height) return;
+    const { gl } = this;
+    this.freeTargets();
+    this.width = width;
+    this.height = height;
+    const layers = Math.min(Math.max(Math.floor(BATCH_BYTES / (width * height * 8)), 2), 8);
+    this.depthBuffer = /** @type {WebGLRenderbuffer} */ (gl.createRenderbuffer());
+    gl.bindRenderbuffer(gl.RENDERBUFFER, this.depthBuffer);
+    gl.renderbufferStorage(gl.RENDERBUFFER, gl.DEPTH_COMPONENT24, width, height);
+    const batch = createTexture(gl, gl.TEXTURE_2D_ARRAY, gl.RGBA16F, width, height, layers);
+    this.batch = batch;
+    this.batchTargets = Array.from({ length: layers }, (_, k) =>
+      createFramebuffer(gl, batch, k, /** @type {WebGLRenderbuffer} */ (this.depthBuffer)),
+    );
+  }
+
+  freeTargets() {
+    const { gl } = this;
+    for (const framebuffer of this.batchTargets) gl.deleteFramebuffer(framebuffer);
+    for (const target of this.sums) deleteTarget(gl, target);
+    gl.deleteTexture(this.batch);
+    gl.deleteRenderbuffer(this.depthBuffer);
+    this.sums = [];
+    this.batchTargets = [];
+    this.width = this.height = 0;
+  }
+
+  /**
+   * Draws a frame in steps of about one view's cost, so that a caller can stop between them.
+   *
+   * @param {Frame} frame
+   * @param {WebGLFramebuffer} output  RGBA8 of at least the frame's size; alpha becomes 1 where something is seen
+   * @returns {Generator<void, void>}
+   */
+  *draw(frame, output) {
+    const selection = frame.selection.filter(({ index }) => this.views.has(index));
+    if (frame.look === "points" || frame.look === "mesh") {
+      yield* this.drawCloud(frame, selection, output);
+      return;
+    }
+    const layers = this.batchTargets.length;
+    let sum = 0;
+    for (let done = 0; done === 0 || done < selection.length; done += layers) {
+      const batch = selection.slice(done, done + layers);
+      for (let k = 0; k < batch.length; k++) {
+        this.drawView(frame, batch[k].index, batch[k].gain, this.batchTargets[k]);
+        yield;
+      }
+      const last = done + layers >= selection.length;
+      this.resolve(frame, batch.length, done === 0, last, sum, last ? output : this.sum(1 - sum).framebuffer);
+      sum = 1 - sum;
+    }
+  }
+
+  /**
+   * The accumulators, made when first needed: up to eight views do without.
+   *
+   * @param {number} k
+   */
+  sum(k) {
+    while (this.sums.length <= k) {
+      this.sums.push(createTarget(this.gl, this.gl.RGBA32F, this.width, this.height));
+    }
+    return this.sums[k];
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {number} index
+   * @param {number} gain
+   * @param {WebGLFramebuffer} target
+   */
+  drawView(frame, index, gain, target) {
+    const { gl } = this;
+    const view = /** @type {StoredView} */ (this.views.get(index));
+    gl.bindFramebuffer(gl.FRAMEBUFFER, target);
+    gl.viewport(0, 0, frame.width, frame.height);
+    gl.disable(gl.BLEND);
+    gl.disable(gl.CULL_FACE);
+    gl.enable(gl.DEPTH_TEST);
+    gl.depthFunc(gl.LESS);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    const { at } = this.useMesh(this.meshProgram, frame, view, index);
+    gl.uniform1i(at.size, this.size);
+    gl.uniform1f(at.logGain, Math.log2(Math.max(gain, 1e-3)));
+    gl.uniform1i(at.shows, SHOWN[frame.look]);
+    gl.uniform1i(at.smoothly, frame.exact ? 0 : 1);
+    gl.uniformMatrix3fv(at.sourceToWorld, false, new Matrix3().setFromMatrix4(view.camera.viewToWorld).elements);
+    this.setBackdrop(at, frame);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, view.triangles);
+    gl.drawElements(gl.TRIANGLES, view.count, view.indexType, 0);
+  }
+
+  /**
+   * @param {Program} program
+   * @param {Frame} frame
+   * @param {StoredView} view
+   * @param {number} index
+   */
+  useMesh(program, frame, view, index) {
+    const { gl } = this;
+    const clip = frame.projection ?? projection(frame.fov, frame.width, frame.height, frame.shift, frame.tile);
+    const clipFromSource = new Matrix4().multiplyMatrices(clip, frame.worldToView).multiply(view.camera.viewToWorld);
+    gl.useProgram(program.handle);
+    bindTexture(gl, 0, gl.TEXTURE_2D_ARRAY, this.vertexData);
+    bindTexture(gl, 1, gl.TEXTURE_2D_ARRAY, this.colours);
+    gl.uniform1i(program.at.vertexData, 0);
+    gl.uniform1i(program.at.colours, 1);
+    gl.uniform1i(program.at.layer, index);
+    gl.uniform1i(program.at.side, this.size + 2);
+    gl.uniform1f(program.at.pad, this.pad ?? 0);
+    gl.uniform1f(program.at.focal, view.camera.focal);
+    gl.uniformMatrix4fv(program.at.clipFromSource, false, clipFromSource.elements);
+    return program;
+  }
+
+  /**
+   * @param {Record<string, WebGLUniformLocation>} at
+   * @param {Frame} frame
+   */
+  setBackdrop(at, frame) {
+    const { gl } = this;
+    const { bottom, top } = frame.exact ? BLACK : frame.backdrop;
+    const { count, y } = frame.tile ?? { count: 1, y: 0 };
+    /** @param {number} t */
+    const mixed = (t) => bottom.map((value, k) => value + (top[k] - value) * t);
+    gl.uniform3fv(at.background, mixed(y / count));
+    gl.uniform3fv(at.backgroundFar, mixed((y + 1) / count));
+    gl.uniform1f(at.targetHeight, frame.height);
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {number} count
+   * @param {boolean} first
+   * @param {boolean} last
+   * @param {number} sum  which accumulator holds the earlier batches
+   * @param {WebGLFramebuffer} output
+   */
+  resolve(frame, count, first, last, sum, output) {
+    const { gl } = this;
+    const { handle, at } = this.resolveProgram;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, output);
+    gl.viewport(0, 0, frame.width, frame.height);
+    gl.disable(gl.DEPTH_TEST);
+    gl.useProgram(handle);
+    bindTexture(gl, 0, gl.TEXTURE_2D_ARRAY, this.batch);
+    bindTexture(gl, 1, gl.TEXTURE_2D, first ? null : this.sum(sum).texture);
+    gl.uniform1i(at.views, 0);
+    gl.uniform1i(at.before, 1);
+    gl.uniform1i(at.count, count);
+    gl.uniform1i(at.first, first ? 1 : 0);
+    gl.uniform1i(at.last, last ? 1 : 0);
+    gl.uniform1i(at.shows, SHOWN[frame.look]);
+    gl.uniform1i(at.truncated, frame.exact ? 1 : 0);
+    gl.uniform2f(at.inverseDepths, 1 / this.depthRange[1], 1 / this.depthRange[0]);
+    this.setBackdrop(at, frame);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  /**
+   * Points of the views, or the lines of their meshes, without fusion.
+   *
+   * @param {Frame} frame
+   * @param {{index: number, gain: number}[]} selection
+   * @param {WebGLFramebuffer} output
+   */
+  *drawCloud(frame, selection, output) {
+    const { gl } = this;
+    this.resolve(frame, 0, true, true, 0, output);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, output);
+    gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, this.depthBuffer);
+    gl.clear(gl.DEPTH_BUFFER_BIT);
+    for (const { index } of selection) {
+      const view = /** @type {StoredView} */ (this.views.get(index));
+      gl.bindFramebuffer(gl.FRAMEBUFFER, output);
+      gl.viewport(0, 0, frame.width, frame.height);
+      gl.enable(gl.DEPTH_TEST);
+      const lines = frame.look === "mesh";
+      const { at } = this.useMesh(lines ? this.lineProgram : this.pointProgram, frame, view, index);
+      gl.uniform1f(at.pointSize, frame.pointSize);
+      gl.uniform1i(at.round, lines ? 0 : 1);
+      if (lines) {
+        gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.linesOf(view));
+        gl.drawElements(gl.LINES, view.count, view.indexType, 0);
+      } else {
+        gl.drawArrays(gl.POINTS, 0, this.size * this.size);
+      }
+      yield;
+    }
+    gl.bindFramebuffer(gl.FRAMEBUFFER, output);
+    gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, null);
+  }
+
+  /**
+   * The three sides of every triangle whose vertices are not all ring; a side that two triangles share comes once.
+   *
+   * @param {StoredView} view
+   */
+  linesOf(view) {
+    if (view.lines) return view.lines;
+    const { gl } = this;
+    const { indices } = buildMesh(view.decoded.depth, view.decoded.size, view.camera.focal);
+    const lines = new (/** @type {any} */ (indices.constructor))(indices.length);
+    for (let k = 0, n = 0; k < indices.length; k += 6) {
+      lines.set([indices[k], indices[k + 1], indices[k + 1], indices[k + 2], indices[k + 2], indices[k]], n);
+      n += 6;
+    }
+    view.lines = gl.createBuffer();
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, view.lines);
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, lines, gl.STATIC_DRAW);
+    return view.lines;
+  }
+
+  dispose() {
+    this.clear();
+    this.freeTargets();
+    this.gl.deleteTexture(this.vertexData);
+    this.gl.deleteTexture(this.colours);
+    for (const program of [this.meshProgram, this.resolveProgram, this.pointProgram, this.lineProgram]) {
+      this.gl.deleteProgram(program.handle);
+    }
+  }
+
+}

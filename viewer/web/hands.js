@@ -1,0 +1,157 @@
+/** Hands and keys: what a person does to the picture becomes motion of the rig. */
+
+/** @typedef {import("./rig.js").Rig} Rig */
+/**
+ * @typedef {object} HandEvents
+ * @property {() => void} onActivity  something began to move
+ * @property {(x: number, y: number) => void} onCentre  double click; picture coordinates, 0 to 1 from the top left
+ * @property {(key: string) => boolean} onKey  a command key; true if it meant something
+ * @property {() => void} onIgnoredWheel
+ */
+
+const RADIANS_PER_PICTURE = 1.7; // of orbit when dragging across the whole height
+const KEY_SPEED = 0.45; // radians a second, and as much again from coasting
+const HELD_KEYS = new Map([
+  ["arrowleft", { yaw: -1 }],
+  ["a", { yaw: -1 }],
+  ["arrowright", { yaw: 1 }],
+  ["d", { yaw: 1 }],
+  ["arrowup", { pitch: 1 }],
+  ["w", { pitch: 1 }],
+  ["arrowdown", { pitch: -1 }],
+  ["s", { pitch: -1 }],
+  ["+", { zoom: -1 }],
+  ["=", { zoom: -1 }],
+  ["-", { zoom: 1 }],
+]);
+
+export class Hands {
+  /**
+   * @param {HTMLElement} surface  what is dragged
+   * @param {HTMLElement} root  what has the focus
+   * @param {Rig} rig
+   * @param {HandEvents} events
+   */
+  constructor(surface, root, rig, events) {
+    this.surface = surface;
+    this.root = root;
+    this.rig = rig;
+    this.events = events;
+    /** @type {Map<number, {x: number, y: number}>} */
+    this.pointers = new Map();
+    this.panning = false;
+    this.last = 0;
+    /** @type {Set<string>} */
+    this.keys = new Set();
+    surface.addEventListener("pointerdown", this.onDown);
+    surface.addEventListener("pointermove", this.onMove);
+    surface.addEventListener("pointerup", this.onUp);
+    surface.addEventListener("pointercancel", this.onUp);
+    surface.addEventListener("wheel", this.onWheel, { passive: false });
+    surface.addEventListener("dblclick", this.onDouble);
+    surface.addEventListener("contextmenu", (event) => event.preventDefault());
+    root.addEventListener("keydown", this.onKeyDown);
+    root.addEventListener("keyup", this.onKeyUp);
+    root.addEventListener("focusout", () => this.keys.clear());
+  }
+
+  /** @param {PointerEvent} event */
+  onDown = (event) => {
+    if (event.button > 2) return;
+    this.surface.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    this.panning = event.button !== 0 || event.shiftKey;
+    this.rig.held = true;
+    this.rig.flight = null;
+    this.rig.stop();
+    this.last = event.timeStamp;
+    this.surface.classList.add("held");
+    this.events.onActivity();
+  };
+
+  /** @param {PointerEvent} event */
+  onMove = (event) => {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return;
+    const box = this.surface.getBoundingClientRect();
+    const unit = Math.min(box.width, box.height);
+    const here = { x: event.clientX, y: event.clientY };
+    const [dx, dy] = [(here.x - before.x) / unit, (here.y - before.y) / unit];
+    if (this.pointers.size === 1) {
+      const seconds = Math.max((event.timeStamp - this.last) / 1000, 1e-3);
+      this.last = event.timeStamp;
+      if (this.panning) this.rig.pan(dx, -dy);
+      else this.rig.move({ yaw: -dx * RADIANS_PER_PICTURE, pitch: dy * RADIANS_PER_PICTURE }, seconds);
+    } else {
+      const [other] = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
+      const spread = Math.hypot(here.x - other.x, here.y - other.y) / Math.hypot(before.x - other.x, before.y - other.y);
+      if (spread > 0 && Number.isFinite(spread)) this.rig.move({ zoom: -Math.log(spread) });
+      this.rig.pan(dx / 2, -dy / 2);
+    }
+    this.pointers.set(event.pointerId, here);
+    this.events.onActivity();
+  };
+
+  /** @param {PointerEvent} event */
+  onUp = (event) => {
+    if (!this.pointers.delete(event.pointerId)) return;
+    this.rig.held = this.pointers.size > 0;
+    if (this.rig.held || event.timeStamp - this.last > 80) this.rig.stop();
+    this.last = event.timeStamp;
+    if (!this.rig.held) this.surface.classList.remove("held");
+    this.events.onActivity();
+  };
+
+  /** @param {WheelEvent} event */
+  onWheel = (event) => {
+    const focused = this.root.contains(/** @type {any} */ (this.root.getRootNode()).activeElement);
+    if (!focused) {
+      this.events.onIgnoredWheel();
+      return; // the page scrolls
+    }
+    event.preventDefault();
+    const lines = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 200 : 1;
+    const amount = Math.max(-120, Math.min(120, event.deltaY * lines));
+    this.rig.move({ zoom: amount * (event.ctrlKey ? 0.008 : 0.0012) });
+    this.rig.speed.zoom += this.rig.still ? 0 : amount * 0.003;
+    this.events.onActivity();
+  };
+
+  /** @param {MouseEvent} event */
+  onDouble = (event) => {
+    const box = this.surface.getBoundingClientRect();
+    this.events.onCentre((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+  };
+
+  /** @param {KeyboardEvent} event */
+  onKeyDown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = /** @type {HTMLElement} */ (event.composedPath()[0]);
+    const key = event.key.toLowerCase();
+    if (target.matches("input, select, textarea") && key !== "escape") return;
+    if (target.matches("button, a, [role=button]") && (key === " " || key === "enter")) return;
+    if (HELD_KEYS.has(key)) {
+      this.keys.add(key);
+      this.events.onActivity();
+    } else if (event.repeat || !this.events.onKey(key)) return;
+    event.preventDefault();
+  };
+
+  /** @param {KeyboardEvent} event */
+  onKeyUp = (event) => {
+    this.keys.delete(event.key.toLowerCase());
+  };
+
+  /**
+   * @param {number} seconds
+   * @returns {boolean} whether keys are moving the camera
+   */
+  advance(seconds) {
+    for (const key of this.keys) {
+      for (const [axis, way] of Object.entries(/** @type {object} */ (HELD_KEYS.get(key)))) {
+        this.rig.move({ [axis]: way * KEY_SPEED * seconds }, seconds);
+      }
+    }
+    return this.keys.size > 0;
+  }
+}

@@ -1,0 +1,36 @@
+/** Which point of the scene lies under a point of the picture. */
+
+import { Vector3, Vector4 } from "./vendor/three/three.core.min.js";
+import { projection, worldToView } from "./camera.js";
+
+const STEPS = 200;
+
+/**
+ * Walks along the ray until it lies behind the surface that the nearest view saw there.
+ *
+ * @param {import("./stage.js").Stage} stage
+ * @param {import("./camera.js").Pose} pose
+ * @param {number} x  0 to 1 from the left
+ * @param {number} y  0 to 1 from the top
+ * @returns {Vector3 | null} world coordinates
+ */
+export function surfacePoint(stage, pose, x, y) {
+  const held = stage.held.get(stage.nearest(pose)[0]?.index ?? -1);
+  if (!held) return null;
+  const { camera, view } = held;
+  const toWorld = worldToView(pose).invert();
+  const toCamera = projection(pose.fov, stage.canvas.width, stage.canvas.height).invert();
+  const far = new Vector4(2 * x - 1, 1 - 2 * y, 1, 1).applyMatrix4(toCamera);
+  const ray = new Vector3(far.x, far.y, far.z).divideScalar(-far.z);
+  const [near, reach] = [stage.depthRange[0] * 0.3, stage.depthRange[1]];
+  for (let k = 0; k <= STEPS; k++) {
+    const depth = near * (reach / near) ** (k / STEPS);
+    const point = ray.clone().multiplyScalar(depth).applyMatrix4(toWorld);
+    const seen = point.clone().applyMatrix4(camera.worldToView);
+    const column = Math.floor((0.5 + (camera.focal * seen.x) / -seen.z) * view.size);
+    const row = Math.floor((0.5 - (camera.focal * seen.y) / -seen.z) * view.size);
+    const inside = seen.z < 0 && column >= 0 && row >= 0 && column < view.size && row < view.size;
+    if (inside && -seen.z >= view.depth[row * view.size + column]) return point;
+  }
+  return null;
+}

@@ -1,0 +1,109 @@
+/** A view's mesh seen from the target camera (method §4, §5). Positions come from the depth texture by vertex id. */
+
+export const meshVertex = /* glsl */ `#version 300 es
+precision highp float;
+precision highp int;
+precision highp sampler2DArray;
+
+uniform sampler2DArray vertexData;  // depth, normal x, normal y, 4 * flags + normal z
+uniform int layer;
+uniform int side;                   // S + 2
+uniform float pad;                  // pixels between border and ring
+uniform float focal;
+uniform mat4 clipFromSource;
+uniform float pointSize;
+
+out vec3 point;   // source camera space
+out vec3 normal;
+out vec2 uv;
+out vec3 flags;   // edge, eroded, padding
+flat out int vertex;
+
+void main() {
+#ifdef POINTS
+  int inner = side - 2;
+  ivec2 cell = ivec2(gl_VertexID % inner + 1, gl_VertexID / inner + 1);
+#else
+  ivec2 cell = ivec2(gl_VertexID % side, gl_VertexID / side);
+#endif
+  vec4 data = texelFetch(vertexData, ivec3(cell, layer), 0);
+  float bits = floor((data.w + 1.5) / 4.0);
+  int size = side - 2;
+  ivec2 pixel = clamp(cell - 1, ivec2(0), ivec2(size - 1));
+  vec2 centre = vec2(pixel) + 0.5;
+  uv = centre / float(size);
+  vec2 placed = (centre + vec2(cell - 1 - pixel) * pad) / float(size);
+  point = data.x * vec3((placed.x - 0.5) / focal, (0.5 - placed.y) / focal, -1.0);
+  normal = vec3(data.yz, data.w - 4.0 * bits);
+  int flag = int(bits);
+  flags = vec3(flag & 1, (flag >> 1) & 1, (flag >> 2) & 1);
+  vertex = flag;
+  gl_Position = clipFromSource * vec4(point, 1.0);
+  gl_PointSize = pointSize / max(gl_Position.w, 1e-3);
+}
+`;
+
+/**
+ * One view into its own target: what it shows and, in alpha, how much it is to be believed, as log2(weight) - 1.
+ *
+ * Alpha is a logarithm because the weights of the method span thirty-two powers of ten, and stays below zero because a
+ * cleared target, 0, means that nothing is there.
+ */
+export const meshFragment = /* glsl */ `#version 300 es
+precision highp float;
+precision highp int;
+precision highp sampler2DArray;
+
+uniform sampler2DArray colours;
+uniform int layer;
+uniform int size;
+uniform float logGain;        // log2 of this view's share of the blend
+uniform mat3 sourceToWorld;
+uniform int shows;            // 0 colour, 1 depth, 2 normal
+uniform bool smoothly;        // interpolate texels, fade the padding into the background
+uniform vec3 background;
+uniform vec3 backgroundFar;
+uniform float targetHeight;
+
+in vec3 point;
+in vec3 normal;
+in vec2 uv;
+in vec3 flags;
+out vec4 result;
+
+const float LOG2E = 1.4426950408889634;
+
+void main() {
+  bool padded = flags.z > 0.001;
+  if (!gl_FrontFacing) {
+    if (padded) discard;
+    result = vec4(0.0);
+    return;
+  }
+  float logWeight;
+  if (padded || flags.x > 0.999) {
+    // Of what is hidden the farthest is kept: believe it the more the farther it is, all of it below anything seen.
+    logWeight = -56.0 - 50.0 * clamp(gl_FragCoord.w * 0.6, 0.0, 1.0);
+  } else {
+    float angle = acos(clamp(dot(normalize(normal), normalize(-point)), 0.0, 1.0));
+    logWeight = max(-20.0 * angle * LOG2E, -13.287712);
+    if (flags.y >= 0.999) logWeight -= 26.575425;
+    logWeight += logGain;
+  }
+  vec3 value;
+  if (shows == 0) {
+    value = smoothly
+      ? texture(colours, vec3(uv, float(layer))).rgb
+      : texelFetch(colours, ivec3(clamp(ivec2(uv * float(size)), ivec2(0), ivec2(size - 1)), layer), 0).rgb;
+  } else if (shows == 1) {
+    value = vec3(gl_FragCoord.w);
+  } else {
+    value = sourceToWorld * normalize(normal) * 0.5 + 0.5;
+  }
+  if (smoothly && padded) {
+    vec3 behind = mix(background, backgroundFar, gl_FragCoord.y / targetHeight);
+    value = mix(value, shows == 1 ? vec3(0.2) : behind, smoothstep(0.0, 0.85, flags.z));
+  }
+  result = vec4(value, logWeight - 1.0);
+}
+`;

@@ -1,0 +1,378 @@
+/**
+ * One scene on one canvas: decides what to draw when, from the camera it is given. Draws only when something changed.
+ */
+
+import { Matrix4, Vector3 } from "./vendor/three/three.core.min.js";
+import { Budget } from "./budget.js";
+import { HOME, blendedSelection, nearestViews, samePose, worldToView } from "./camera.js";
+import { Painter } from "./painter.js";
+
+/** @typedef {import("./camera.js").Pose} Pose */
+/** @typedef {import("./camera.js").SourceCamera} SourceCamera */
+/** @typedef {import("./fusion.js").Frame} Frame */
+/** @typedef {import("./fusion.js").Look} Look */
+/** @typedef {import("./wire.js").DecodedView} DecodedView */
+/** @typedef {{view: DecodedView, camera: SourceCamera, born: number, preview: boolean}} Held */
+
+const FADE_IN_MS = 450;
+const CROSSFADE_MS = 140;
+const SETTLE_MS = 90; // of rest before a still picture is begun
+
+export class Stage {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {() => void} wake  called when the stage wants to be ticked again
+   */
+  constructor(canvas, wake) {
+    this.canvas = canvas;
+    this.wake = wake;
+    const gl = canvas.getContext("webgl2", {
+      alpha: false,
+      antialias: false,
+      depth: false,
+      powerPreference: "high-performance",
+    });
+    if (!gl) throw new Error("this browser offers no WebGL2");
+    this.gl = gl;
+    this.painter = new Painter(gl);
+    this.budget = new Budget(isSoftware(gl));
+    /** @type {Map<number, Held>} */
+    this.held = new Map();
+    this.size = 0;
+    this.capacity = 1;
+    this.depthRange = /** @type {[number, number]} */ ([0.6, 5]);
+    /** @type {Look} */
+    this.look = "fused";
+    this.exact = false;
+    this.pointSize = 1;
+    this.fade = true; // soft changes; off where motion is reduced
+    /** @type {import("./fusion.js").Backdrop} */
+    this.backdrop = { bottom: [0.07, 0.08, 0.1], top: [0.13, 0.14, 0.17] };
+    this.lost = false;
+    this.dirty = true; // the picture on screen is not that of this camera and these views
+    this.settled = false; // ... or is, but not yet the best there is
+    this.movedAt = -Infinity;
+    this.fadeFrom = 0;
+    /** @type {Generator<"step" | "picture", void> | null} */
+    this.refining = null;
+    this.refineStarted = 0;
+    /** @type {{sync: WebGLSync, started: number, moving: boolean} | null} */
+    this.pending = null;
+    /** @type {Pose | null} */
+    this.pose = null;
+    this.frames = 0; // drawn so far, of any kind
+    this.stepsPerTick = this.budget.software ? 2 : 24; // of a still picture, so that a hand never waits long
+    canvas.addEventListener("webglcontextlost", this.onLost);
+    canvas.addEventListener("webglcontextrestored", this.onRestored);
+  }
+
+  /** @param {Event} event */
+  onLost = (event) => {
+    event.preventDefault();
+    this.lost = true;
+    this.refining = null;
+    this.pending = null;
+  };
+
+  onRestored = () => {
+    this.lost = false;
+    this.painter = new Painter(this.gl);
+    if (this.size) this.painter.fusion.reserve(this.size, this.capacity, this.depthRange);
+    for (const [index, { view, camera }] of this.held) this.painter.fusion.setView(index, view, camera);
+    this.resize(this.canvas.width, this.canvas.height);
+    this.invalidate();
+  };
+
+  /**
+   * @param {number} size
+   * @param {number} capacity
+   * @param {[number, number]} depthRange
+   */
+  reserve(size, capacity, depthRange) {
+    if (size !== this.size) this.held.clear();
+    this.size = size;
+    this.capacity = Math.max(capacity, this.capacity);
+    this.depthRange = depthRange;
+    if (!this.lost) this.painter.fusion.reserve(size, this.capacity, depthRange);
+    this.invalidate();
+  }
+
+  clear() {
+    this.held.clear();
+    this.painter.fusion.clear();
+    this.invalidate();
+  }
+
+  /**
+   * @param {number} index
+   * @param {DecodedView} view
+   * @param {SourceCamera} camera
+   * @param {boolean} preview
+   */
+  setView(index, view, camera, preview = false) {
+    const soft = this.fade && !preview && this.held.size > 0 && !this.held.has(index);
+    this.held.set(index, { view, camera, preview, born: soft ? performance.now() : -Infinity });
+    if (!this.lost) this.painter.fusion.setView(index, view, camera);
+    this.invalidate();
+  }
+
+  /** @param {number} index */
+  dropView(index) {
+    this.held.delete(index);
+    if (!this.lost) this.painter.fusion.dropView(index);
+    this.invalidate();
+  }
+
+  /**
+   * @param {number} width pixels
+   * @param {number} height pixels
+   */
+  resize(width, height) {
+    this.canvas.width = width;
+    this.canvas.height = height;
+    if (!this.lost) this.painter.resize(width, height);
+    this.refining = null;
+    this.invalidate();
+  }
+
+  invalidate() {
+    this.dirty = true;
+    this.settled = false;
+    this.refining = null;
+    this.wake();
+  }
+
+  /** @returns {SourceCamera[]} the cameras of the views that are here, in no order a caller should rely on */
+  cameras() {
+    return [...this.held.values()].map(({ camera }) => camera);
+  }
+
+  /**
+   * The views nearest to a pose, by index, the nearest first.
+   *
+   * @param {Pose} pose
+   */
+  nearest(pose) {
+    return this.nearestTo(worldToView(pose).invert());
+  }
+
+  /** @param {Matrix4} viewToWorld */
+  nearestTo(viewToWorld) {
+    const indices = [...this.held.keys()];
+    const eye = new Vector3().setFromMatrixPosition(viewToWorld);
+    const backward = new Vector3().setFromMatrixColumn(viewToWorld, 2);
+    return nearestViews(this.cameras(), eye, backward).map(({ index, distance }) => ({ index: indices[index], distance }));
+  }
+
+  /**
+   * @param {Pose} pose
+   * @param {boolean} moving
+   * @param {number} now
+   * @returns {Frame}
+   */
+  frame(pose, moving, now) {
+    const near = this.nearest(pose);
+    const level = moving ? this.budget.current() : { views: near.length, scale: 1 };
+    let views = this.exact ? near.length : level.views;
+    if (this.look === "nearest" || this.look === "mesh") views = 1;
+    if (this.look === "points") views = Math.min(moving ? 2 * level.views : 12, near.length);
+    const selection = blendedSelection(near, views).map(({ index, gain }) => {
+      const age = (now - /** @type {Held} */ (this.held.get(index)).born) / FADE_IN_MS;
+      return { index, gain: this.look === "nearest" ? 1 : gain * Math.min(Math.max(age, 0.01), 1) ** 2 };
+    });
+    const scale = this.exact ? 1 : level.scale;
+    const [width, height] = [this.canvas.width, this.canvas.height].map((n) => Math.max(Math.round(n * scale), 1));
+    const pixelsPerMetre = Math.min(width, height) / (2 * Math.tan((pose.fov * Math.PI) / 360));
+    return {
+      worldToView: worldToView(pose),
+      projection: null,
+      fov: pose.fov,
+      width,
+      height,
+      shift: { x: 0, y: 0 },
+      selection,
+      look: this.look,
+      exact: this.exact,
+      pointSize: (this.pointSize * 1.35 * pixelsPerMetre * 0.83) / Math.max(this.size, 1),
+      backdrop: this.backdrop,
+    };
+  }
+
+  /**
+   * One turn of the loop.
+   *
+   * @param {Pose} pose
+   * @param {number} now milliseconds
+   * @returns {boolean} whether there is more to do
+   */
+  tick(pose, now) {
+    if (this.lost || !this.painter.targets.length || this.gl.isContextLost()) return false;
+    if (this.waiting()) return true;
+    const growing = [...this.held.values()].some(({ born }) => now - born < FADE_IN_MS + 50);
+    if (!this.pose || !samePose(pose, this.pose) || growing) {
+      this.pose = { ...pose };
+      this.dirty = true;
+      this.settled = false;
+      this.refining = null;
+      this.movedAt = now;
+    }
+    if (!this.held.size) {
+      if (this.dirty) this.drawNow(pose, now, false);
+      return false;
+    }
+    if (this.dirty) {
+      this.drawNow(pose, now, true);
+      return true;
+    }
+    if (!this.settled) {
+      if (now - this.movedAt < SETTLE_MS) return true;
+      this.refine(pose, now);
+    }
+    if (this.painter.next) {
+      const progress = this.fade && !this.exact ? Math.min((now - this.fadeFrom) / CROSSFADE_MS, 1) : 1;
+      this.painter.present(progress, this.canvas.width, this.canvas.height);
+    }
+    return !this.settled || this.painter.next !== null;
+  }
+
+  /**
+   * @param {Pose} pose
+   * @param {number} now
+   * @param {boolean} measured
+   */
+  drawNow(pose, now, measured) {
+    this.painter.drawNow(this.frame(pose, true, now));
+    this.painter.present(1, this.canvas.width, this.canvas.height);
+    this.dirty = false;
+    this.frames++;
+    if (measured) this.fence(true);
+  }
+
+  /**
+   * @param {Pose} pose
+   * @param {number} now
+   */
+  refine(pose, now) {
+    if (!this.refining) {
+      this.refining = this.painter.refine(this.frame(pose, false, now), () =>
+        this.exact ? 5 : this.budget.samples(performance.now() - this.refineStarted),
+      );
+      this.refineStarted = performance.now();
+    }
+    for (let k = 0; k < this.stepsPerTick; k++) {
+      const { value, done } = this.refining.next();
+      if (done) {
+        this.refining = null;
+        this.settled = true;
+        break;
+      }
+      if (value === "picture") {
+        this.fadeFrom = now;
+        this.frames++;
+        break;
+      }
+    }
+    this.fence(false);
+  }
+
+  /** @param {boolean} moving */
+  fence(moving) {
+    const { gl } = this;
+    const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    if (sync) this.pending = { sync, started: performance.now(), moving };
+  }
+
+  /** Whether the card is still busy with the last commands; if not, how long they took is noted. */
+  waiting() {
+    if (!this.pending) return false;
+    const { gl } = this;
+    const { sync, started, moving } = this.pending;
+    const state = gl.clientWaitSync(sync, 0, 0);
+    const ms = performance.now() - started;
+    if (state === gl.TIMEOUT_EXPIRED && ms < 5000) return true;
+    gl.deleteSync(sync);
+    this.pending = null;
+    if (moving) this.budget.observeFrame(ms);
+    else if (ms > 24) this.stepsPerTick = Math.max(1, Math.floor(this.stepsPerTick * 0.6));
+    else if (ms < 18) this.stepsPerTick = Math.min(this.stepsPerTick + 2, 96);
+    return false;
+  }
+
+  /**
+   * One eye's picture of a headset, drawn at `size` and put where the headset wants it.
+   *
+   * @param {Matrix4} worldToView
+   * @param {Matrix4} clip  from camera space
+   * @param {{width: number, height: number}} size
+   * @param {{framebuffer: WebGLFramebuffer, x: number, y: number, width: number, height: number}} place
+   */
+  drawEye(worldToView, clip, { width, height }, place) {
+    const { painter } = this;
+    const room = painter.targets[0];
+    if (!room || room.width < width || room.height < height) painter.resize(width, height);
+    const selection = blendedSelection(this.nearestTo(worldToView.clone().invert()), 6);
+    const frame = { ...this.frame(HOME, true, performance.now()), worldToView, projection: clip, width, height, selection };
+    painter.drawNow(frame);
+    painter.present(1, place.width, place.height, place);
+  }
+
+  /**
+   * The picture at `scale` times the canvas's resolution, in tiles, so that any card can do it.
+   *
+   * @param {Pose} pose
+   * @param {number} scale  1 to 4
+   * @returns {Promise<Blob | null>}
+   */
+  async picture(pose, scale) {
+    const { width, height } = this.canvas;
+    const sheet = new OffscreenCanvas(width * scale, height * scale);
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (sheet.getContext("2d"));
+    const pixels = new Uint8ClampedArray(width * height * 4);
+    for (let k = 0; k < scale * scale; k++) {
+      const tile = { count: scale, x: k % scale, y: Math.floor(k / scale) };
+      const frame = this.frame(pose, false, performance.now());
+      const samples = this.exact ? 5 : this.budget.software ? 1 : 3;
+      for (const _ of this.painter.refine({ ...frame, tile, pointSize: frame.pointSize * scale }, () => samples));
+      if (this.lost || !this.painter.next) return null;
+      this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, this.painter.next.target.framebuffer);
+      this.gl.readPixels(0, 0, width, height, this.gl.RGBA, this.gl.UNSIGNED_BYTE, pixels);
+      context.putImageData(upright(pixels, width, height), tile.x * width, (scale - 1 - tile.y) * height);
+      this.painter.next = null;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    this.invalidate();
+    return sheet.convertToBlob({ type: "image/png" });
+  }
+
+  dispose() {
+    this.canvas.removeEventListener("webglcontextlost", this.onLost);
+    this.canvas.removeEventListener("webglcontextrestored", this.onRestored);
+    if (!this.lost) this.painter.dispose();
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+}
+
+/**
+ * Rows from the top, opaque.
+ *
+ * @param {Uint8ClampedArray} pixels
+ * @param {number} width
+ * @param {number} height
+ */
+function upright(pixels, width, height) {
+  const image = new ImageData(width, height);
+  for (let row = 0; row < height; row++) {
+    image.data.set(pixels.subarray(row * width * 4, (row + 1) * width * 4), (height - 1 - row) * width * 4);
+  }
+  for (let k = 3; k < image.data.length; k += 4) image.data[k] = 255;
+  return image;
+}
+
+/** @param {WebGL2RenderingContext} gl */
+function isSoftware(gl) {
+  const info = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
+

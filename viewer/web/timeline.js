@@ -1,0 +1,257 @@
+/** The timeline: plays paths, and keeps a person's own. */
+
+import { mixPoses } from "./camera.js";
+import { h, iconButton, relabel } from "./dom.js";
+import { keyPose, pathLength, poseOfKey, swingPose, withKey, withoutKey } from "./path.js";
+
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+/** @typedef {import("./path.js").PathName} PathName */
+/** @typedef {import("./wire.js").Keyframe} Keyframe */
+/** @typedef {"loop" | "bounce" | "once"} Repeat */
+
+const SWING_S = 6;
+const SECONDS_PER_KEY = 1.6;
+const EASE_IN_S = 0.8;
+const TRACK = 1000; // steps of the slider along a path
+const REPEATS = /** @type {Repeat[]} */ (["loop", "bounce", "once"]);
+const REPEAT_NAMES = { loop: "Repeats in a loop", bounce: "Plays forth and back", once: "Plays once" };
+
+export class Timeline {
+  /** @param {Viewer} viewer */
+  constructor(viewer) {
+    this.viewer = viewer;
+    /** @type {PathName} */
+    this.path = "swing";
+    /** @type {Repeat} */
+    this.repeat = "loop";
+    this.playing = false;
+    this.forward = true;
+    this.at = 0;
+    this.eased = 0;
+    /** @type {Keyframe[]} */
+    this.keys = [];
+    this.loaded = "";
+    this.chosen = -1;
+
+    this.playButton = iconButton("play", "Play", () => this.toggle());
+    this.select = h(
+      "select",
+      { "aria-label": "Path", onchange: () => this.choose(/** @type {PathName} */ (this.select.value)) },
+      h("option", { value: "swing" }, "Swing"),
+      h("option", { value: "orbit" }, "Orbit"),
+      h("option", { value: "keys" }, "My path"),
+    );
+    this.slider = h("input", { type: "range", min: 0, max: TRACK, step: 1, "aria-label": "Time", oninput: () => this.scrub() });
+    this.marks = h("div", { class: "marks" });
+    this.repeatButton = iconButton("loop", REPEAT_NAMES.loop, () => this.nextRepeat());
+    this.removeButton = iconButton("remove", "Remove the chosen key", () => this.removeKey());
+    this.element = h(
+      "div",
+      { class: "timeline glass", role: "group", "aria-label": "Timeline", hidden: true },
+      this.playButton,
+      this.select,
+      h("div", { class: "track" }, this.slider, this.marks),
+      iconButton("add", "Add a key at this camera (K)", () => this.addKey()),
+      this.removeButton,
+      this.repeatButton,
+    );
+    viewer.frame.append(this.element);
+    this.refresh();
+  }
+
+  /** @param {Keyframe[]} keys  saved with the scene */
+  load(keys) {
+    const text = JSON.stringify(keys);
+    if (text === this.loaded) return;
+    this.loaded = text;
+    this.keys = keys.map((key) => ({ ...key }));
+    if (keys.length > 1) this.path = "keys";
+    this.refresh();
+  }
+
+  get visible() {
+    return !this.element.hidden;
+  }
+
+  /** @param {boolean} visible */
+  show(visible) {
+    this.element.hidden = !visible;
+    this.viewer.frame.classList.toggle("with-timeline", visible);
+  }
+
+  length() {
+    return this.path === "keys" ? pathLength(this.keys, this.repeat === "loop") : 1;
+  }
+
+  seconds() {
+    return this.path === "keys" ? SECONDS_PER_KEY * Math.max(this.keys.length - 1, 1) : SWING_S;
+  }
+
+  /** @param {number} t */
+  poseAt(t) {
+    const { rig } = this.viewer;
+    if (this.path === "keys" && this.keys.length) return keyPose(this.keys, t, this.repeat === "loop");
+    const home = { ...rig.home, fov: rig.fov };
+    return swingPose(this.path === "orbit" ? "orbit" : "swing", t, rig.bounds, home);
+  }
+
+  toggle() {
+    if (this.playing) this.pause();
+    else this.play();
+  }
+
+  play() {
+    if (this.path === "keys" && this.keys.length < 2) {
+      this.viewer.notices.say("A path of your own needs two keys: add them with the plus, each from another side");
+      return;
+    }
+    if (this.path !== "keys") this.at = this.nearestTime();
+    else if (this.at >= this.length()) this.at = 0;
+    this.playing = true;
+    this.forward = true;
+    this.eased = 0;
+    this.refresh();
+    this.viewer.wake();
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.refresh();
+  }
+
+  /** Where on the path the camera is nearest now, so that playing does not begin with a jump. */
+  nearestTime() {
+    const pose = this.viewer.rig.pose();
+    let best = 0;
+    let least = Infinity;
+    for (let k = 0; k < 60; k++) {
+      const on = this.poseAt(k / 60);
+      const gap = (on.yaw - pose.yaw) ** 2 + (on.pitch - pose.pitch) ** 2;
+      if (gap < least) [least, best] = [gap, k / 60];
+    }
+    return best;
+  }
+
+  /**
+   * @param {number} seconds
+   * @returns {boolean} whether it moved the camera
+   */
+  advance(seconds) {
+    if (!this.playing) return false;
+    const step = Math.min(seconds, 0.1) / this.seconds();
+    const length = this.length();
+    this.at += this.forward ? step : -step;
+    if (this.repeat === "bounce" && this.path === "keys") {
+      if (this.at > length) [this.at, this.forward] = [2 * length - this.at, false];
+      if (this.at < 0) [this.at, this.forward] = [-this.at, true];
+    } else if (this.at >= length) {
+      if (this.repeat === "once") {
+        this.at = length;
+        this.pause();
+      } else this.at -= length;
+    }
+    this.eased = Math.min(this.eased + seconds / EASE_IN_S, 1);
+    const { rig } = this.viewer;
+    const pull = this.eased >= 1 ? 1 : this.eased ** 2 * (3 - 2 * this.eased);
+    rig.jump(mixPoses(rig.pose(), this.poseAt(this.at), pull));
+    this.slider.value = String(Math.round((this.at / length) * TRACK));
+    return true;
+  }
+
+  scrub() {
+    this.pause();
+    if (this.path === "keys" && !this.keys.length) return;
+    this.at = (Number(this.slider.value) / TRACK) * this.length();
+    this.viewer.rig.jump(this.poseAt(this.at));
+    this.viewer.resting = false;
+    this.viewer.wake();
+  }
+
+  /** @param {PathName} path */
+  choose(path) {
+    this.pause();
+    this.path = path;
+    this.at = 0;
+    this.slider.value = "0";
+    this.refresh();
+  }
+
+  nextRepeat() {
+    this.repeat = REPEATS[(REPEATS.indexOf(this.repeat) + 1) % REPEATS.length];
+    this.refresh();
+  }
+
+  addKey() {
+    this.pause();
+    this.keys = withKey(this.keys, this.viewer.rig.pose());
+    this.path = "keys";
+    this.chosen = this.keys.length - 1;
+    this.changed();
+    this.viewer.notices.say(this.keys.length < 2 ? "First key set; go elsewhere and add another" : `Key ${this.keys.length} added`);
+  }
+
+  removeKey() {
+    if (!this.keys.length) return;
+    this.keys = withoutKey(this.keys, this.chosen < 0 ? this.keys.length - 1 : this.chosen);
+    this.chosen = Math.min(this.chosen, this.keys.length - 1);
+    this.pause();
+    this.changed();
+  }
+
+  changed() {
+    this.loaded = JSON.stringify(this.keys);
+    this.refresh();
+    this.viewer.keyframesChanged(this.keys);
+  }
+
+  refresh() {
+    relabel(this.playButton, this.playing ? "pause" : "play", this.playing ? "Pause (space)" : "Play (space)");
+    this.select.value = this.path;
+    relabel(this.repeatButton, this.repeat, REPEAT_NAMES[this.repeat]);
+    this.removeButton.hidden = this.path !== "keys" || !this.keys.length;
+    this.marks.hidden = this.path !== "keys";
+    this.marks.replaceChildren(...this.keys.map((key, index) => this.mark(key, index)));
+    this.viewer.chrome?.refresh();
+  }
+
+  /**
+   * @param {Keyframe} key
+   * @param {number} index
+   */
+  mark(key, index) {
+    const place = () => `calc(8px + ${key.t / this.length()} * (100% - 16px))`;
+    const mark = h("button", {
+      type: "button",
+      class: index === this.chosen ? "mark chosen" : "mark",
+      "aria-label": `Key ${index + 1}`,
+      "data-tip": `Key ${index + 1}: drag to move it`,
+      style: `left:${place()}`,
+    });
+    let dragged = false;
+    mark.addEventListener("pointerdown", (event) => {
+      mark.setPointerCapture(event.pointerId);
+      dragged = false;
+    });
+    mark.addEventListener("pointermove", (event) => {
+      if (!mark.hasPointerCapture(event.pointerId) || index === 0 || index === this.keys.length - 1) return;
+      const box = this.marks.getBoundingClientRect();
+      const t = ((event.clientX - box.left - 8) / (box.width - 16)) * this.length();
+      const [before, after] = [this.keys[index - 1].t + 0.01, this.keys[index + 1].t - 0.01];
+      key.t = Math.min(Math.max(t, before), after);
+      mark.style.left = place();
+      dragged = true;
+    });
+    mark.addEventListener("click", () => {
+      this.chosen = index;
+      if (dragged) this.changed();
+      else {
+        this.at = key.t;
+        this.slider.value = String(Math.round((this.at / this.length()) * TRACK));
+        this.viewer.flyTo(poseOfKey(key));
+        this.refresh();
+      }
+    });
+    return mark;
+  }
+}

@@ -1,0 +1,406 @@
+/**
+ * The viewer: a scene in an element, with its tools.
+ *
+ *     import { mount } from "./viewer.js";
+ *     const viewer = mount(element, { base: "/files/" });
+ *     viewer.show(manifest);          // again whenever it grew
+ *
+ * The element gets `element.ividViewer` and fires `ivid-camera` with {nearest, pose} when the camera came to rest
+ * elsewhere, `ivid-keyframes` with the list when a person's camera path changed.
+ */
+
+import { coveredRange, poseOf, sourceCamera } from "./camera.js";
+import { Chrome } from "./chrome.js";
+import { Compare } from "./compare.js";
+import { h } from "./dom.js";
+import { Hands } from "./hands.js";
+import { Loader } from "./loader.js";
+import { Notices, showStill } from "./notices.js";
+import { Overview } from "./overview.js";
+import { surfacePoint } from "./pick.js";
+import { Rig } from "./rig.js";
+import { CameraLink, saveScreenshot } from "./share.js";
+import { Stage } from "./stage.js";
+import { Timeline } from "./timeline.js";
+import { backdropOf, followTheme } from "./theme.js";
+import { readManifest } from "./wire.js";
+
+/** @typedef {import("./wire.js").Manifest} Manifest */
+/** @typedef {import("./wire.js").Keyframe} Keyframe */
+/** @typedef {import("./camera.js").Pose} Pose */
+/** @typedef {import("./fusion.js").Look} Look */
+/**
+ * @typedef {object} Options
+ * @property {string} [base]  put before relative URLs of a manifest
+ * @property {boolean} [link]  keep the camera in the page's address
+ * @property {boolean} [eager]  take the focus at once: the viewer is the page
+ * @property {string} [style]  the style sheet's text, where it cannot be fetched
+ */
+/**
+ * @typedef {object} Settings
+ * @property {Look} look
+ * @property {boolean} enhanced  soft rims and smooth pictures on top of the method's
+ * @property {number} pointSize
+ * @property {"theme" | "dark" | "light" | "sky"} background
+ * @property {boolean} rate  show the frame rate
+ * @property {boolean} overview
+ */
+
+const MAX_SIDE = 1440; // device pixels; views of 128 pixels gain nothing beyond
+const MAX_SIDE_SOFTWARE = 640;
+
+export class Viewer {
+  /**
+   * @param {HTMLElement} host
+   * @param {Options} options
+   */
+  constructor(host, options) {
+    this.host = host;
+    this.options = options;
+    this.root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
+    this.root.replaceChildren(
+      options.style
+        ? h("style", {}, options.style)
+        : h("link", { rel: "stylesheet", href: new URL("./style.css", import.meta.url).href }),
+    );
+    this.surface = h("div", { class: "surface" });
+    this.frame = h(
+      "div",
+      { class: "viewer", tabindex: 0, role: "group", "aria-roledescription": "3D scene viewer", "aria-label": "3D scene" },
+      this.surface,
+    );
+    this.root.append(this.frame);
+    this.notices = new Notices(this.frame);
+    /** @type {Settings} */
+    this.settings = { look: "fused", enhanced: true, pointSize: 1, background: "theme", rate: false, overview: false };
+    this.rig = new Rig();
+    /** @type {Manifest | null} */
+    this.manifest = null;
+    /** @type {Stage | null} */
+    this.stage = null;
+    this.frameRequest = 0;
+    this.lastTick = 0;
+    this.resting = true;
+    this.disposed = false;
+    /** @type {(() => void)[]} */
+    this.cleanups = [];
+
+    const canvas = h("canvas", { "aria-hidden": "true" });
+    this.surface.append(canvas);
+    try {
+      this.stage = new Stage(canvas, this.wake);
+    } catch (error) {
+      canvas.remove();
+      this.excuse = `The scene cannot be drawn in 3D here: ${/** @type {Error} */ (error).message}.`;
+      this.notices.place("This needs WebGL2", this.excuse);
+    }
+    this.loader = new Loader(
+      {
+        onView: (index, view, entry) => this.addView(index, view, entry),
+        onPreview: (view, entry) => this.addPreview(view, entry),
+        onFailure: (index, attempt, willRetry) => this.reportFailure(index, willRetry),
+      },
+      options.base,
+    );
+    this.overview = new Overview(this.frame, (camera) => this.flyTo(poseOf(camera)));
+    this.timeline = new Timeline(this);
+    this.compare = new Compare(this);
+    this.chrome = new Chrome(this);
+    this.hands = new Hands(this.surface, this.frame, this.rig, {
+      onActivity: () => {
+        this.timeline.pause();
+        this.wake();
+      },
+      onCentre: (x, y) => this.centre(x, y),
+      onKey: (key) => this.chrome.command(key),
+      onIgnoredWheel: () => this.notices.once("wheel", "Click the picture first to zoom with the wheel"),
+    });
+    this.surface.addEventListener("pointerdown", () => this.frame.focus({ preventScroll: true }));
+    this.link = options.link ? new CameraLink(this) : null;
+    this.watch();
+    this.set({});
+    if (options.eager) this.frame.focus({ preventScroll: true });
+  }
+
+  /** Follows sizes, themes and preferences, and notices when the page drops the viewer. */
+  watch() {
+    const resize = new ResizeObserver((entries) => this.resize(entries[entries.length - 1]));
+    try {
+      resize.observe(this.surface, { box: "device-pixel-content-box" });
+    } catch {
+      resize.observe(this.surface); // Safari does not measure device pixels
+    }
+    const calm = matchMedia("(prefers-reduced-motion: reduce)");
+    const onCalm = () => {
+      this.rig.still = calm.matches;
+      if (this.stage) this.stage.fade = !calm.matches;
+    };
+    calm.addEventListener("change", onCalm);
+    onCalm();
+    const unfollow = followTheme(this.host, () => this.set({}));
+    const gone = setInterval(() => {
+      if (!this.host.isConnected) this.dispose();
+    }, 2000);
+    this.cleanups.push(
+      () => resize.disconnect(),
+      () => calm.removeEventListener("change", onCalm),
+      unfollow,
+      () => clearInterval(gone),
+    );
+  }
+
+  /** @param {ResizeObserverEntry} entry */
+  resize(entry) {
+    const ratio = window.devicePixelRatio || 1;
+    const device = entry.devicePixelContentBoxSize?.[0];
+    const width = device ? device.inlineSize : entry.contentRect.width * ratio;
+    const height = device ? device.blockSize : entry.contentRect.height * ratio;
+    if (!width || !height) return;
+    for (const stage of this.stages()) {
+      const most = stage.budget.software ? MAX_SIDE_SOFTWARE : MAX_SIDE;
+      const scale = Math.min(1, most / Math.max(width, height));
+      stage.resize(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
+    }
+    this.frame.classList.toggle("narrow", width / ratio < 460);
+    this.wake();
+  }
+
+  /** @returns {Stage[]} */
+  stages() {
+    return [this.stage, this.compare?.stage].filter((stage) => stage instanceof Stage);
+  }
+
+  /**
+   * Shows a manifest: a new scene, or the same one with more views.
+   *
+   * @param {unknown} value  a manifest, its JSON, or null for nothing
+   */
+  show(value) {
+    if (value === null || value === undefined || value === "") {
+      this.reset();
+      this.manifest = null;
+      this.notices.place("No scene yet", "Pick a class and a seed and generate one, or open a scene file.");
+      return;
+    }
+    let manifest;
+    try {
+      manifest = readManifest(value);
+    } catch (error) {
+      this.fail(`This scene cannot be shown: ${/** @type {Error} */ (error).message}.`);
+      return;
+    }
+    if (!this.grows(manifest)) {
+      this.reset();
+      this.rig.jump(this.rig.home);
+    }
+    this.manifest = manifest;
+    this.frame.setAttribute("aria-label", `3D scene ${manifest.title}`.trim());
+    this.chrome.setTitle(manifest.title);
+    this.timeline.load(manifest.keyframes);
+    if (this.stage) {
+      this.notices.clearPlace();
+      if (manifest.size && (manifest.views.length || manifest.preview)) {
+        this.stage.reserve(manifest.size, Math.max(manifest.planned.length, manifest.views.length, 1), manifest.depth_range);
+      }
+    }
+    this.loader.update(manifest);
+    this.updateCameras();
+  }
+
+  /**
+   * Whether a manifest continues the scene on screen.
+   *
+   * @param {Manifest} next
+   */
+  grows(next) {
+    const now = this.manifest;
+    if (!now || now.size !== next.size || now.views.length > next.views.length) return false;
+    if (now.views.length) return now.views.every((view, k) => view.url === next.views[k].url);
+    return now.title === next.title && now.preview !== null;
+  }
+
+  reset() {
+    this.loader.reset();
+    this.stage?.clear();
+    this.notices.clearPlace();
+    this.wake();
+  }
+
+  /**
+   * One sentence in the scene's place.
+   *
+   * @param {string} message
+   */
+  fail(message) {
+    this.reset();
+    this.manifest = null;
+    this.notices.place("This scene did not open", message);
+  }
+
+  /**
+   * @param {number} index
+   * @param {import("./wire.js").DecodedView} view
+   * @param {import("./wire.js").ViewEntry} entry
+   */
+  addView(index, view, entry) {
+    if (!this.stage) {
+      if (index === 0) showStill(this.surface, view, this.excuse ?? "");
+      return;
+    }
+    if (view.size !== this.stage.size) return this.reportFailure(index, false);
+    this.stage.setView(index, view, sourceCamera(entry));
+    if (index === 0) this.setHome();
+    this.updateCameras();
+  }
+
+  /**
+   * @param {import("./wire.js").DecodedView} view
+   * @param {import("./wire.js").PreviewEntry} entry
+   */
+  addPreview(view, entry) {
+    if (!this.stage) return showStill(this.surface, view, this.excuse ?? "");
+    if (view.size !== this.stage.size) this.stage.reserve(view.size, this.stage.capacity, this.stage.depthRange);
+    this.stage.setView(0, view, sourceCamera(entry), true);
+    this.updateCameras();
+  }
+
+  /** The first view's camera is where the scene is at home; a link may say otherwise. */
+  setHome() {
+    const first = this.stage?.held.get(0);
+    if (!first) return;
+    const moved = !this.rig.atHome();
+    this.rig.home = poseOf(first.camera);
+    if (!moved) this.rig.jump(this.rig.home);
+    this.link?.restore();
+  }
+
+  /** What the views cover bounds the camera; what is made and what is to come shows in the overview. */
+  updateCameras() {
+    if (!this.manifest) return;
+    const done = new Set([...(this.stage?.held ?? [])].filter(([, { preview }]) => !preview).map(([index]) => index));
+    const planned = this.manifest.planned.length ? this.manifest.planned : this.manifest.views;
+    if (this.stage?.held.size) this.rig.bounds = coveredRange(this.stage.cameras());
+    this.overview.setCameras(planned.map(sourceCamera), done);
+    this.chrome.setProgress(done.size, planned.length);
+    this.wake();
+  }
+
+  /**
+   * @param {number} index
+   * @param {boolean} willRetry
+   */
+  reportFailure(index, willRetry) {
+    const next = willRetry ? "trying again" : "the scene is shown without it";
+    this.notices.say(`View ${index + 1} did not load; ${next}`);
+  }
+
+  /** @param {Partial<Settings>} change */
+  set(change) {
+    Object.assign(this.settings, change);
+    const { look, enhanced, pointSize, background } = this.settings;
+    const backdrop = backdropOf(background, this.host);
+    for (const stage of this.stages()) Object.assign(stage, { look, exact: !enhanced, pointSize, backdrop }).invalidate();
+    this.overview.show(this.settings.overview);
+    this.chrome.refresh();
+    this.wake();
+  }
+
+  /** @param {Pose} pose */
+  flyTo(pose) {
+    this.timeline.pause();
+    this.rig.flyTo({ ...pose, fov: this.rig.fov });
+    this.wake();
+  }
+
+  /**
+   * Flies to a view of the scene, by its place in the order of making.
+   *
+   * @param {number} index
+   */
+  flyToView(index) {
+    const entry = this.manifest?.planned[index] ?? this.manifest?.views[index];
+    if (entry) this.flyTo(poseOf(sourceCamera(entry)));
+  }
+
+  /**
+   * Looks at what is under a point of the picture from now on.
+   *
+   * @param {number} x  0 to 1 from the left
+   * @param {number} y  0 to 1 from the top
+   */
+  centre(x, y) {
+    const pose = this.rig.pose();
+    const point = this.stage && surfacePoint(this.stage, pose, x, y);
+    if (!point) return;
+    const reach = this.rig.bounds.panMax;
+    const [px, py, pz] = [point.x, point.y, point.z].map((v) => Math.min(Math.max(v, -reach), reach));
+    this.flyTo({ ...pose, x: px, y: py, z: pz });
+  }
+
+  wake = () => {
+    if (!this.frameRequest && !this.disposed) {
+      this.lastTick = performance.now();
+      this.frameRequest = requestAnimationFrame(this.tick);
+    }
+  };
+
+  /** @param {number} time */
+  tick = (time) => {
+    this.frameRequest = 0;
+    const now = performance.now();
+    const seconds = Math.max((time - this.lastTick) / 1000, 0.001);
+    this.lastTick = time;
+    let active = this.hands.advance(seconds);
+    active = this.timeline.advance(seconds) || active;
+    active = this.rig.advance(seconds) || active;
+    const pose = this.rig.pose();
+    let drawing = false;
+    for (const stage of this.stages()) drawing = stage.tick(pose, now) || drawing;
+    this.overview.update(pose);
+    this.chrome.update(now, pose);
+    if (active || this.rig.held) this.resting = false;
+    else if (!this.resting) this.rest(pose);
+    if (active || drawing) this.frameRequest = requestAnimationFrame(this.tick);
+  };
+
+  /** @param {Pose} pose */
+  rest(pose) {
+    this.resting = true;
+    this.link?.write(pose);
+    const nearest = this.stage?.nearest(pose)[0]?.index ?? 0;
+    this.host.dispatchEvent(new CustomEvent("ivid-camera", { bubbles: true, detail: { nearest, pose } }));
+  }
+
+  /** @param {Keyframe[]} keyframes */
+  keyframesChanged(keyframes) {
+    this.host.dispatchEvent(new CustomEvent("ivid-keyframes", { bubbles: true, detail: keyframes }));
+  }
+
+  /** @param {number} scale  1 to 4 times the picture on screen */
+  screenshot(scale) {
+    return saveScreenshot(this, scale);
+  }
+
+  dispose() {
+    if (this.disposed) return;
+    this.disposed = true;
+    cancelAnimationFrame(this.frameRequest);
+    for (const cleanup of this.cleanups) cleanup();
+    this.link?.dispose();
+    this.loader.reset();
+    for (const stage of this.stages()) stage.dispose();
+    this.root.replaceChildren();
+  }
+}
+
+/**
+ * @param {HTMLElement} host
+ * @param {Options} [options]
+ * @returns {Viewer}
+ */
+export function mount(host, options = {}) {
+  const element = /** @type {HTMLElement & {ividViewer?: Viewer}} */ (host);
+  element.ividViewer?.dispose();
+  element.ividViewer = new Viewer(host, options);
+  return element.ividViewer;
+}
