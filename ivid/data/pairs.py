@@ -20,6 +20,8 @@ class PairSettings:
         blur_sigma: upper bound of the blur's σ in pixels.
         erode_rgb: upper bound r of the box (2r + 1)² by which the colour mask is eroded.
         postwarp_noise: upper bound of σ on the warped colour and depth; 0 is off, as in the published training.
+        edge_threshold: the step between neighbouring pixels that separates surfaces, in metres, 1/metres, d and 1/d;
+            the published value belongs to 128² images, where neighbours are twice as close as at 64².
     """
 
     prewarp_noise: float = 0.005
@@ -27,6 +29,7 @@ class PairSettings:
     blur_sigma: float = 1.0
     erode_rgb: int = 4
     postwarp_noise: float = 0.0
+    edge_threshold: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,13 @@ def warped_condition(
     sigma = rng.uniform(0, settings.prewarp_noise)
     noisy_rgb = np.clip(rgb + sigma * rng.standard_normal(rgb.shape, np.float32), 0, 1)
     noisy_d = np.clip(d + sigma * rng.standard_normal(d.shape, np.float32), 0, 1)
-    pair = forward_backward_warp(noisy_rgb, decode(noisy_d, depth_range), random_warp_camera(rng), depth_range)
+    pair = forward_backward_warp(
+        noisy_rgb,
+        decode(noisy_d, depth_range),
+        random_warp_camera(rng),
+        depth_range,
+        tolerance=settings.edge_threshold,
+    )
     warped_rgb, warped_d, mask = pair.rgb, pair.depth, pair.mask
     if settings.postwarp_noise:
         sigma = rng.uniform(0, settings.postwarp_noise)

@@ -1,0 +1,51 @@
+"""The bundled model: one evaluation, the first view, all 27 views, and the memory that takes."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.timing import Row, median_seconds
+from ivid.checkpoints import model_folder
+from ivid.pipeline import Preview, ViewDone, load_pipeline
+
+
+def rows() -> Iterator[Row]:
+    started = time.perf_counter()
+    pipeline = load_pipeline(model_folder("lowpoly"))
+    yield "loading the bundled model", time.perf_counter() - started, "s", ""
+    unet = pipeline.novel_view_unet
+    side = unet.config.sample_size
+    channels = torch.randn(1, unet.config.in_channels, side, side, dtype=unet.dtype, device=unet.device)
+    channels = channels.contiguous(memory_format=torch.channels_last)
+
+    def evaluate() -> None:
+        with torch.inference_mode():
+            unet(channels, 500, class_labels=torch.zeros(1, dtype=torch.int64, device=unet.device))
+
+    yield "one evaluation of the novel-view network", median_seconds(evaluate, 20, 3) * 1000, "ms", "<= 60"
+    name = pipeline.class_names[0]
+    firsts, view_times, scene_times = [], [], []
+    for seed in range(4):
+        started = time.perf_counter()
+        waiting = True
+        for event in pipeline.stream(name, seed):
+            elapsed = time.perf_counter() - started
+            if isinstance(event, Preview) and waiting:
+                firsts.append(elapsed)
+                waiting = False
+            if isinstance(event, ViewDone) and event.view_index == 0:
+                view_times.append(elapsed)
+        scene_times.append(time.perf_counter() - started)
+    for what, times, goal in (
+        ("first picture of the first view", firsts, "<= 1"),
+        ("first view", view_times, "<= 2"),
+        ("27 views", scene_times, "<= 20"),
+    ):
+        yield what, sorted(times[1:])[1], "s", goal
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
+    yield "peak memory of the process", peak, "MiB", "<= 2000"
