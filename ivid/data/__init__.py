@@ -1,0 +1,1 @@
+"""Photographs and 3D models into RGBD training data; training pairs."""

@@ -1,0 +1,142 @@
+"""Rendered training data on disk: `renders.json` and, per split, arrays that are mapped into memory, not read.
+
+    renders.json          what is here and how it was made
+    SPLIT_rgb.npy         uint8 [N, S, S, 3], sRGB
+    SPLIT_depth.npy       uint16 [N, S, S], the z-buffer value d of method §3 times 65535
+    SPLIT_label.npy       int64 [N], index into the classes
+    SPLIT_model.npy       int64 [N], index into the split's list of models
+
+The splits are `train` and `held_out`; they share no models. `renders.json` is written last: without it, a
+folder is unfinished.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ivid.depth import DepthRange
+
+MANIFEST = "renders.json"
+FORMAT, FORMAT_VERSION = "ivid-renders", 1
+SPLITS = ("train", "held_out")
+UNFINISHED = ".unfinished"  # the folder in which the arrays grow
+DEPTH_STEPS = 65535
+
+
+def array_layout(size: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
+    """Of each array of a split of pictures of `size`: its element type and the shape of one element."""
+    return {
+        "rgb": (np.uint8, (size, size, 3)),
+        "depth": (np.uint16, (size, size)),
+        "label": (np.int64, ()),
+        "model": (np.int64, ()),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Renders:
+    """One split of a folder of renders; the arrays are maps of the files and cost no memory until they are read.
+
+    Attributes:
+        rgb: uint8 [N, S, S, 3], sRGB.
+        depth: uint16 [N, S, S], 65535 times the z-buffer value d.
+        labels: int64 [N], index into `classes`.
+        models: int64 [N], index into `model_names`.
+        classes: class names in the order of their labels.
+        model_names: `class/file` of the split's models.
+        depth_range: (near, far) in metres, what d was encoded with.
+        fov_y_deg: vertical field of view of every picture.
+    """
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    labels: np.ndarray
+    models: np.ndarray
+    classes: tuple[str, ...]
+    model_names: tuple[str, ...]
+    depth_range: DepthRange
+    fov_y_deg: float
+
+    @classmethod
+    def open(cls, folder: str | Path, split: str = "train") -> Renders:
+        """Map a split of a folder that `python -m ivid prepare models` wrote.
+
+        Raises:
+            ValueError: no such split; or the folder is missing, unfinished, damaged, or holds something else.
+        """
+        folder = Path(folder)
+        if split not in SPLITS:
+            raise ValueError(f"there is no split {split!r} of renders; choose one of {', '.join(SPLITS)}")
+        manifest = read_manifest(folder)
+        try:
+            size, count = int(manifest["size"]), int(manifest["images"][split])
+            near, far = (float(plane) for plane in manifest["depth_range"])
+            classes, names = tuple(map(str, manifest["classes"])), tuple(map(str, manifest["models"][split]))
+            fov_y_deg = float(manifest["fov_y_deg"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{folder / MANIFEST} is incomplete ({error!r}); render the folder again") from None
+        arrays = {}
+        for name, (dtype, shape) in array_layout(size).items():
+            path = folder / f"{split}_{name}.npy"
+            try:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError) as error:
+                raise ValueError(f"{path} cannot be read ({error}); render the folder again") from None
+            if array.dtype != dtype or array.shape != (count, *shape):
+                promised = f"{np.dtype(dtype)} {(count, *shape)}"
+                raise ValueError(f"{path} holds {array.dtype} {array.shape}, but {MANIFEST} promises {promised}")
+            arrays[name] = array
+        return cls(
+            rgb=arrays["rgb"],
+            depth=arrays["depth"],
+            labels=arrays["label"],
+            models=arrays["model"],
+            classes=classes,
+            model_names=names,
+            depth_range=(near, far),
+            fov_y_deg=fov_y_deg,
+        )
+
+    @property
+    def size(self) -> int:
+        """S, the side of the pictures in pixels."""
+        return self.rgb.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Colour uint8 [S, S, 3], z-buffer depth d float32 [S, S] in [0, 1], and the label of one picture."""
+        depth = self.depth[index].astype(np.float32) / np.float32(DEPTH_STEPS)
+        return np.array(self.rgb[index]), depth, int(self.labels[index])
+
+
+def read_manifest(folder: str | Path) -> dict:
+    """The manifest of a folder of renders.
+
+    Raises:
+        ValueError: the folder is missing, unfinished, or holds something else.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ValueError(
+            f"there is no folder {folder}; make it with: python -m ivid prepare models FOLDER --out {folder}"
+        )
+    if not path.exists():
+        if (folder / UNFINISHED).is_dir():
+            raise ValueError(f"the renders in {folder} are not finished; run the same prepare command again to go on")
+        raise ValueError(f"{folder} holds no renders: it has no {MANIFEST}")
+    try:
+        manifest = json.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); render the folder again") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ValueError(f"{path} does not describe a folder of renders")
+    if manifest.get("version") != FORMAT_VERSION:
+        raise ValueError(f"{path} has version {manifest.get('version')!r}; this program reads {FORMAT_VERSION}")
+    return manifest
