@@ -33,7 +33,7 @@ def bundle(
         class_names: in the order of the labels.
         depth_range: (near, far) of the data, in metres.
         sampler: default for all views.
-        defaults: first_steps, novel_steps, guidance, pull.
+        defaults: first_steps, novel_steps, guidance, pull, edge_threshold.
 
     Raises:
         ValueError: the runs do not belong together.

@@ -219,6 +219,7 @@ def _add_bundle(commands) -> None:
     parser.add_argument("--novel-steps", type=_positive, default=10)
     parser.add_argument("--guidance", type=float, default=0.0)
     parser.add_argument("--sampler", default="ddim")
+    parser.add_argument("--edge-threshold", type=float, default=0.03, help="depth step between surfaces")
 
 
 def _bundle(options: argparse.Namespace) -> None:
@@ -236,6 +237,7 @@ def _bundle(options: argparse.Namespace) -> None:
         novel_steps=options.novel_steps,
         guidance=options.guidance,
         sampler=options.sampler,
+        edge_threshold=options.edge_threshold,
     )
     print(options.out)
 

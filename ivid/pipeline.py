@@ -20,7 +20,7 @@ from ivid.diffusion.conditioning import Known, Pull, fresh_condition, pull_towar
 from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.sampling import SAMPLERS, Step, make_scheduler, sample
 from ivid.fusion import Condition, aggregate_conditions
-from ivid.scene import Scene, View
+from ivid.scene import EDGE_THRESHOLD, Scene, View
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,7 @@ class IvidPipeline(DiffusionPipeline):
         first_sampler: str = "auto",
         novel_sampler: str = "ddim",
         pull: Mapping[str, float] | None = None,
+        edge_threshold: float = EDGE_THRESHOLD,
     ) -> None:
         super().__init__()
         self.register_modules(first_view_unet=first_view_unet, novel_view_unet=novel_view_unet)
@@ -112,6 +113,7 @@ class IvidPipeline(DiffusionPipeline):
             first_sampler=first_sampler,
             novel_sampler=novel_sampler,
             pull=dict(pull or {}),
+            edge_threshold=edge_threshold,
         )
 
     @property
@@ -321,7 +323,8 @@ class IvidPipeline(DiffusionPipeline):
                         yield Preview(view_index, step.number, step.steps, quantised[index], depth[index], index)
                 assert final is not None
                 rgb, depth = self._to_pictures(final)
-                views = [View(rgb[i], depth[i], camera) for i, camera in enumerate(targets)]
+                edge_threshold = self.config.edge_threshold
+                views = [View(rgb[i], depth[i], camera, edge_threshold) for i, camera in enumerate(targets)]
             for index, view in enumerate(views):
                 scenes[index].append(view)
                 yield ViewDone(view_index, view, conditions[index], index)

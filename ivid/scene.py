@@ -10,8 +10,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ivid.depth import DepthRange
 from ivid.files import written_aside
 
 FORMAT, FORMAT_VERSION = "ivid-scene", 1
+EDGE_THRESHOLD = 0.03
 MAX_VIEWS = 1000
 MAX_SIZE = 2048
 MAX_PIXELS = 100_000_000  # of all views together: a scene of 100 views at 1000x1000
@@ -42,6 +44,8 @@ class View:
             further views use the colours as sampled (method §6).
         depth: float32 [S, S], metres along the viewing axis, finite and positive.
         camera: the camera of this picture.
+        edge_threshold: neighbouring pixels whose depths differ by more than this, both in metres and in 1/metres,
+            belong to different surfaces (method §4: atol = rtol = 0.03 at 128²; larger where pixels are further apart).
 
     Raises:
         ValueError: shapes, types or values are not as above.
@@ -50,6 +54,7 @@ class View:
     rgb: np.ndarray
     depth: np.ndarray
     camera: Camera
+    edge_threshold: float = EDGE_THRESHOLD
 
     def __post_init__(self) -> None:
         rgb, depth = np.asarray(self.rgb), np.asarray(self.depth, dtype=np.float32)
@@ -62,6 +67,8 @@ class View:
         bad = int((~(np.isfinite(depth) & (depth > 0))).sum())
         if bad:
             raise ValueError(f"a view's depth must be finite and positive; {bad} values are not")
+        if not 0 < self.edge_threshold < float("inf"):
+            raise ValueError(f"a view's edge threshold must be positive, got {self.edge_threshold}")
         object.__setattr__(self, "rgb", rgb)
         object.__setattr__(self, "depth", depth)
 
@@ -74,7 +81,7 @@ class View:
         """The view with colours in 8 bits."""
         if self.rgb.dtype == np.uint8:
             return self
-        return View(np.rint(self.rgb * 255).astype(np.uint8), self.depth, self.camera)
+        return replace(self, rgb=np.rint(self.rgb * 255).astype(np.uint8))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +140,11 @@ class Scene:
             "size": self.size,
             "depth_range": list(self.depth_range),
             "views": [
-                {"world_to_view": view.camera.world_to_view.tolist(), "fov_y_deg": view.camera.fov_y_deg}
+                {
+                    "world_to_view": view.camera.world_to_view.tolist(),
+                    "fov_y_deg": view.camera.fov_y_deg,
+                    "edge_threshold": view.edge_threshold,
+                }
                 for view in self.views
             ],
         }
@@ -162,7 +173,7 @@ class Scene:
                 return _read(archive)
         except SceneFileError as error:
             raise SceneFileError(f"{path.name} cannot be opened as a scene: {error}") from None
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise SceneFileError(f"{path.name} is not a scene file, or is damaged ({error})") from None
 
 
@@ -213,6 +224,7 @@ def _read_view(archive: zipfile.ZipFile, index: int, size: int, camera: dict) ->
     try:
         matrix = np.array(camera["world_to_view"], dtype=np.float64)
         placed = Camera(matrix, float(camera["fov_y_deg"]))
+        edge_threshold = float(camera.get("edge_threshold", EDGE_THRESHOLD))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"the camera of view {index} is unusable: {error}") from None
     with Image.open(
@@ -225,7 +237,7 @@ def _read_view(archive: zipfile.ZipFile, index: int, size: int, camera: dict) ->
     if depth.dtype != np.float32 or depth.shape != (size, size):
         raise ValueError(f"the depth of view {index} is {depth.dtype} {depth.shape}, not float32 ({size}, {size})")
     try:
-        return View(rgb, depth, placed)
+        return View(rgb, depth, placed, edge_threshold)
     except ValueError as error:
         raise ValueError(f"view {index}: {error}") from None
 
