@@ -1,0 +1,133 @@
+"""The command line as a person meets it: a process, its files, its messages and its exit code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ivid.cli import main
+from ivid.scene import Scene
+from tests.synthetic import synthetic_scene
+from tests.tiny_model import save_tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def scene_file(tmp_path):
+    path = tmp_path / "scene.ivid"
+    synthetic_scene(size=32).save(path)
+    return path
+
+
+def test_generate_writes_scenes_and_their_grids(model, tmp_path, capsys):
+    arguments = [
+        "generate",
+        "--model",
+        str(model),
+        "--class",
+        "house",
+        "--seeds",
+        "3,5",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(arguments) == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["house_seed00003.ivid", "house_seed00003.png", "house_seed00005.ivid", "house_seed00005.png"]
+    scene = Scene.load(tmp_path / "out" / "house_seed00003.ivid")
+    assert (len(scene.views), scene.class_name, scene.seed) == (27, "house", 3)
+    with Image.open(tmp_path / "out" / "house_seed00003.png") as grid:
+        assert grid.width > grid.height >= 3 * 32
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "2 of 2 scenes are there already" in capsys.readouterr().err
+
+
+def test_batches_make_the_same_files(model, tmp_path):
+    common = ["generate", "--model", str(model), "--class", "uniform", "--num-samples", "3", "--views", "uncond"]
+    assert main([*common, "--out", str(tmp_path / "a")]) == 0
+    assert main([*common, "--batch", "3", "--out", str(tmp_path / "b")]) == 0
+    assert len(list((tmp_path / "a").glob("*.ivid"))) == 3
+    for path in (tmp_path / "a").glob("*.ivid"):
+        one, other = Scene.load(path), Scene.load(tmp_path / "b" / path.name)
+        difference = abs(one.views[0].rgb.astype(int) - other.views[0].rgb.astype(int))
+        assert difference.mean() < 1
+
+
+def test_render_writes_a_video(scene_file, tmp_path):
+    out = tmp_path / "swing.mp4"
+    assert main(["render", str(scene_file), "--out", str(out), "--size", "64", "--frames", "6"]) == 0
+    import imageio.v3 as imageio
+
+    frames = imageio.imread(out)
+    assert frames.shape == (6, 64, 64, 3)
+    assert frames.std() > 10
+
+
+def test_export_writes_points(scene_file, tmp_path):
+    out = tmp_path / "cloud.ply"
+    assert main(["export", str(scene_file), "--out", str(out)]) == 0
+    import trimesh
+
+    cloud = trimesh.load(out)
+    assert len(cloud.vertices) > 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate", "--class", "submarine"], "no class 'submarine'"),
+        (["generate", "--seeds", "x"], "seeds are integers"),
+        (["generate", "--views", "4x4"], "no view set '4x4'"),
+        (["generate", "--first-steps", "0"], "first_steps must be"),
+        (["generate", "--guidance", "99"], "guidance must lie"),
+        (["generate", "--model", "no/such/folder"], "no/such/folder"),
+        (["render", "no-such.ivid", "--out", "x.mp4"], "no-such.ivid"),
+        (["export", "pyproject.toml", "--out", "x.ply"], "not a scene file"),
+        (["export", "{scene}", "--out", "x.xyz"], "xyz"),
+        (["train", "pyproject.toml", "--data", "d", "--out", "o"], "not valid JSON"),
+        (["train", "configs/lowpoly64_first_view.json", "--data", "no-data", "--out", "o"], "no-data"),
+        (["prepare", "models", "no-models", "--out", "o"], "no-models"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message, model, scene_file, tmp_path, capsys):
+    if arguments[0] == "generate":
+        if "--model" not in arguments:
+            arguments = [*arguments, "--model", str(model)]
+        arguments = [*arguments, "--out", str(tmp_path / "out")]
+    assert main([argument.format(scene=scene_file) for argument in arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("ivid: ")
+    assert message in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_half_a_model_is_named(model, tmp_path, capsys):
+    broken = tmp_path / "broken"
+    save_tiny_model(broken)
+    for weights in (broken / "novel_view_unet").glob("*.safetensors"):
+        weights.unlink()
+    assert main(["generate", "--model", str(broken), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "broken" in error
+    assert "novel_view_unet" in error
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["prepare", "models", "--help"]])
+def test_help_is_quick_and_does_not_load_torch(arguments):
+    code = "import sys; from ivid.cli import main\ntry: main(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert "usage: ivid" in done.stdout
+    assert done.stdout.strip().endswith("False")
+
+
+def test_the_module_runs():
+    done = subprocess.run([sys.executable, "-m", "ivid", "nonsense"], capture_output=True, text=True, cwd=Path.cwd())
+    assert done.returncode == 2
+    assert "invalid choice" in done.stderr

@@ -1,0 +1,205 @@
+import numpy as np
+import pytest
+import torch
+
+from ivid.cameras import Camera, view_set
+from ivid.depth import decode
+from ivid.diffusion.conditioning import network_condition
+from ivid.fusion import aggregate_conditions
+from ivid.generation import generate, parse_seeds, plan, skip_existing
+from ivid.pipeline import IvidPipeline, Preview, ViewDone, load_pipeline
+from ivid.scene import Scene, View
+from tests.synthetic import synthetic_scene
+from tests.tiny_model import CLASSES, SIZE, save_tiny_model, tiny_pipeline
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return tiny_pipeline()
+
+
+def same(a: Scene, b: Scene) -> bool:
+    return len(a.views) == len(b.views) and all(
+        np.array_equal(v.rgb, w.rgb) and np.array_equal(v.depth, w.depth) and v.camera == w.camera
+        for v, w in zip(a.views, b.views, strict=True)
+    )
+
+
+def test_same_arguments_same_scene(pipeline):
+    one = pipeline("house", 7, "random")
+    assert same(one, pipeline("house", 7, "random"))
+    assert not same(one, pipeline("house", 8, "random"))
+    assert not same(one, pipeline("tree", 7, "random"))
+
+
+def test_a_scene_knows_how_it_was_made(pipeline):
+    scene = pipeline("car", 3, "random", first_steps=3, guidance=0.5)
+    assert (scene.model, scene.class_name, scene.seed, scene.view_set) == ("tiny", "car, automobile", 3, "random")
+    assert scene.depth_range == (0.6, 5.0)
+    assert scene.settings == {
+        "first_steps": 3,
+        "novel_steps": 2,
+        "guidance": 0.5,
+        "first_sampler": "ddim",
+        "novel_sampler": "ddim",
+    }
+    assert [view.camera for view in scene.views] == view_set("random", 3)
+
+
+def test_the_stream_tells_every_step_and_every_view(pipeline):
+    events = list(pipeline.stream("tree", 1, "3x9"))
+    done = [event for event in events if isinstance(event, ViewDone)]
+    assert [event.view_index for event in done] == list(range(27))
+    assert done[0].condition is None
+    assert all(event.condition is not None for event in done[1:])
+    first = [event for event in events if isinstance(event, Preview) and event.view_index == 0]
+    assert [(event.step, event.steps) for event in first] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert sum(isinstance(event, Preview) for event in events) == 4 + 26 * 2
+    assert first[-1].rgb.dtype == np.uint8
+    assert first[-1].rgb.shape == (SIZE, SIZE, 3)
+    np.testing.assert_array_equal(first[-1].rgb, done[0].view.quantised().rgb)
+    np.testing.assert_array_equal(first[-1].depth, done[0].view.depth)
+
+
+def test_closing_the_stream_stops_between_two_evaluations(pipeline, monkeypatch):
+    calls = []
+    forward = pipeline.first_view_unet.forward
+    monkeypatch.setattr(pipeline.first_view_unet, "forward", lambda *a, **k: calls.append(1) or forward(*a, **k))
+    stream = pipeline.stream("house", 1)
+    next(stream)
+    next(stream)
+    stream.close()
+    assert len(calls) == 2
+
+
+def test_a_scene_does_not_depend_on_its_batch(pipeline):
+    alone = pipeline("tree", 5, "random")
+    views = [
+        event.view
+        for event in pipeline.stream_batch(["house", "tree", "car"], [4, 5, 6], "random")
+        if isinstance(event, ViewDone) and event.scene_index == 1
+    ]
+    for one, other in zip(alone.views, views, strict=True):
+        difference = np.abs(one.rgb.astype(int) - other.quantised().rgb.astype(int))
+        assert np.percentile(difference, 99) <= 1
+        np.testing.assert_allclose(one.depth, other.depth, rtol=1e-2)
+
+
+def test_a_novel_view_follows_the_published_loop(pipeline):
+    """The second view of a scene, sampled again by hand from the condition: method §6 and §7 with two DDIM steps."""
+    events = [e for e in pipeline.stream("house", 9, view_set("3x9")[:2]) if isinstance(e, ViewDone)]
+    condition = aggregate_conditions([events[0].view], events[1].view.camera, pipeline.depth_range)
+    generator = torch.Generator().manual_seed(9)
+    torch.randn(4, SIZE, SIZE, generator=generator)  # the first view's start
+    x = torch.randn(1, 4, SIZE, SIZE, generator=generator)
+    beta = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+    alphas = torch.cumprod(1 - beta, 0)
+    rgb = torch.from_numpy(condition.rgb).permute(2, 0, 1)[None]
+    depth, floor = (torch.from_numpy(v)[None, None] for v in (condition.depth, condition.depth_floor))
+    mask, mask_rgb = (torch.from_numpy(v)[None, None] for v in (condition.mask, condition.mask_rgb))
+    fold = pipeline.config.fold
+    for timestep, previous in ((999, 499), (499, None)):
+        noise = [torch.randn(c, SIZE, SIZE, generator=generator)[None] for c in (3, 1)]
+        channels = torch.cat([x, network_condition(rgb, depth, mask_rgb, mask, *noise)], dim=1)
+        folded = torch.nn.functional.pixel_unshuffle(channels, fold)
+        with torch.no_grad():
+            output = pipeline.novel_view_unet(folded, timestep, class_labels=torch.tensor([0])).sample
+        clean = torch.nn.functional.pixel_shuffle(output, fold)
+        colour, d = clean[:, :3], clean[:, 3:]
+        if previous is not None:
+            colour = torch.where(mask_rgb, 0.1 * (2 * rgb - 1) + 0.9 * colour, colour)
+        inside = 0.2 * (2 * depth - 1) + 0.8 * d
+        outside = 0.5 * torch.maximum(d, 2 * floor - 1) + 0.5 * d
+        clean = torch.cat([colour, torch.where(mask, inside, outside)], dim=1)
+        if previous is not None:
+            eps = (x - alphas[timestep].sqrt() * clean) / (1 - alphas[timestep]).sqrt()
+            x = (alphas[previous].sqrt() * clean + (1 - alphas[previous]).sqrt() * eps).float()
+    expected = ((clean[0].clamp(-1, 1) + 1) / 2).numpy()
+    np.testing.assert_allclose(events[1].view.rgb, expected[:3].transpose(1, 2, 0), atol=2e-3)
+    np.testing.assert_allclose(events[1].view.depth, decode(expected[3], pipeline.depth_range), rtol=5e-3)
+
+
+def test_a_given_first_view_is_kept(pipeline):
+    view = synthetic_scene(size=SIZE, view_set="uncond").views[0]
+    scene = pipeline("house", 2, "random", first_view=view)
+    np.testing.assert_array_equal(scene.views[0].rgb, view.rgb)
+    np.testing.assert_array_equal(scene.views[0].depth, view.depth)
+    assert len(scene.views) == 2
+
+
+def test_a_saved_model_loads_as_it_was(tmp_path, pipeline):
+    folder = save_tiny_model(tmp_path / "tiny")
+    loaded = IvidPipeline.from_pretrained(str(folder))
+    assert dict(loaded.config)["class_names"] == list(CLASSES)
+    assert same(loaded("house", 1, "uncond"), pipeline("house", 1, "uncond"))
+    fast = load_pipeline(folder)
+    scene = fast("house", 1, "uncond")
+    difference = np.abs(scene.views[0].rgb.astype(int) - pipeline("house", 1, "uncond").views[0].rgb.astype(int))
+    assert np.median(difference) <= 3  # bfloat16 where the processor has it
+
+
+def test_models_without_classes_take_any_label():
+    free = tiny_pipeline(classes=())
+    assert free.class_index("whatever") is None
+    assert free(None, 1, "uncond").class_name == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"class_label": "submarine"}, "no class 'submarine'; it has house, tree, car"),
+        ({"class_label": 3}, "index from 0 to 2, got 3"),
+        ({"class_label": True}, "index from 0 to 2"),
+        ({"seed": -1}, "seed must be an integer"),
+        ({"seed": 1.5}, "seed must be an integer"),
+        ({"seed": "7"}, "seed must be an integer"),
+        ({"view_set": "4x4"}, "no view set '4x4'"),
+        ({"view_set": []}, "at least one camera"),
+        ({"first_steps": 0}, "first_steps must be an integer from 1 to 1000"),
+        ({"novel_steps": 1001}, "novel_steps must be an integer from 1 to 1000"),
+        ({"guidance": -1}, "guidance must lie between 0 and 20"),
+        ({"sampler": "euler"}, "no sampler 'euler'"),
+        ({"first_view": View(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8)), Camera.orbit(0, 0))}, "must be 32x32"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_computed(pipeline, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pipeline.stream(**({"class_label": "house", "seed": 0} | arguments))
+
+
+def test_classes_are_found_by_any_of_their_names(pipeline):
+    assert [pipeline.class_index(c) for c in ("House", " tree ", "automobile", "car", 2)] == [0, 1, 2, 2, 2]
+
+
+def test_seed_lists():
+    assert parse_seeds("3") == [3]
+    assert parse_seeds("0-3, 7") == [0, 1, 2, 3, 7]
+    for bad in ("", "a", "3-", "5-2", "-1", "1.5"):
+        with pytest.raises(ValueError, match="seeds"):
+            parse_seeds(bad)
+
+
+def test_plans(pipeline):
+    def labels(classes, seeds):
+        return [(request.class_index, request.seed) for request in plan(pipeline, classes, seeds)]
+
+    assert labels("mod", [4, 5]) == [(1, 4), (2, 5)]
+    assert labels("uniform", [4, 5]) == [(0, 4), (1, 5)]
+    assert labels("house,tree", [1, 2]) == [(0, 1), (0, 2), (1, 1), (1, 2)]
+    assert labels("car, automobile", [1]) == [(2, 1)]
+    assert labels("0;2", [1]) == [(0, 1), (2, 1)]
+    assert labels("random", [9]) == labels("random", [9])
+    assert plan(pipeline, "automobile", [3])[0].name == "car_seed00003"
+    with pytest.raises(ValueError, match="no class 'boat'"):
+        plan(pipeline, "house,boat", [1])
+
+
+def test_batches_make_every_scene_once_and_skip_what_is_there(pipeline, tmp_path):
+    requests = plan(pipeline, "house", [1, 2, 3])
+    evaluations = []
+    made = list(generate(pipeline, requests, 2, lambda r, e: evaluations.append(r.seed), view_set="uncond"))
+    assert [request.seed for request, _, _ in made] == [1, 2, 3]
+    assert [scene.seed for _, scene, _ in made] == [1, 2, 3]
+    assert sorted(set(evaluations)) == [1, 2, 3]
+    made[1][1].save(tmp_path / f"{requests[1].name}.ivid")
+    assert [request.seed for request in skip_existing(requests, tmp_path)] == [1, 3]
