@@ -59,7 +59,7 @@ class SceneViewer(gr.HTML):
     def __init__(
         self, value: dict[str, Any] | None = None, *, height: int | str = 520, link: bool = True, **options: Any
     ) -> None:
-        gr.set_static_paths([*_static_paths(), WEB])
+        gr.set_static_paths([WEB])
         css_height = f"{height}px" if isinstance(height, int) else height
         super().__init__(
             value=value,
@@ -88,7 +88,7 @@ def serve_folder(folder: str | Path) -> Path:
     """Make a folder whose files the page may fetch; call it before the page is launched."""
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    gr.set_static_paths([*_static_paths(), folder])
+    gr.set_static_paths([folder])
     return folder
 
 
@@ -161,9 +161,3 @@ class SceneFiles:
             keyframes=self.keyframes,
         )
 
-
-def _static_paths() -> list[str | Path]:
-    """What is served already: `set_static_paths` replaces it."""
-    from gradio.data_classes import _StaticFiles
-
-    return [path for path in _StaticFiles.all_paths if Path(path).resolve() != WEB]
