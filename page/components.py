@@ -1,0 +1,43 @@
+"""The page's own components: an HTML element each, drawn by a module in `web/` from a JSON value.
+
+The template never changes, so Gradio never touches what the module has drawn; a module redraws what differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+WEB = Path(__file__).resolve().parent / "web"
+
+
+def drawn(module: str, value: Any = None, events: Sequence[str] = (), **options: Any) -> gr.HTML:
+    """A component drawn by `web/<module>.js`.
+
+    Args:
+        module: its `mount({element, props, watch, trigger})` is called once.
+        value: JSON, the first value.
+        events: names of the events the module triggers; each is a listener of the component.
+        options: of gr.HTML.
+    """
+    source = f"gradio_api/file={WEB / module}.js"
+    names = ", ".join(json.dumps(each) for each in events)  # Gradio looks for a listener's name in the code
+    return gr.HTML(
+        value=value,
+        html_template=f'<div class="ivid-{module}"></div>',
+        js_on_load=f"""
+            const events = [{names}];
+            import(new URL({json.dumps(source)}, document.baseURI).href)
+              .then((module) => module.mount({{ element: element.firstElementChild, props, watch, trigger, events }}))
+              .catch((error) => {{
+                console.error(error);
+                element.textContent = "This part of the page could not be loaded; please reload it.";
+              }});
+        """,
+        apply_default_css=False,
+        **options,
+    )

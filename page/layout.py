@@ -1,0 +1,154 @@
+"""The page put together: what stands where, and which handler answers to what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ivid.cameras import VIEW_SETS
+from page import exporting
+from page.components import WEB, drawn
+from page.desk import Desk, status
+from page.models import ROOT, ModelCard, Shelf
+from page.opening import Examples
+from page.room import Room
+from page.theme import theme
+
+SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")
+VIEW_SET_LABELS = {
+    "3x9": "3 × 9 grid",
+    "360": "All around",
+    "random": "One more",
+    "uncond": "First view only",
+}
+MAX_UPLOAD = "64mb"
+KEEP_UPLOADS_S = 6 * 3600
+DICE = "() => String(Math.floor(Math.random() * 100000))"
+
+
+def build_page(shelf: Shelf, examples: Path = ROOT / "assets") -> gr.Blocks:
+    """The page for the models of a shelf; launch it with `launch_options`."""
+    gr.set_static_paths([WEB])
+    page = gr.Blocks(
+        title="ivid", analytics_enabled=False, fill_width=True, delete_cache=(KEEP_UPLOADS_S, KEEP_UPLOADS_S)
+    )
+    with page:
+        drawn("masthead", {"name": "ivid", "line": "3D scenes, imagined view by view"}, elem_id="ivid-masthead")
+        with gr.Row(elem_id="ivid-room"):
+            with gr.Column(elem_id="ivid-controls", min_width=240):
+                controls = _controls(shelf)
+            with gr.Column(elem_id="ivid-stage"):
+                shown = _stage()
+        room = Room(page=page, **controls, **shown)
+        _connect(room, Desk(room, shelf, Examples(examples)))
+    page.queue(max_size=200)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """Arguments of `Blocks.launch` that belong to the look of the page and to its limits."""
+    return {
+        "theme": theme(),
+        "css_paths": [WEB / "page.css"],
+        "footer_links": [],
+        "run_history": False,
+        "ssr_mode": False,
+        "max_file_size": MAX_UPLOAD,
+        "show_error": True,
+    }
+
+
+def _controls(shelf: Shelf) -> dict[str, Any]:
+    card = shelf.first
+    model = gr.Dropdown(list(shelf.cards), value=card.name, label="Model", visible=len(shelf.cards) > 1)
+    class_label = gr.Dropdown(
+        list(card.class_names),
+        value=card.class_names[0] if card.class_names else None,
+        label="Class",
+        filterable=True,
+        visible=bool(card.class_names),
+        elem_id="ivid-class",
+    )
+    with gr.Row(elem_id="ivid-seed-row", equal_height=True):
+        seed = gr.Textbox("0", label="Seed", max_lines=1, elem_id="ivid-seed", min_width=80)
+        dice = gr.Button("Roll the dice", elem_id="ivid-dice", min_width=40)
+    with gr.Row(elem_id="ivid-run"):
+        generate = gr.Button("Generate", variant="primary", elem_id="ivid-generate", min_width=80)
+        stop = gr.Button("Stop", interactive=False, elem_id="ivid-stop", min_width=60)
+    line = drawn("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
+    with gr.Accordion("Advanced", open=False, elem_id="ivid-advanced"):
+        view_set = gr.Radio([(VIEW_SET_LABELS[name], name) for name in reversed(VIEW_SETS)], value="3x9", label="Views")
+        with gr.Row():
+            first_steps = gr.Number(None, label="Steps, first view", placeholder=str(card.first_steps), min_width=80)
+            novel_steps = gr.Number(None, label="Steps, others", placeholder=str(card.novel_steps), min_width=80)
+        guidance = gr.Slider(0, 10, card.guidance, step=0.1, label="Guidance", elem_id="ivid-guidance")
+        sampler = gr.Dropdown([("the model's own", ""), *SAMPLERS], value="", label="Sampler")
+    exports = drawn(
+        "exports",
+        {"kinds": exporting.offered(), "enabled": False, "running": None, "file": None},
+        events=["export"],
+        elem_id="ivid-exports",
+    )
+    file = gr.UploadButton(
+        "Open a scene file", file_types=[".ivid", ".npz"], size="md", elem_id="ivid-open", type="filepath"
+    )
+    return {
+        "model": model,
+        "class_label": class_label,
+        "seed": seed,
+        "dice": dice,
+        "generate": generate,
+        "stop": stop,
+        "view_set": view_set,
+        "first_steps": first_steps,
+        "novel_steps": novel_steps,
+        "guidance": guidance,
+        "sampler": sampler,
+        "file": file,
+        "status": line,
+        "exports": exports,
+    }
+
+
+def _stage() -> dict[str, Any]:
+    viewer = gr.HTML(None, html_template="<div class='ivid-viewer'></div>", elem_id="ivid-viewer")
+    with gr.Row(elem_id="ivid-shelf"):
+        grid = drawn("grid", elem_id="ivid-grid")
+        library = drawn(
+            "library",
+            {"examples": [], "finished": None, "begin": False},
+            events=["example", "begin"],
+            elem_id="ivid-library",
+        )
+    return {"viewer": viewer, "grid": grid, "library": library}
+
+
+def _connect(room: Room, desk: Desk) -> None:
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    making = {**quiet, "concurrency_limit": None}  # the desk has a queue of its own, with a place one can see
+    for trigger in (room.generate.click, room.seed.submit, room.library.begin):
+        trigger(desk.generate, room.fields, room.shown, **making)
+    room.stop.click(desk.stop, None, None, queue=False, **quiet)
+    room.dice.click(None, None, room.seed, js=DICE, **quiet)
+    room.model.change(lambda name: _for_model(desk.shelf.cards[name]), room.model, _model_fields(room), **quiet)
+    room.file.upload(desk.open_file, room.file, room.shown, concurrency_limit=2, **quiet)
+    room.library.example(desk.open_example, None, room.shown, concurrency_limit=2, **quiet)
+    room.exports.export(desk.export, None, [room.exports, room.status], concurrency_limit=2, **quiet)
+    room.page.load(desk.greet, None, [*room.fields, *room.shown], concurrency_limit=None, **quiet)
+    room.page.unload(desk.leave)
+
+
+def _model_fields(room: Room) -> list[Any]:
+    return [room.class_label, room.first_steps, room.novel_steps, room.guidance]
+
+
+def _for_model(card: ModelCard) -> list[Any]:
+    names = list(card.class_names)
+    return [
+        gr.update(choices=names, value=names[0] if names else None, visible=bool(names)),
+        gr.update(value=None, placeholder=str(card.first_steps)),
+        gr.update(value=None, placeholder=str(card.novel_steps)),
+        gr.update(value=card.guidance),
+    ]

@@ -1,0 +1,214 @@
+"""A scene in the making, on a thread of its own; whoever shows it looks at its progress from time to time."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ivid.cameras import Camera, view_set
+from ivid.depth import PUBLISHED_SAMPLING_RANGE, DepthRange
+from ivid.scene import Scene, View
+from page import models
+from page.models import Shelf
+
+if TYPE_CHECKING:
+    from ivid.pipeline import Event
+
+UNWATCHED_S = 60.0  # nobody looks any more: the browser is gone without a word
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What someone asked for; None stands for the model's default."""
+
+    model: str
+    class_label: str | None
+    seed: int
+    view_set: str = "3x9"
+    first_steps: int | None = None
+    novel_steps: int | None = None
+    guidance: float | None = None
+    sampler: str | None = None
+    first_view: View | None = None
+
+    @property
+    def cameras(self) -> list[Camera]:
+        return view_set(self.view_set, self.seed)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of `IvidPipeline.settings`."""
+        return {name: getattr(self, name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
+
+    def check(self, shelf: Shelf) -> None:
+        """Refuse what the model would refuse, as far as that can be said already.
+
+        Raises:
+            ValueError: the wish cannot be fulfilled; the message says why.
+        """
+        view_set(self.view_set)
+        if self.model not in shelf.cards or shelf.is_loaded(self.model):
+            pipeline = shelf.pipeline(self.model)
+            pipeline.class_index(self.class_label)
+            pipeline.settings(**self.settings)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a scene is.
+
+    Attributes:
+        phase: waiting (for its turn), loading (the model), sampling, done, stopped or failed.
+        ahead: scenes to be made before this one, while waiting.
+        views: those that are finished.
+        preview: (view index, step, steps, rgb uint8 [S, S, 3], depth [S, S] metres) of the view being denoised.
+        seconds_left: estimated; None while there is nothing to go by.
+        depth_range: of the model, in metres.
+        message: one sentence, when failed.
+    """
+
+    phase: str = "waiting"
+    ahead: int = 0
+    views: tuple[View, ...] = ()
+    preview: tuple | None = None
+    seconds_left: float | None = None
+    depth_range: DepthRange = PUBLISHED_SAMPLING_RANGE
+    message: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.phase in ("done", "stopped", "failed")
+
+
+class Turnstile:
+    """Lets one through at a time, in the order of arrival."""
+
+    def __init__(self, places: int = 30) -> None:
+        self._places = places
+        self._line: list[object] = []  # the first is through
+        self._moved = threading.Condition()
+
+    def ahead(self, ticket: object) -> int:
+        with self._moved:
+            return self._line.index(ticket) if ticket in self._line else 0
+
+    @contextlib.contextmanager
+    def turn(self, ticket: object, gave_up: Callable[[], bool]) -> Iterator[bool]:
+        """Wait for the turn of a ticket; False inside the with block when it gave up waiting.
+
+        Raises:
+            ValueError: too many are waiting.
+        """
+        with self._moved:
+            if len(self._line) >= self._places:
+                raise ValueError(f"{len(self._line)} scenes are waiting to be made already; please try again later")
+            self._line.append(ticket)
+        try:
+            with self._moved:
+                while self._line[0] is not ticket and not gave_up():
+                    self._moved.wait(0.2)
+            yield not gave_up()
+        finally:
+            with self._moved:
+                self._line.remove(ticket)
+                self._moved.notify_all()
+
+
+class Making:
+    """One scene on its way. Starts at once; `stop` ends it between two network evaluations and keeps what is done."""
+
+    def __init__(self, wish: Wish, shelf: Shelf, turnstile: Turnstile) -> None:
+        self.wish = wish
+        self._shelf, self._turnstile = shelf, turnstile
+        self._progress = Progress()
+        self._as_scene: Callable[[tuple[View, ...]], Scene] | None = None
+        self._stop = threading.Event()
+        self._looked_at = time.monotonic()
+        run = partial(copy_context().run, self._run)  # a shared GPU is lent to the request in the context
+        threading.Thread(target=run, name="make-scene", daemon=True).start()
+
+    def progress(self) -> Progress:
+        self._looked_at = time.monotonic()
+        now = self._progress
+        if now.phase == "waiting":
+            return replace(now, ahead=self._turnstile.ahead(self))
+        return now
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def scene(self) -> Scene | None:
+        """The scene of the views that are finished; None while there are none."""
+        views = self._progress.views
+        return self._as_scene(views) if self._as_scene and views else None
+
+    def _unwanted(self) -> bool:
+        return self._stop.is_set() or time.monotonic() - self._looked_at > UNWATCHED_S
+
+    def _run(self) -> None:
+        try:
+            with self._turnstile.turn(self, self._unwanted) as through:
+                if through:
+                    self._make()
+            self._update(phase="stopped" if self._unwanted() and not self._complete() else "done", preview=None)
+        except ValueError as error:
+            self._update(phase="failed", preview=None, message=str(error))
+        except Exception as error:  # whatever it is, the person waiting must hear of it
+            traceback.print_exc(file=sys.stderr)
+            self._update(phase="failed", preview=None, message=f"the scene could not be made ({error})")
+
+    def _complete(self) -> bool:
+        return len(self._progress.views) == len(self.wish.cameras)
+
+    def _make(self) -> None:
+        wish = self.wish
+        self._update(phase="loading")
+        pipeline = self._shelf.pipeline(wish.model)
+        self._update(depth_range=pipeline.depth_range)
+        settings = pipeline.settings(**wish.settings)
+        label = wish.class_label if pipeline.class_names else None
+        self._as_scene = partial(
+            pipeline.scene, class_label=label, seed=wish.seed, view_set=wish.view_set, settings=settings
+        )
+        arguments = {
+            "class_label": label,
+            "seed": wish.seed,
+            "view_set": wish.view_set,
+            "first_view": wish.first_view,
+            **wish.settings,
+        }
+        pipeline.stream(**arguments)  # not begun: only to refuse bad arguments before anything is shown
+        given = wish.first_view is not None
+        steps = (0 if given else settings.first_steps) + settings.novel_steps * (len(wish.cameras) - 1)
+        self._follow(models.sampled(wish.model, arguments), steps)
+
+    def _follow(self, events: Generator[Event, None, None], steps: int) -> None:
+        from ivid.pipeline import ViewDone  # imports torch, which by now is there
+
+        pace_s, left, before = self._shelf.pace_s.get(self.wish.model), steps, time.monotonic()
+        self._update(phase="sampling", seconds_left=pace_s * left if pace_s else None)
+        with contextlib.closing(events):
+            for event in events:
+                if isinstance(event, ViewDone):
+                    self._update(views=(*self._progress.views, event.view), preview=None)
+                else:
+                    now = time.monotonic()
+                    took_s, before, left = now - before, now, left - 1
+                    pace_s = took_s if pace_s is None else 0.85 * pace_s + 0.15 * took_s
+                    preview = (event.view_index, event.step, event.steps, event.rgb, event.depth)
+                    self._update(preview=preview, seconds_left=pace_s * left)
+                if self._unwanted():
+                    return
+        if pace_s:
+            self._shelf.pace_s[self.wish.model] = pace_s
+
+    def _update(self, **changes: Any) -> None:
+        self._progress = replace(self._progress, **changes)

@@ -1,0 +1,161 @@
+"""The models the page offers: what it must know to be built, and their pipelines, loaded in the background.
+
+A model's card is read from its index alone, so that the page is served before torch is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from ivid.pipeline import Event, IvidPipeline
+
+ROOT = Path(__file__).resolve().parent.parent
+GPU_SECONDS = 120  # what one scene may take of a shared GPU
+PUBLISHED_DEFAULTS = {"first_steps": 1000, "novel_steps": 50, "guidance": 3.0}
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What the page shows of a model before it is loaded.
+
+    Attributes:
+        name: what `--model` said.
+        class_names: as the model has them; empty for models without classes.
+        first_steps, novel_steps, guidance, first_sampler, novel_sampler: the model's defaults.
+        most_steps: upper bound of both step counts.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    first_steps: int
+    novel_steps: int
+    guidance: float
+    first_sampler: str = "auto"
+    novel_sampler: str = "ddim"
+    most_steps: int = 1000
+
+    @property
+    def title(self) -> str:
+        return Path(self.name).name
+
+    @classmethod
+    def read(cls, name: str) -> ModelCard:
+        """The card of a bundled model, of a model folder, or of a model that is fetched on first use.
+
+        Raises:
+            ValueError: there is no such model.
+        """
+        for folder in (ROOT / "ckpts" / name, Path(name).expanduser()):
+            index = folder / "model_index.json"
+            if index.is_file():
+                return cls._from_index(name, index)
+        from ivid.checkpoints import HUB_FILES, imagenet_class_names, model_folder
+
+        if name not in HUB_FILES:
+            model_folder(name)  # says what is wrong with it
+        return cls(name, tuple(imagenet_class_names()), **PUBLISHED_DEFAULTS)
+
+    @classmethod
+    def _from_index(cls, name: str, path: Path) -> ModelCard:
+        try:
+            index = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                name=name,
+                class_names=tuple(str(each) for each in index["class_names"]),
+                first_steps=int(index["first_steps"]),
+                novel_steps=int(index["novel_steps"]),
+                guidance=float(index["guidance"]),
+                first_sampler=str(index["first_sampler"]),
+                novel_sampler=str(index["novel_sampler"]),
+                most_steps=int(index["schedule"]["num_train_timesteps"]),
+            )
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{path} does not describe a model of this program ({error})") from None
+
+
+class Shelf:
+    """The models of a page. One pipeline is in memory at a time: the one used last."""
+
+    def __init__(self, names: Sequence[str], device: str | None = None) -> None:
+        self.cards = {card.name: card for card in map(ModelCard.read, names)}
+        self.pace_s: dict[str, float] = {}  # seconds a network evaluation took, by model
+        self._device = device
+        self._lock = threading.Lock()
+
+    @property
+    def first(self) -> ModelCard:
+        return next(iter(self.cards.values()))
+
+    def is_loaded(self, name: str) -> bool:
+        return name in _PIPELINES
+
+    def load_in_background(self) -> None:
+        """Load the first model on a thread of its own; who asks for it meanwhile waits."""
+        threading.Thread(target=self._load_first, name="load-model", daemon=True).start()
+
+    def pipeline(self, name: str) -> IvidPipeline:
+        """The pipeline of a model of this shelf, loaded (which takes seconds, or a download) if it is not.
+
+        Raises:
+            ValueError: no such model here, or its files are not usable.
+        """
+        if name not in self.cards:
+            raise ValueError(f"this page has no model {name!r}; it has {', '.join(self.cards)}")
+        with self._lock:
+            if name not in _PIPELINES:
+                from ivid.checkpoints import model_folder
+                from ivid.pipeline import load_pipeline
+
+                _PIPELINES.clear()
+                pipeline = load_pipeline(model_folder(name), self._device)
+                if not _shared_gpu():
+                    _warm_up(pipeline)
+                _PIPELINES[name] = pipeline
+            return _PIPELINES[name]
+
+    def _load_first(self) -> None:
+        try:
+            self.pipeline(self.first.name)
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
+            print(f"the model {self.first.name} cannot be used: {error}", flush=True)
+
+
+def stream(name: str, arguments: dict[str, Any]) -> Generator[Event, None, None]:
+    """The events of `IvidPipeline.stream`, from a model that is loaded.
+
+    On a Space with a shared GPU this runs in a process that has the GPU and inherits the loaded model, so neither the
+    arguments nor the events may hold it.
+    """
+    yield from _PIPELINES[name].stream(**arguments)
+
+
+def on_gpu(function: Function) -> Function:
+    """The function with a GPU for as long as it runs, where GPUs are lent by the call (the package `spaces`)."""
+    if not _shared_gpu():
+        return function
+    return importlib.import_module("spaces").GPU(duration=GPU_SECONDS)(function)
+
+
+def _shared_gpu() -> bool:
+    return importlib.util.find_spec("spaces") is not None
+
+
+def _warm_up(pipeline: IvidPipeline) -> None:
+    """One evaluation of each network and one condition: compiles kernels, and fills caches of the libraries."""
+    label = 0 if pipeline.class_names else None
+    for _ in pipeline.stream(label, 0, "random", first_steps=1, novel_steps=1, guidance=0.0, sampler="ddim"):
+        pass
+
+
+_PIPELINES: dict[str, IvidPipeline] = {}
+sampled = on_gpu(stream)

@@ -1,0 +1,153 @@
+"""What a browser fetches of a scene: files, and the values of the page's components that point to them.
+
+Every scene that is shown has a folder of its own under Gradio's upload folder, which Gradio serves. Values hold URLs
+relative to the page, and pixels only of the one view that is being denoised.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from ivid.cameras import Camera
+from ivid.depth import DepthRange, depth_picture
+from ivid.export.stills import grid_layout
+from ivid.scene import Scene, View
+from viewer.wire import manifest, pack_view, preview_entry, scene_keyframes, scene_title
+
+FOLDER_PREFIX = "ivid-"
+
+
+def new_folder() -> Path:
+    """A new folder that Gradio serves; its name cannot be guessed."""
+    folder = Path(get_upload_folder()) / f"{FOLDER_PREFIX}{secrets.token_urlsafe(18)}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def file_url(path: Path) -> str:
+    """Where the browser finds a served file, relative to the page."""
+    return f"gradio_api/file={path}"
+
+
+class Publication:
+    """One scene as files in `folder`, growing view by view.
+
+    Args:
+        folder: to write to; see `new_folder`.
+        cameras: of all views, made or still to come, in their order.
+        view_set: name of the set, for the layout of the grid.
+        depth_range: (near, far) in metres.
+        title: what the scene is called.
+        keyframes: the person's own camera path, when the scene has one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        cameras: Sequence[Camera],
+        view_set: str,
+        depth_range: DepthRange,
+        title: str = "",
+        keyframes: Sequence[dict[str, float]] = (),
+    ) -> None:
+        self.folder = folder
+        self._cameras, self._view_set, self._title = list(cameras), view_set, title
+        self._keyframes = list(keyframes)
+        self._rows, self._columns, self._places = grid_layout(self._cameras, view_set)
+        self._depth_range, self._size = depth_range, 0
+        self.count = 0
+
+    @classmethod
+    def of(cls, scene: Scene, folder: Path) -> Publication:
+        """A whole scene."""
+        cameras = [view.camera for view in scene.views]
+        title, keyframes = scene_title(scene), scene_keyframes(scene)
+        publication = cls(folder, cameras, scene.view_set, scene.depth_range, title, keyframes)
+        for view in scene.views:
+            publication.add(view)
+        return publication
+
+    def add(self, view: View) -> None:
+        """Write the files of the next view."""
+        view, self._size = view.quantised(), view.size
+        stem = self.folder / f"{self.count:03d}"
+        stem.with_suffix(".ivw").write_bytes(pack_view(view, self._depth_range))
+        stem.with_suffix(".webp").write_bytes(_webp(view.rgb))
+        depth_file(stem).write_bytes(_webp(depth_picture(view.depth, self._depth_range)))
+        self.count += 1
+
+    def manifest(self, preview: tuple | None = None) -> dict[str, Any] | None:
+        """The viewer's value; `preview` (`Progress.preview`) shows while there is no finished view yet."""
+        if not self.count and preview is None:
+            return None
+        entry, size = None, self._size
+        if not self.count and preview is not None:
+            index, step, steps, rgb, depth = preview
+            entry, size = preview_entry(rgb, depth, self._cameras[index], self._depth_range, step, steps), len(rgb)
+        views = [
+            (file_url(self.folder / f"{index:03d}.ivw"), camera)
+            for index, camera in enumerate(self._cameras[: self.count])
+        ]
+        return manifest(
+            views,
+            size=size,
+            depth_range=self._depth_range,
+            planned=self._cameras,
+            title=self._title,
+            preview=entry,
+            keyframes=self._keyframes,
+        )
+
+    def grid(self, preview: tuple | None = None, making: bool = False) -> dict[str, Any]:
+        """The grid's value: a place for every view, pictures of those that are finished, one that is on its way."""
+        cells = []
+        for index, ((row, column), camera) in enumerate(zip(self._places, self._cameras, strict=True)):
+            cell: dict[str, Any] = {
+                "row": row,
+                "column": column,
+                "world_to_view": camera.world_to_view.ravel().tolist(),
+            }
+            if index < self.count:
+                stem = self.folder / f"{index:03d}"
+                cell |= {"colour": file_url(stem.with_suffix(".webp")), "depth": file_url(depth_file(stem))}
+            cells.append(cell)
+        value = {
+            "scene": self.folder.name,
+            "rows": self._rows,
+            "columns": self._columns,
+            "cells": cells,
+            "making": self.count if making and self.count < len(cells) else None,
+            "preview": None,
+        }
+        if preview is not None and preview[0] == self.count:
+            _, step, steps, rgb, depth = preview
+            value["preview"] = {
+                "colour": picture_url(rgb),
+                "depth": picture_url(depth_picture(depth, self._depth_range)),
+                "share": step / steps,
+            }
+        return value
+
+
+def depth_file(stem: Path) -> Path:
+    return stem.with_name(f"{stem.name}-depth.webp")
+
+
+def picture_url(rgb: np.ndarray) -> str:
+    """A small picture uint8 [H, W, 3] as a data URL."""
+    return "data:image/webp;base64," + base64.b64encode(_webp(rgb, 65)).decode("ascii")
+
+
+def _webp(rgb: np.ndarray, quality: int = 85) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "WEBP", quality=quality, method=2)
+    return buffer.getvalue()

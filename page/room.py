@@ -1,0 +1,51 @@
+"""The components of the page, by name, for the code that reacts to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+
+@dataclass(frozen=True)
+class Room:
+    """Everything on the page that something happens to, or with."""
+
+    page: gr.Blocks
+    model: gr.Dropdown
+    class_label: gr.Dropdown
+    seed: gr.Textbox
+    dice: gr.Button
+    generate: gr.Button
+    stop: gr.Button
+    view_set: gr.Radio
+    first_steps: gr.Number
+    novel_steps: gr.Number
+    guidance: gr.Slider
+    sampler: gr.Dropdown
+    file: gr.UploadButton
+    status: gr.HTML
+    viewer: Any
+    grid: gr.HTML
+    exports: gr.HTML
+    library: gr.HTML
+
+    @property
+    def fields(self) -> list[Any]:
+        """The fields of a wish, in the order of `wishes.read_wish`."""
+        return [
+            self.model,
+            self.class_label,
+            self.seed,
+            self.view_set,
+            self.first_steps,
+            self.novel_steps,
+            self.guidance,
+            self.sampler,
+        ]
+
+    @property
+    def shown(self) -> list[Any]:
+        """What shows a scene, and what is going on."""
+        return [self.status, self.viewer, self.grid, self.exports, self.library, self.stop]

@@ -1,0 +1,80 @@
+/** Taking the scene away: a button per kind, one click from wish to file. */
+
+import { download, icon, make } from "./dom.js";
+
+/**
+ * @typedef {object} Kind
+ * @property {string} kind
+ * @property {string} suffix
+ * @property {string} label
+ * @property {string} hint
+ */
+/**
+ * @typedef {object} Exports
+ * @property {Kind[]} kinds  the first three are buttons, the others stand in a menu
+ * @property {boolean} enabled
+ * @property {{kind: string, suffix: string, share: number | null} | null} running
+ * @property {{url: string, name: string, number: number} | null} file  ready to be fetched
+ */
+
+/** @param {{element: HTMLElement, props: {value: Exports | null}, watch: Function, trigger: Function}} component */
+export function mount({ element, props, watch, trigger }) {
+  const kinds = props.value?.kinds ?? [];
+  let fetched = props.value?.file?.number ?? 0;
+
+  /** @param {Kind} kind */
+  function button(kind) {
+    const name = { points: "points", video: "video", scene: "scene" }[kind.kind];
+    const face = [make("span", { class: "ivid-label" }, kind.label), make("small", {}, kind.suffix)];
+    return make(
+      "button",
+      {
+        type: "button",
+        title: kind.hint,
+        "data-kind": kind.kind,
+        "data-suffix": kind.suffix,
+        onclick: () => {
+          menu.open = false;
+          trigger("export", { kind: kind.kind, suffix: kind.suffix });
+        },
+      },
+      ...(name ? [icon(name)] : []),
+      ...face,
+    );
+  }
+
+  const main = kinds.slice(0, 3).map(button);
+  const others = kinds.slice(3).map(button);
+  const summary = make("summary", { "aria-label": "Other formats", title: "Other formats" }, icon("more"));
+  const menu = make("details", {}, summary, make("div", { class: "ivid-menu" }, ...others));
+  element.append(...main, menu);
+  document.addEventListener("pointerdown", (event) => {
+    if (menu.open && !menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
+  });
+  menu.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Escape" && menu.open) {
+      menu.open = false;
+      summary.focus();
+    }
+  });
+
+  function draw() {
+    const value = props.value;
+    if (!value) return;
+    const { enabled, running, file } = value;
+    for (const each of [...main, ...others]) {
+      const own = running?.kind === each.dataset.kind && running?.suffix === each.dataset.suffix;
+      each.disabled = !enabled || Boolean(running);
+      each.dataset.running = String(own);
+      each.style.setProperty("--share", String(own ? (running?.share ?? 0) : 0));
+    }
+    summary.toggleAttribute("data-disabled", !enabled);
+    menu.dataset.running = String(others.some((each) => each.dataset.running === "true"));
+    if (file && file.number > fetched) {
+      fetched = file.number;
+      download(file.url, file.name);
+    }
+  }
+  draw();
+  watch("value", draw);
+}

@@ -1,0 +1,31 @@
+/** The status line: one sentence, and a bar while something is on its way. */
+
+import { make } from "./dom.js";
+
+/**
+ * @typedef {object} Status
+ * @property {string} text
+ * @property {string} tone  idle, busy, done, warning
+ * @property {number | null} share  of the work, 0 to 1; null while it cannot be said
+ * @property {string} [link]  query that makes the scene again
+ */
+
+/** @param {{element: HTMLElement, props: {value: Status | null}, watch: Function}} component */
+export function mount({ element, props, watch }) {
+  const text = make("p", { role: "status" });
+  const bar = make("i");
+  const track = make("div", { class: "ivid-track", "aria-hidden": "true" }, bar);
+  element.append(text, track);
+
+  function draw() {
+    const value = props.value;
+    if (!value) return;
+    if (text.textContent !== value.text) text.textContent = value.text;
+    element.dataset.tone = value.tone;
+    element.dataset.endless = String(value.tone === "busy" && value.share == null);
+    bar.style.width = `${100 * (value.share ?? 0)}%`;
+    if (value.link && location.search !== value.link) history.replaceState(null, "", value.link + location.hash);
+  }
+  draw();
+  watch("value", draw);
+}
