@@ -118,17 +118,17 @@ class IvidPipeline(DiffusionPipeline):
 
     @property
     def class_names(self) -> list[str]:
-        return list(self.config.class_names)
+        return list(self.config["class_names"])
 
     @property
     def depth_range(self) -> DepthRange:
-        near, far = self.config.depth_range
+        near, far = self.config["depth_range"]
         return float(near), float(far)
 
     @property
     def size(self) -> int:
         """Side of the views in pixels."""
-        return self.first_view_unet.config.sample_size * self.config.fold
+        return self.first_view_unet.config["sample_size"] * self.config["fold"]
 
     def class_index(self, class_label: str | int | None) -> int | None:
         """The index of a class given by name or index; None for models without classes.
@@ -149,7 +149,7 @@ class IvidPipeline(DiffusionPipeline):
             if matches:
                 return matches[0]
             shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-            raise ValueError(f"the model {self.config.name} has no class {class_label!r}; it has {shown}")
+            raise ValueError(f"the model {self.config['name']} has no class {class_label!r}; it has {shown}")
         if isinstance(class_label, int) and not isinstance(class_label, bool) and 0 <= class_label < len(names):
             return class_label
         raise ValueError(f"a class is a name or an index from 0 to {len(names) - 1}, got {class_label!r}")
@@ -169,16 +169,16 @@ class IvidPipeline(DiffusionPipeline):
             ValueError: steps or guidance out of range, or an unknown sampler.
         """
         config = self.config
-        total = int(config.schedule["num_train_timesteps"])
-        first = config.first_steps if first_steps is None else first_steps
-        novel = config.novel_steps if novel_steps is None else novel_steps
+        total = int(config["schedule"]["num_train_timesteps"])
+        first = config["first_steps"] if first_steps is None else first_steps
+        novel = config["novel_steps"] if novel_steps is None else novel_steps
         for what, steps in (("first_steps", first), ("novel_steps", novel)):
             if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= total:
                 raise ValueError(f"{what} must be an integer from 1 to {total}, got {steps!r}")
-        scale = float(config.guidance if guidance is None else guidance)
+        scale = float(config["guidance"] if guidance is None else guidance)
         if not 0 <= scale <= 20:
             raise ValueError(f"guidance must lie between 0 and 20, got {scale}")
-        first_sampler, novel_sampler = sampler or config.first_sampler, sampler or config.novel_sampler
+        first_sampler, novel_sampler = sampler or config["first_sampler"], sampler or config["novel_sampler"]
         if first_sampler == "auto":
             first_sampler = "ddpm" if first == total else "ddim"
         for chosen in (first_sampler, novel_sampler):
@@ -221,7 +221,7 @@ class IvidPipeline(DiffusionPipeline):
         return Scene(
             views=views,
             depth_range=self.depth_range,
-            model=self.config.name,
+            model=self.config["name"],
             class_name="" if index is None else self.class_names[index],
             seed=seed,
             view_set=view_set if isinstance(view_set, str) else "custom",
@@ -323,7 +323,7 @@ class IvidPipeline(DiffusionPipeline):
                         yield Preview(view_index, step.number, step.steps, quantised[index], depth[index], index)
                 assert final is not None
                 rgb, depth = self._to_pictures(final)
-                edge_threshold = self.config.edge_threshold
+                edge_threshold = self.config["edge_threshold"]
                 views = [View(rgb[i], depth[i], camera, edge_threshold) for i, camera in enumerate(targets)]
             for index, view in enumerate(views):
                 scenes[index].append(view)
@@ -339,13 +339,13 @@ class IvidPipeline(DiffusionPipeline):
         present = [condition for condition in conditions if condition is not None]
         shape = (4, self.size, self.size)
         if not present:
-            scheduler = make_scheduler(settings.first_sampler, self.config.schedule, settings.first_steps)
+            scheduler = make_scheduler(settings.first_sampler, self.config["schedule"], settings.first_steps)
             denoiser = self._denoiser(self.first_view_unet, scheduler)
             return sample(denoiser, scheduler, shape, generators, labels, settings.guidance)
-        scheduler = make_scheduler(settings.novel_sampler, self.config.schedule, settings.novel_steps)
+        scheduler = make_scheduler(settings.novel_sampler, self.config["schedule"], settings.novel_steps)
         denoiser = self._denoiser(self.novel_view_unet, scheduler)
         known = stack_conditions(present, self.novel_view_unet.device)
-        pull = Pull(**self.config.pull)
+        pull = Pull(**self.config["pull"])
         return sample(
             denoiser,
             scheduler,
@@ -359,7 +359,7 @@ class IvidPipeline(DiffusionPipeline):
 
     def _denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:
         alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
-        return Denoiser(unet, alphas_cumprod, self.config.prediction_type, self.config.fold)
+        return Denoiser(unet, alphas_cumprod, self.config["prediction_type"], self.config["fold"])
 
     def _to_pictures(self, clean: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32, of clean samples [B, 4, S, S]."""

@@ -44,7 +44,7 @@ def write_novel_view_sheet(
         noise = randn(known.shape[1:], generators, known.device)
         return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
 
-    labels = batch["label"] if denoiser.unet.config.num_class_embeds else None
+    labels = batch["label"] if denoiser.unet.config["num_class_embeds"] else None
     scheduler = make_scheduler("ddim", schedule, steps)
     final = _last(sample(denoiser, scheduler, known.shape[1:], generators, labels, condition=condition))
     triples = torch.stack([known * 2 - 1, final, batch["clean"]], dim=1).flatten(0, 1)

@@ -205,7 +205,7 @@ def _read(archive: zipfile.ZipFile) -> Scene:
     if not (seed is None or isinstance(seed, int)) or not isinstance(settings, dict):
         raise SceneFileError("its seed must be an integer and its settings an object")
     try:
-        near, far = header.get("depth_range")
+        near, far = header["depth_range"]
         views = [_read_view(archive, index, size, camera) for index, camera in enumerate(cameras)]
         return Scene(
             views=views,

@@ -136,12 +136,17 @@ def build_unet(config: TrainingConfig, size: int, class_count: int) -> UNet2DMod
         num_class_embeds=class_count + 1 if class_count else None,
         **config.unet,
     )
-    if unet.class_embedding is not None:
+    if class_count:
         with torch.no_grad():
-            unet.class_embedding.weight[-1].zero_()
+            embedding_weight(unet)[-1] = 0
     if config.init_from:
         start_from(unet, UNet2DModel.from_pretrained(config.init_from))
     return unet
+
+
+def embedding_weight(unet: UNet2DModel) -> torch.nn.Parameter:
+    """The class embeddings [classes + 1, D], the null class last."""
+    return unet.get_parameter("class_embedding.weight")
 
 
 def start_from(unet: UNet2DModel, source: UNet2DModel) -> None:
@@ -188,9 +193,8 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     unet = build_unet(config, size, len(images.classes))
     if accelerator.device.type == "cpu":
         unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    null_row = unet.class_embedding.weight if unet.class_embedding is not None else None
-    if null_row is not None:
-        null_row.register_hook(_without_last_row)
+    if images.classes:
+        embedding_weight(unet).register_hook(_without_last_row)
     ema = EMAModel(unet.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75, model_cls=UNet2DModel)
     optimiser = torch.optim.AdamW(
         unet.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=0.0, foreach=True
@@ -266,7 +270,7 @@ def _loss(
     folded = functional.pixel_unshuffle(inputs, config.fold)
     if device.type == "cpu":
         folded = folded.contiguous(memory_format=torch.channels_last)
-    labels = batch["label"] if accelerator.unwrap_model(unet).config.num_class_embeds else None
+    labels = batch["label"] if accelerator.unwrap_model(unet).config["num_class_embeds"] else None
     with accelerator.autocast():
         output = unet(folded, timesteps, class_labels=labels, return_dict=False)[0]
     error = functional.mse_loss(functional.pixel_shuffle(output.float(), config.fold), target, reduction="none")
@@ -287,7 +291,7 @@ def _draw(config: TrainingConfig, unet: UNet2DModel, alphas_cumprod: Tensor, ima
     if config.learns_novel_views:
         write_novel_view_sheet(path, denoiser, images, config.pairs, schedule, config.sample_steps)
     else:
-        size = unet.config.sample_size * config.fold
+        size = unet.config["sample_size"] * config.fold
         write_first_view_sheet(path, denoiser, size, len(images.classes), schedule, config.sample_steps)
 
 
@@ -303,7 +307,7 @@ def _batches(
     )
     first = first_step * config.batch_size + accelerator.process_index * share
     stride = share * accelerator.num_processes
-    order = [range(n, n + share) for n in range(first, config.steps * config.batch_size, stride)]
+    order = [list(range(n, n + share)) for n in range(first, config.steps * config.batch_size, stride)]
     loader = DataLoader(
         TrainingSamples(images, settings),
         batch_sampler=order,

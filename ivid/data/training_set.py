@@ -16,9 +16,10 @@ from ivid.depth import DepthRange
 class RgbdImages(Protocol):
     """Labelled RGBD images: rgb uint8 [S, S, 3], d float32 [S, S] in [0, 1], class index."""
 
-    depth_range: DepthRange
-    classes: Sequence[str]
-
+    @property
+    def depth_range(self) -> DepthRange: ...
+    @property
+    def classes(self) -> Sequence[str]: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, int]: ...
 

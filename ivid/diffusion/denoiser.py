@@ -64,7 +64,7 @@ class Denoiser:
     @property
     def null_class(self) -> int:
         """Index of the class embedding that means no class."""
-        return self.unet.config.num_class_embeds - 1
+        return self.unet.config["num_class_embeds"] - 1
 
     def _forward(self, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
         folded = functional.pixel_unshuffle(inputs, self.fold).to(self.unet.dtype)

@@ -113,5 +113,5 @@ def sample(
 
 def _step(scheduler, clean: Tensor, timestep: Tensor, x_t: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     if isinstance(scheduler, DDPMScheduler):  # the only one that draws noise; the list keeps samples independent
-        return scheduler.step(clean, timestep, x_t, generator=list(generators), return_dict=False)[0]
+        return scheduler.step(clean, timestep, x_t, generator=list(generators), return_dict=False)[0]  # type: ignore[arg-type]
     return scheduler.step(clean, timestep, x_t, return_dict=False)[0]
