@@ -1,4 +1,5 @@
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from diffusers import UNet2DModel
 from PIL import Image
 from safetensors.torch import load_file
 
+from ivid.data.pairs import PairSettings
+from ivid.data.renders import Renders
 from ivid.data.training_set import SampleSettings, TrainingSamples
 from ivid.training import TrainingConfig, build_unet, train
 
@@ -58,6 +61,30 @@ class Discs:
         return rgb, np.where(inside, 0.4, 1.0).astype(np.float32), label
 
 
+def write_renders(folder: Path) -> Renders:
+    """The discs as a folder of renders."""
+    pictures = [Discs()[index] for index in range(20)]
+    folder.mkdir()
+    for split in ("train", "held_out"):
+        np.save(folder / f"{split}_rgb.npy", np.stack([rgb for rgb, _, _ in pictures]))
+        np.save(folder / f"{split}_depth.npy", np.stack([np.rint(d * 65535).astype(np.uint16) for _, d, _ in pictures]))
+        np.save(folder / f"{split}_label.npy", np.array([label for _, _, label in pictures], np.int64))
+        np.save(folder / f"{split}_model.npy", np.zeros(20, np.int64))
+    manifest = {
+        "format": "ivid-renders",
+        "version": 1,
+        "size": SIZE,
+        "classes": Discs.classes,
+        "images": {"train": 20, "held_out": 20},
+        "models": {"train": ["red/disc"], "held_out": ["red/disc"]},
+        "depth_range": Discs.depth_range,
+        "fov_y_deg": 45.0,
+        "seed": 0,
+    }
+    (folder / "renders.json").write_text(json.dumps(manifest))
+    return Renders.open(folder)
+
+
 def weights(folder: Path):
     return {name: value for name, value in UNet2DModel.from_pretrained(folder).state_dict().items()}
 
@@ -97,6 +124,18 @@ def test_it_learns(tmp_path):
     assert np.mean(losses[-3:]) < 0.4 * losses[0]
     sheet = Image.open(run / "samples" / "00000300.png")
     assert sheet.size == (8 * SIZE, 2 * SIZE)
+
+
+def test_workers_make_the_same_training_pairs(tmp_path):
+    images = write_renders(tmp_path / "data")
+    assert len(pickle.dumps(images)) < 1000  # workers map the files themselves
+    config = replace(CONFIG, network="novel_view", steps=3, sample_every=3, pairs=PairSettings(edge_threshold=0.2))
+    train(config, images, tmp_path / "alone")
+    train(replace(config, loader_workers=2), images, tmp_path / "helped")
+    one, other = weights(tmp_path / "alone" / "unet"), weights(tmp_path / "helped" / "unet")
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=0, msg=name)
+    assert Image.open(tmp_path / "alone" / "samples" / "00000003.png").size == (12 * SIZE, 6 * SIZE)
 
 
 def test_the_null_class_stays_zero(tmp_path):

@@ -50,6 +50,7 @@ class Renders:
         model_names: `class/file` of the split's models.
         depth_range: (near, far) in metres, what d was encoded with.
         fov_y_deg: vertical field of view of every picture.
+        folder, split: where the arrays are mapped from.
     """
 
     rgb: np.ndarray
@@ -60,6 +61,12 @@ class Renders:
     model_names: tuple[str, ...]
     depth_range: DepthRange
     fov_y_deg: float
+    folder: Path
+    split: str
+
+    def __reduce__(self):
+        """Travel to another process as the place of the files, which maps them again."""
+        return Renders.open, (self.folder, self.split)
 
     @classmethod
     def open(cls, folder: str | Path, split: str = "train") -> Renders:
@@ -99,6 +106,8 @@ class Renders:
             model_names=names,
             depth_range=(near, far),
             fov_y_deg=fov_y_deg,
+            folder=folder,
+            split=split,
         )
 
     @property
