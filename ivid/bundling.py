@@ -13,7 +13,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 
 from ivid.depth import DepthRange
 from ivid.pipeline import IvidPipeline
-from ivid.training import TrainingConfig
+from ivid.training_config import TrainingConfig
 
 
 def bundle(

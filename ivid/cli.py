@@ -202,7 +202,8 @@ def _add_train(commands) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from ivid.data.renders import Renders
-    from ivid.training import TrainingConfig, train
+    from ivid.training import train
+    from ivid.training_config import TrainingConfig
 
     config = TrainingConfig.read(options.config)
     images = Renders.open(options.data)

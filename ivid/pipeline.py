@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,58 +18,9 @@ from ivid.depth import DepthRange, decode
 from ivid.diffusion.conditioning import Known, Pull, fresh_condition, pull_towards_known
 from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.sampling import SAMPLERS, Step, make_scheduler, sample
+from ivid.events import Event, Preview, SamplingSettings, ViewDone
 from ivid.fusion import Condition, aggregate_conditions
 from ivid.scene import EDGE_THRESHOLD, Scene, View
-
-
-@dataclass(frozen=True, eq=False)
-class Preview:
-    """A view while it is being denoised.
-
-    Attributes:
-        view_index: which view of the scene, from 0.
-        step, steps: network evaluations done, and how many there will be.
-        rgb: uint8 [S, S, 3], the clean sample as predicted now.
-        depth: float32 [S, S] metres, likewise.
-        scene_index: which scene of the batch.
-    """
-
-    view_index: int
-    step: int
-    steps: int
-    rgb: np.ndarray
-    depth: np.ndarray
-    scene_index: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class ViewDone:
-    """A finished view, and the condition it was sampled from (None for the first)."""
-
-    view_index: int
-    view: View
-    condition: Condition | None
-    scene_index: int = 0
-
-
-Event = Preview | ViewDone
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How a scene is sampled, all defaults filled in.
-
-    Attributes:
-        first_steps, novel_steps: network evaluations of the first and of every further view.
-        guidance: s of method §7; 0 is none.
-        first_sampler, novel_sampler: names in `ivid.diffusion.sampling.SAMPLERS`.
-    """
-
-    first_steps: int
-    novel_steps: int
-    guidance: float
-    first_sampler: str
-    novel_sampler: str
 
 
 class IvidPipeline(DiffusionPipeline):

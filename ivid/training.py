@@ -14,9 +14,8 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,102 +27,12 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ivid.data.pairs import PairSettings
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.conditioning import network_condition
 from ivid.diffusion.denoiser import Denoiser, signal_and_noise, training_target
 from ivid.files import written_aside
 from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet
-
-NETWORKS = ("first_view", "novel_view")
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Everything a run depends on beside its data; the fields of a file in `configs/`.
-
-    Attributes:
-        network: one of `NETWORKS`.
-        unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
-        scheduler: arguments of diffusers' DDPMScheduler: the noise schedule and what the network predicts.
-        fold: side of the pixel blocks folded into channels.
-        init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
-        weighting: `none` (plain MSE of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
-            1 / max(1 - ᾱ, weighting_floor).
-        batch_size: samples of a step over all processes and accumulations.
-        decay_steps: the learning rate falls linearly to 0 over the last so many steps.
-        ema_decay: upper bound of the averaging; it warms up as 1 - (1 + step)^-0.75.
-        mixed_precision: `no`, `fp16` (with loss scaling) or `bf16`.
-        loader_workers: processes that make samples.
-    """
-
-    network: str
-    unet: dict[str, Any]
-    scheduler: dict[str, Any]
-    fold: int = 1
-    init_from: str | None = None
-    weighting: str = "none"
-    weighting_floor: float = 0.04
-    batch_size: int = 32
-    accumulation: int = 1
-    steps: int = 100_000
-    learning_rate: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    warmup_steps: int = 0
-    decay_steps: int = 0
-    gradient_clip: float | None = None
-    ema_decay: float = 0.9999
-    mixed_precision: str = "no"
-    label_dropout: float = 0.1
-    flip: bool = True
-    pairs: PairSettings = field(default_factory=PairSettings)
-    seed: int = 0
-    loader_workers: int = 0
-    log_every: int = 50
-    save_every: int = 500
-    sample_every: int = 1000
-    sample_steps: int = 20
-
-    def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {self.network!r}")
-        if self.weighting not in ("none", "v"):
-            raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
-        if isinstance(self.pairs, dict):
-            object.__setattr__(self, "pairs", PairSettings(**self.pairs))
-        object.__setattr__(self, "betas", tuple(self.betas))
-
-    @classmethod
-    def read(cls, path: str | Path) -> TrainingConfig:
-        """Read a config file.
-
-        Raises:
-            ValueError: it is no JSON object, or has fields a config does not have.
-        """
-        try:
-            values = json.loads(Path(path).read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not valid JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise ValueError(f"{path} must hold a JSON object")
-        unknown = sorted(set(values) - {f.name for f in fields(cls)})
-        if unknown:
-            raise ValueError(f"{path} has fields a training config does not have: {', '.join(unknown)}")
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"{path} is not a training config: {error}") from None
-
-    @property
-    def learns_novel_views(self) -> bool:
-        return self.network == "novel_view"
-
-    def learning_rate_at(self, step: int) -> float:
-        """Warm-up, constant, linear decay."""
-        scale = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
-        if self.decay_steps:
-            scale = min(scale, max(0.0, (self.steps - step) / self.decay_steps))
-        return self.learning_rate * scale
+from ivid.training_config import TrainingConfig
 
 
 def build_unet(config: TrainingConfig, size: int, class_count: int) -> UNet2DModel:

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from ivid.data.pairs import PairSettings
 from ivid.data.renders import Renders
 from ivid.data.training_set import SampleSettings, TrainingSamples
-from ivid.training import TrainingConfig, build_unet, train
+from ivid.training import build_unet, train
+from ivid.training_config import TrainingConfig
 
 SIZE = 16
 TINY = {
