@@ -216,8 +216,15 @@ def _fetched(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     uncond, cond = HUB_FILES[name]
+
+    def download(file: str) -> str:
+        try:
+            return hf_hub_download(HUB_REPOSITORY, file, local_files_only=True)
+        except LocalEntryNotFoundError:
+            return hf_hub_download(HUB_REPOSITORY, file)
+
     try:
-        uncond_path, cond_path = (hf_hub_download(HUB_REPOSITORY, file) for file in (uncond, cond))
+        uncond_path, cond_path = download(uncond), download(cond)
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, HTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(

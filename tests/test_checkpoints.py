@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
 import os
 import pickle
+import re
 import shutil
-import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub.constants
 import published_network
 import pytest
 import torch
@@ -38,8 +41,10 @@ def published_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
     """Files as the authors publish them, with small random networks: single precision and half."""
     folder = tmp_path_factory.mktemp("published")
     uncond, cond = folder / "imagenet128_uncond.pt", folder / "imagenet128_cond.pt"
-    torch.save(published_network.random_weights(published_network.tiny_config(4, 1000, 128)), uncond)
-    torch.save(published_network.random_weights(published_network.tiny_config(10, 1000, 128), 1, torch.half), cond)
+    smaller = {"num_res_blocks": 1, "channel_mult": [1, 1, 1, 8], "attention_resolutions": [16]}
+    configs = [published_network.tiny_config(channels, 1000, 128) | smaller for channels in (4, 10)]
+    torch.save(published_network.random_weights(configs[0]), uncond)
+    torch.save(published_network.random_weights(configs[1], 1, torch.half), cond)
     return uncond, cond
 
 
@@ -185,7 +190,7 @@ class TestFiles:
         assert (settings.first_sampler, settings.novel_sampler) == ("ddpm", "ddim")
         assert pipeline.depth_range == (0.6, 5.0)
         assert pipeline.class_index("goldfish") == 1
-        scene = pipeline("goldfish", 3, view_set="random", first_steps=2, novel_steps=2)
+        scene = pipeline("goldfish", 3, view_set="random", first_steps=2, novel_steps=2, guidance=0)
         assert len(scene.views) == 2
         assert scene.views[1].size == 128
         assert scene.model == "imagenet128"
@@ -225,67 +230,61 @@ class TestModelFolder:
             check_model_folder(tmp_path / "torn")
 
     def test_download_resumes_converts_once_and_works_offline(
-        self, published_files: tuple[Path, Path], tmp_path: Path
+        self,
+        published_files: tuple[Path, Path],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        with _hub(published_files) as hub:
-            script = (
-                "import shutil, sys, urllib.request\n"
-                "from ivid.checkpoints import model_folder\n"
-                "folder = model_folder('imagenet128')\n"
-                "assert model_folder('imagenet128') == folder\n"
-                "urllib.request.urlopen(sys.argv[1] + '/stop').read()\n"
-                "shutil.rmtree(folder)\n"
-                "print(model_folder('imagenet128'))\n"
-            )
-            environment = dict(os.environ) | {
-                "HF_ENDPOINT": hub.url,
-                "HF_HOME": str(tmp_path / "hub"),
-                "IVID_CACHE": str(tmp_path / "cache"),
-                "HF_HUB_DISABLE_XET": "1",
-                "PYTHONPATH": str(Path(__file__).parent.parent),
-                "OMP_NUM_THREADS": "1",
-            }
-            done = subprocess.run(
-                [sys.executable, "-c", script, hub.url], env=environment, capture_output=True, text=True, timeout=120
-            )
-            assert done.returncode == 0, done.stderr
-            folder = Path(done.stdout.splitlines()[-1])
-            assert folder == tmp_path / "cache" / "imagenet128"
-            assert check_model_folder(folder) == folder
-            assert "imagenet128_uncond.pt" in done.stderr  # the progress bar
-            ranges = [header for name, header in hub.downloads if name == "imagenet128_uncond.pt"]
-            assert ranges[0] is None  # cut short by the server, and taken up where it broke off
-            assert ranges[1] is not None
-            assert ranges[1].startswith("bytes=")
-            assert ranges[1] != "bytes=0-"
-            assert len(hub.downloads) == 3
-            index = json.loads((folder / "model_index.json").read_text())
-            assert index["name"] == "imagenet128"
+        with _hub(published_files) as hub, pytest.MonkeyPatch.context() as environment:
+            environment.setenv("HF_ENDPOINT", hub.url)
+            environment.setenv("HF_HOME", str(tmp_path / "hub"))
+            importlib.reload(huggingface_hub.constants)  # the library reads its environment once
+            monkeypatch.setenv("IVID_CACHE", str(tmp_path / "cache"))
+            terminal = _Terminal()
+            environment.setattr(sys, "stderr", terminal)
+            folder = model_folder("imagenet128")
+        importlib.reload(huggingface_hub.constants)
+        assert folder == tmp_path / "cache" / "imagenet128"
+        assert re.search(r"imagenet128_cond\.pt: 100%", terminal.getvalue())
+        assert [name for name, _ in hub.downloads] == ["imagenet128_uncond.pt"] * 2 + ["imagenet128_cond.pt"]
+        # the server broke the first one off, and it was taken up there
+        assert [asked for _, asked in hub.downloads] == [None, "bytes=20971520-", None]
+        assert json.loads((folder / "model_index.json").read_text())["name"] == "imagenet128"
 
-    def test_no_hub_is_one_sentence(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        import huggingface_hub
-        from huggingface_hub.errors import LocalEntryNotFoundError
+        with pytest.MonkeyPatch.context() as environment:  # from here on the hub is gone
+            environment.setenv("HF_ENDPOINT", hub.url)
+            environment.setenv("HF_HOME", str(tmp_path / "hub"))
+            importlib.reload(huggingface_hub.constants)
+            assert model_folder("imagenet128") == folder
+            shutil.rmtree(folder)
+            assert model_folder("imagenet128") == check_model_folder(folder)
+            shutil.rmtree(folder)
+            shutil.rmtree(tmp_path / "hub")
+            with pytest.raises(ModelError, match=r"could not be downloaded .* python -m ivid convert") as caught:
+                model_folder("imagenet128")
+            assert "\n" not in str(caught.value)
+        importlib.reload(huggingface_hub.constants)
 
-        def unreachable(*_: object, **__: object) -> str:
-            raise LocalEntryNotFoundError("An error happened while trying to locate the file.")
 
-        monkeypatch.setenv("IVID_CACHE", str(tmp_path))
-        monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
-        with pytest.raises(ModelError, match=r"could not be downloaded .* python -m ivid convert") as caught:
-            model_folder("imagenet128")
-        assert "\n" not in str(caught.value)
+class _Terminal(io.StringIO):
+    """Progress bars are drawn on terminals only."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class _hub:
-    """A Hugging Face hub on loopback that serves two files, and breaks off the first download half-way."""
+    """A Hugging Face hub on loopback that serves two files, and breaks off the first download.
+
+    The client writes in pieces of 10 MiB, so the files are larger than that.
+    """
 
     def __init__(self, paths: tuple[Path, Path]) -> None:
         contents = {path.name: path.read_bytes() for path in paths}
         downloads: list[tuple[str, str | None]] = []
-        stopped = threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+            protocol_version = "HTTP/1.0"  # one connection a request, so that a closed hub is gone
 
             def do_HEAD(self) -> None:
                 self._answer(send_body=False)
@@ -294,15 +293,9 @@ class _hub:
                 self._answer(send_body=True)
 
             def _answer(self, send_body: bool) -> None:
-                if self.path == "/stop":
-                    stopped.set()
-                    self.send_response(200)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                    return
                 name = self.path.rpartition("/")[2].partition("?")[0]
-                if stopped.is_set() or f"/JeffreyXiang/ivid/resolve/main/{name}" not in self.path:
-                    self.send_error(503 if stopped.is_set() else 404)
+                if self.path != f"/JeffreyXiang/ivid/resolve/main/{name}":
+                    self.send_error(404)
                     return
                 content = contents[name]
                 asked = self.headers.get("Range")
@@ -318,7 +311,7 @@ class _hub:
                 if send_body:
                     downloads.append((name, asked))
                     cut = len(downloads) == 1
-                    self.wfile.write(content[first : len(content) // 2 if cut else None])
+                    self.wfile.write(content[first : len(content) * 3 // 4 if cut else None])
                     if cut:
                         self.wfile.flush()
                         self.close_connection = True
