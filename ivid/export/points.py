@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ivid.export.ply import write_ply
 from ivid.export.surface import Progress, Samples, contract, merged, scene_maps, surface_samples, voxel_size
@@ -72,6 +72,6 @@ def without_outliers(cloud: Samples) -> Samples:
     if len(cloud) <= NEIGHBOURS:
         return cloud
     contracted = contract(cloud.points)
-    distances, _ = cKDTree(contracted).query(contracted, NEIGHBOURS + 1, workers=-1)  # the nearest is the sample itself
+    distances, _ = KDTree(contracted).query(contracted, NEIGHBOURS + 1, workers=-1)  # the nearest is the sample itself
     mean = distances[:, 1:].mean(axis=1)
     return cloud[mean <= max(mean.mean() + DEVIATIONS * mean.std(), 3 * np.median(mean))]

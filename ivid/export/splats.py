@@ -13,12 +13,12 @@ from scipy.spatial.transform import Rotation
 
 from ivid.export.ply import write_ply
 from ivid.export.points import fused_cloud
-from ivid.export.surface import Progress, Samples
+from ivid.export.surface import Progress, Samples, pixel_angle
 from ivid.files import written_aside
 from ivid.scene import Scene
 
 SH_DC = 0.28209479177387814  # the constant spherical harmonic: colour = 0.5 + SH_DC · f_dc
-WIDTH = 0.6  # standard deviation in pixels: neighbours a pixel apart then close up
+WIDTH = 0.55  # standard deviation in pixels: neighbours a pixel apart then close up
 THICKNESS = 0.1  # of the width
 STEEPEST = 0.2  # cosine of the angle to the camera from which on splats get no longer
 OPACITY = 0.98
@@ -34,14 +34,14 @@ def export_splats(
     progress: Progress | None = None,
     *,
     keep_far: bool = False,
-    voxel_pixels: float = 1.0,
+    voxel_pixels: float = 0.7,
     sh_degree: int = 0,
 ) -> None:
     """Write splats as .ply or .splat.
 
     Args:
         keep_far: keep what lies at the far plane (the sky).
-        voxel_pixels: one splat per voxel of this many pixels; splats are so many times wider.
+        voxel_pixels: one splat per voxel of this many pixels, at any distance.
         sh_degree: 0 to 3; higher degrees are written as zeros, for readers that insist on them (.ply only).
 
     Raises:
@@ -50,17 +50,20 @@ def export_splats(
     if sh_degree not in range(4):
         raise ValueError(f"spherical harmonics have degree 0 to 3 here, got {sh_degree}")
     cloud = fused_cloud(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels)
-    scales, quaternions = shapes(cloud, WIDTH * max(1.0, voxel_pixels))
+    pixel = float(np.median([pixel_angle(view) for view in scene.views]))
+    spacing = voxel_pixels * pixel * (1 + np.linalg.norm(cloud.points, axis=-1))  # of voxels in contracted space
+    scales, quaternions = shapes(cloud, WIDTH * np.maximum(cloud.footprints, spacing))
     if Path(path).suffix.lower() == ".splat":
         _write_records(path, cloud, scales, quaternions)
     else:
         _write_ply(path, cloud, scales, quaternions, sh_degree)
 
 
-def shapes(cloud: Samples, width_pixels: float) -> tuple[np.ndarray, np.ndarray]:
+def shapes(cloud: Samples, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standard deviations [N, 3] in metres along a splat's own axes, and its rotation, quaternions w, x, y, z [N, 4].
 
-    The axes are: down the slope as seen from the camera, across it, and the normal.
+    The axes are: down the slope as seen from the camera, across it, and the normal. `width` [N] is the deviation
+    across.
     """
     cosine = np.clip((cloud.normals * cloud.towards).sum(-1, keepdims=True), 0, 1)
     slope = cloud.towards - cosine * cloud.normals
@@ -70,7 +73,6 @@ def shapes(cloud: Samples, width_pixels: float) -> tuple[np.ndarray, np.ndarray]
     sideways = np.cross(cloud.normals, np.where(np.linalg.norm(slope, axis=-1, keepdims=True) > 1e-3, slope, anything))
     sideways /= np.linalg.norm(sideways, axis=-1, keepdims=True)
     axes = np.stack([np.cross(sideways, cloud.normals), sideways, cloud.normals], axis=-1)
-    width = width_pixels * cloud.footprints
     scales = np.stack([width / np.maximum(cosine[:, 0], STEEPEST), width, THICKNESS * width], axis=-1)
     return scales.astype(np.float32), Rotation.from_matrix(axes).as_quat(scalar_first=True).astype(np.float32)
 

@@ -17,6 +17,7 @@ from ivid.scene import Scene
 
 SHOWN = ("colour", "depth", "both")
 MAX_PICTURE = 8192
+NEAR_PLANE = 0.1  # metres, of fused pictures (method §5); their depth where nothing is drawn
 
 GRID_YAWS_RAD = (0.60, 0.45, 0.30, 0.15, 0.0, -0.15, -0.30, -0.45, -0.60)  # columns of the published grid (method §8)
 GRID_PITCHES_RAD = (-0.15, 0.0, 0.15)  # rows
@@ -136,8 +137,8 @@ def fused_picture(renderer, scene: Scene, camera: Camera, size: int, supersample
     if what != "depth":
         pictures.append(np.rint(np.clip(rendering.rgb, 0, 1) * 255).astype(np.uint8))
     if what != "colour":
-        known = rendering.mask.astype(bool)
-        pictures.append(depth_picture(np.where(known, rendering.depth, scene.depth_range[1]), scene.depth_range))
+        drawn = rendering.depth > NEAR_PLANE * 1.001
+        pictures.append(depth_picture(np.where(drawn, rendering.depth, scene.depth_range[1]), scene.depth_range))
     return np.concatenate(pictures, axis=1)
 
 

@@ -1,4 +1,5 @@
 # ruff: noqa: UP018 - Warp wants float(0) for what changes in a loop.
+# type: ignore - what Warp compiles is not quite Python.
 """Kernels that fuse depth maps into a truncated signed distance field, and colours onto a surface.
 
 Arrays of views have the view as their first axis. A view's edge pixels have weight 0 and take no part.

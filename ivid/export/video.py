@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,34 @@ from ivid.files import written_aside
 from ivid.scene import Scene
 
 # Say how the colours are coded, or players guess: the pictures are sRGB, in BT.709's luma and its studio range.
-BT709 = ["-vf", "scale=out_color_matrix=bt709:out_range=tv"]
-BT709 += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1", "-color_range", "tv"]
+BT709 = "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int+full_chroma_inp"
+BT709 += ",setparams=colorspace=bt709:color_primaries=bt709:color_trc=iec61966-2-1:range=tv"
 PALETTE = "split[a][b];[a]palettegen=stats_mode=full[p];[b][p]paletteuse=dither=sierra2_4a"
 
+# What imageio_ffmpeg.write_frames is told; its own idea of quality is left out.
 ENCODERS: dict[str, dict[str, Any]] = {
     ".mp4": {
+        "quality": None,
         "codec": "libx264",
-        "pixelformat": "yuv420p",
-        "output_params": ["-crf", "17", "-preset", "fast", "-movflags", "+faststart", *BT709],
+        "pix_fmt_out": "yuv420p",
+        "output_params": f"-crf 17 -preset fast -movflags +faststart -vf {BT709}".split(),
     },
     ".webm": {
+        "quality": None,
         "codec": "libvpx-vp9",
-        "pixelformat": "yuv420p",
-        "output_params": ["-crf", "24", "-b:v", "0", "-deadline", "good", "-cpu-used", "5", "-row-mt", "1", *BT709],
+        "pix_fmt_out": "yuv420p",
+        "output_params": f"-crf 24 -b:v 0 -deadline good -cpu-used 5 -row-mt 1 -vf {BT709}".split(),
     },
-    ".gif": {"codec": "gif", "pixelformat": "pal8", "output_params": ["-filter_complex", PALETTE, "-loop", "0"]},
+    ".gif": {
+        "quality": None,
+        "codec": "gif",
+        "pix_fmt_out": "pal8",
+        "output_params": f"-filter_complex {PALETTE} -loop 0".split(),
+    },
     ".webp": {
+        "quality": None,
         "codec": "libwebp_anim",
-        "pixelformat": "bgra",
+        "pix_fmt_out": "bgra",
         "output_params": ["-quality", "88", "-compression_level", "3", "-loop", "0"],
     },
 }
@@ -46,7 +56,7 @@ def export_video(
     keyframes: Sequence[Keyframe] | None = None,
     loop: bool = False,
     frames: int = 60,
-    fps: float = 30,
+    fps: int = 30,
     size: int = 512,
     supersample: int = 2,
     what: str = "colour",
@@ -64,7 +74,7 @@ def export_video(
         ValueError: an argument is out of range.
         OSError: ffmpeg failed.
     """
-    import imageio.v2
+    import imageio_ffmpeg
 
     suffix = Path(path).suffix.lower()
     check_picture(size, supersample, what)
@@ -77,13 +87,21 @@ def export_video(
     from ivid.fusion import FusionRenderer  # compiles kernels: only when something is rendered
 
     renderer = FusionRenderer()
-    with (
-        written_aside(path) as aside,
-        imageio.v2.get_writer(
-            aside, format="FFMPEG", mode="I", fps=fps, quality=None, macro_block_size=2, **ENCODERS[suffix]
-        ) as writer,
-    ):
-        for index, camera in enumerate(cameras):
-            writer.append_data(fused_picture(renderer, scene, camera, size, supersample, what))
-            if progress:
-                progress(index + 1, len(cameras))
+    picture_size = (2 * size if what == "both" else size, size)
+    with written_aside(path) as aside:
+        encoder = imageio_ffmpeg.write_frames(
+            str(aside),
+            picture_size,
+            fps=fps,
+            macro_block_size=2,
+            ffmpeg_log_level="error",
+            **ENCODERS[suffix],
+        )
+        with contextlib.closing(encoder):
+            encoder.send(None)  # starts ffmpeg
+            for index, camera in enumerate(cameras):
+                encoder.send(fused_picture(renderer, scene, camera, size, supersample, what))
+                if progress:
+                    progress(index + 1, len(cameras))
+        if not aside.stat().st_size:
+            raise OSError(f"ffmpeg wrote nothing to {Path(path).name}")
