@@ -6,8 +6,10 @@ vertical field of view. Depth is the distance along -z. Pixel centres lie at uv 
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -151,6 +153,38 @@ def view_set(name: str, seed: int = 0) -> list[Camera]:
         ValueError: there is no such set.
     """
     return [Camera.orbit(yaw, pitch) for yaw, pitch in view_set_angles(name, seed)]
+
+
+def read_view_set(path: str | Path) -> list[Camera]:
+    """The cameras of a JSON file: a list of `{"yaw": ..., "pitch": ..., "radius": ...}` (radians; radius 1 unless said)
+    and `{"world_to_view": [[...] * 4] * 4}` objects, each with an optional `"fov_y_deg"`.
+
+    Raises:
+        ValueError: the file is no such list; the message names the entry.
+        OSError: it cannot be read.
+    """
+    path = Path(path)
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f"{path} must hold a list of cameras")
+    cameras = []
+    for index, entry in enumerate(entries):
+        try:
+            fov_y_deg = float(entry.get("fov_y_deg", FOV_Y_DEG))
+            if "world_to_view" in entry:
+                camera = Camera(np.array(entry["world_to_view"], dtype=np.float64), fov_y_deg)
+            else:
+                angles = float(entry["yaw"]), float(entry["pitch"])
+                camera = Camera.orbit(*angles, float(entry.get("radius", 1.0)), fov_y_deg)
+        except KeyError as error:
+            raise ValueError(f"camera {index} of {path} has neither a matrix nor {error}") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"camera {index} of {path} is unusable: {error}") from None
+        cameras.append(camera)
+    return cameras
 
 
 def trajectory(name: str, frames: int, seed: int = 0) -> list[Camera]:

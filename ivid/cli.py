@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_prepare(commands)
     _add_train(commands)
     _add_bundle(commands)
+    _add_convert(commands)
     return parser
 
 
@@ -67,27 +68,32 @@ def _add_generate(commands) -> None:
     )
     parser.add_argument("--seeds", default="0", help="integers and ranges: 3 or 0-9,12 (default: 0)")
     parser.add_argument("--num-samples", type=_positive, metavar="N", help="make N scenes, seeds 0 to N - 1")
-    parser.add_argument("--views", default="3x9", help=f"view set: {', '.join(VIEW_SETS)} (default: 3x9)")
+    parser.add_argument(
+        "--views", default="3x9", help=f"{', '.join(VIEW_SETS)}, or a .json file of cameras (default: 3x9)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the scenes and their grid pictures")
     parser.add_argument("--batch", type=_positive, default=1, metavar="B", help="scenes in one network call")
     parser.add_argument("--first-steps", type=int, metavar="N", help="network evaluations of the first view")
     parser.add_argument("--novel-steps", type=int, metavar="N", help="network evaluations of every further view")
     parser.add_argument("--guidance", type=float, metavar="S", help="classifier-free guidance; 0 is none")
     parser.add_argument("--sampler", help="ddim, ddpm, dpm++ or unipc, for all views")
+    parser.add_argument("--upsample", choices=("all", "first"), help="enlarge the views, if the model has an upsampler")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
 
 
 def _generate(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from ivid.cameras import view_set
+    from ivid.cameras import read_view_set, view_set
     from ivid.checkpoints import model_folder
     from ivid.export import export_scene
     from ivid.generation import generate, parse_seeds, plan, skip_existing
     from ivid.pipeline import load_pipeline
+    from ivid.upsampling import upsampled
 
     seeds = list(range(options.num_samples)) if options.num_samples else parse_seeds(options.seeds)
-    views = len(view_set(options.views))
+    chosen_views = read_view_set(options.views) if options.views.endswith(".json") else options.views
+    views = len(view_set(chosen_views) if isinstance(chosen_views, str) else chosen_views)
     pipeline = load_pipeline(model_folder(options.model), options.device)
     settings = {name: getattr(options, name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
     chosen = pipeline.settings(**settings)
@@ -103,8 +109,10 @@ def _generate(options: argparse.Namespace) -> None:
             bar.update()
 
         for request, scene, _ in generate(
-            pipeline, requests, options.batch, on_evaluation, view_set=options.views, **settings
+            pipeline, requests, options.batch, on_evaluation, view_set=chosen_views, **settings
         ):
+            if options.upsample:
+                scene = upsampled(pipeline, scene, options.upsample, options.novel_steps, options.guidance)
             export_scene(scene, options.out / f"{request.name}.png", "grid")
             scene.save(options.out / f"{request.name}.ivid")
             bar.write(f"{options.out / request.name}.ivid")
@@ -241,6 +249,19 @@ def _bundle(options: argparse.Namespace) -> None:
         edge_threshold=options.edge_threshold,
     )
     print(options.out)
+
+
+def _add_convert(commands) -> None:
+    parser = _command(commands, "convert", _convert, "make the authors' published weights into a model folder")
+    parser.add_argument("uncond", type=Path, help="imagenet128_uncond.pt")
+    parser.add_argument("cond", type=Path, help="imagenet128_cond.pt")
+    parser.add_argument("--out", type=Path, required=True, help="the model folder")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from ivid.checkpoints import convert_files
+
+    print(convert_files(options.uncond, options.cond, options.out))
 
 
 def _positive(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,7 +28,10 @@ class IvidPipeline(DiffusionPipeline):
 
     Everything that belongs to a model is in its config (`model_index.json`): class names, depth range, schedule,
     folding of pixels into channels, default steps, guidance and samplers, and the constants of the pull.
+    A model may have an upsampler too (`ivid.upsampling`).
     """
+
+    _optional_components: ClassVar[list[str]] = ["upsampler_unet"]
 
     def __init__(
         self,
@@ -47,9 +50,12 @@ class IvidPipeline(DiffusionPipeline):
         novel_sampler: str = "ddim",
         pull: Mapping[str, float] | None = None,
         edge_threshold: float = EDGE_THRESHOLD,
+        upsampler_unet: UNet2DModel | None = None,
     ) -> None:
         super().__init__()
-        self.register_modules(first_view_unet=first_view_unet, novel_view_unet=novel_view_unet)
+        self.register_modules(
+            first_view_unet=first_view_unet, novel_view_unet=novel_view_unet, upsampler_unet=upsampler_unet
+        )
         self.register_to_config(
             name=name,
             class_names=list(class_names or ()),
@@ -267,12 +273,12 @@ class IvidPipeline(DiffusionPipeline):
                 final = None
                 for step in self._sample_view(conditions, labels, generators, settings):
                     final = step.clean
-                    rgb, depth = self._to_pictures(final)
+                    rgb, depth = self.to_pictures(final)
                     quantised = np.rint(rgb * 255).astype(np.uint8)
                     for index in range(len(seeds)):
                         yield Preview(view_index, step.number, step.steps, quantised[index], depth[index], index)
                 assert final is not None
-                rgb, depth = self._to_pictures(final)
+                rgb, depth = self.to_pictures(final)
                 edge_threshold = self.config["edge_threshold"]
                 views = [View(rgb[i], depth[i], camera, edge_threshold) for i, camera in enumerate(targets)]
             for index, view in enumerate(views):
@@ -290,10 +296,10 @@ class IvidPipeline(DiffusionPipeline):
         shape = (4, self.size, self.size)
         if not present:
             scheduler = make_scheduler(settings.first_sampler, self.config["schedule"], settings.first_steps)
-            denoiser = self._denoiser(self.first_view_unet, scheduler)
+            denoiser = self.denoiser(self.first_view_unet, scheduler)
             return sample(denoiser, scheduler, shape, generators, labels, settings.guidance)
         scheduler = make_scheduler(settings.novel_sampler, self.config["schedule"], settings.novel_steps)
-        denoiser = self._denoiser(self.novel_view_unet, scheduler)
+        denoiser = self.denoiser(self.novel_view_unet, scheduler)
         known = stack_conditions(present, self.novel_view_unet.device)
         pull = Pull(**self.config["pull"])
         return sample(
@@ -307,11 +313,12 @@ class IvidPipeline(DiffusionPipeline):
             adjust=lambda clean, last: pull_towards_known(clean, known, pull, last),
         )
 
-    def _denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:
+    def denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:
+        """One of the model's networks as a denoiser for a scheduler of `make_scheduler`."""
         alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
         return Denoiser(unet, alphas_cumprod, self.config["prediction_type"], self.config["fold"])
 
-    def _to_pictures(self, clean: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def to_pictures(self, clean: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32, of clean samples [B, 4, S, S]."""
         values = (clean.float().clamp(-1, 1) + 1) / 2
         rgb = values[:, :3].permute(0, 2, 3, 1).cpu().numpy()
@@ -368,6 +375,7 @@ def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline
     with _quiet_loading():
         pipeline = IvidPipeline.from_pretrained(str(folder), dtype=dtype, local_files_only=True)
     if device == "cpu":
-        for unet in (pipeline.first_view_unet, pipeline.novel_view_unet):
-            unet.to(memory_format=torch.channels_last)
+        for unet in (pipeline.first_view_unet, pipeline.novel_view_unet, pipeline.upsampler_unet):
+            if unet is not None:
+                unet.to(memory_format=torch.channels_last)
     return pipeline.to(device)

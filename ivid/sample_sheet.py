@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ivid.data.pairs import PairSettings
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.conditioning import network_condition, randn
 from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.enlarging import training_condition
 from ivid.diffusion.sampling import make_scheduler, sample
 from ivid.files import written_aside
 
@@ -34,9 +36,7 @@ def write_novel_view_sheet(
     path: Path, denoiser: Denoiser, images: RgbdImages, pairs: PairSettings, schedule: dict, steps: int
 ) -> None:
     """Per row two images, each as condition, prediction and truth, colour and depth."""
-    samples = TrainingSamples(images, SampleSettings(seed=-1 % 2**32, flip=False, label_dropout=0.0, pairs=pairs))
-    collated = default_collate([samples[n] for n in range(ROWS)])
-    batch = {name: value.to(denoiser.unet.device) for name, value in collated.items()}
+    batch = _shown(images, pairs, denoiser.unet.device)
     known, masks = batch["known"], batch["masks"]
     generators = [torch.Generator().manual_seed(seed) for seed in range(ROWS)]
 
@@ -44,10 +44,38 @@ def write_novel_view_sheet(
         noise = randn(known.shape[1:], generators, known.device)
         return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
 
+    _write_triples(path, denoiser, schedule, steps, batch, known * 2 - 1, condition, generators)
+
+
+def write_upsampler_sheet(path: Path, denoiser: Denoiser, images: RgbdImages, schedule: dict, steps: int) -> None:
+    """Per row two images, each as enlarged low resolution, prediction and truth, colour and depth."""
+    batch = _shown(images, None, denoiser.unet.device)
+    condition = training_condition(batch["clean"], torch.full((ROWS,), 0.5, device=denoiser.unet.device))
+    generators = [torch.Generator().manual_seed(seed) for seed in range(ROWS)]
+    _write_triples(path, denoiser, schedule, steps, batch, condition, lambda: condition, generators)
+
+
+def _shown(images: RgbdImages, pairs: PairSettings | None, device: torch.device) -> dict[str, Tensor]:
+    """The same images in every sheet, one per row."""
+    samples = TrainingSamples(images, SampleSettings(seed=2**32 - 1, flip=False, label_dropout=0.0, pairs=pairs))
+    collated = default_collate([samples[n] for n in range(ROWS)])
+    return {name: value.to(device) for name, value in collated.items()}
+
+
+def _write_triples(
+    path: Path,
+    denoiser: Denoiser,
+    schedule: dict,
+    steps: int,
+    batch: dict[str, Tensor],
+    told: Tensor,
+    condition: Callable[[], Tensor],
+    generators: list[torch.Generator],
+) -> None:
     labels = batch["label"] if denoiser.unet.config["num_class_embeds"] else None
     scheduler = make_scheduler("ddim", schedule, steps)
-    final = _last(sample(denoiser, scheduler, known.shape[1:], generators, labels, condition=condition))
-    triples = torch.stack([known * 2 - 1, final, batch["clean"]], dim=1).flatten(0, 1)
+    final = _last(sample(denoiser, scheduler, told.shape[1:], generators, labels, condition=condition))
+    triples = torch.stack([told, final, batch["clean"]], dim=1).flatten(0, 1)
     _write(path, _colour_and_depth(triples), columns=12)
 
 

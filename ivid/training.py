@@ -30,9 +30,10 @@ from tqdm import tqdm
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.conditioning import network_condition
 from ivid.diffusion.denoiser import Denoiser, signal_and_noise, training_target
+from ivid.diffusion.enlarging import training_condition
 from ivid.files import written_aside
-from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet
-from ivid.training_config import TrainingConfig
+from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_upsampler_sheet
+from ivid.training_config import INPUT_CHANNELS, TrainingConfig
 
 
 def build_unet(config: TrainingConfig, size: int, class_count: int) -> UNet2DModel:
@@ -40,7 +41,7 @@ def build_unet(config: TrainingConfig, size: int, class_count: int) -> UNet2DMod
     folded = config.fold**2
     unet = UNet2DModel(
         sample_size=size // config.fold,
-        in_channels=(10 if config.learns_novel_views else 4) * folded,
+        in_channels=INPUT_CHANNELS[config.network] * folded,
         out_channels=4 * folded,
         num_class_embeds=class_count + 1 if class_count else None,
         **config.unet,
@@ -171,9 +172,12 @@ def _loss(
     noise = torch.randn(clean.shape, generator=generator).to(device)
     alpha, sigma = signal_and_noise(alphas_cumprod[timesteps], clean.ndim)
     inputs = alpha * clean + sigma * noise
-    if config.learns_novel_views:
+    if config.network == "novel_view":
         outside = torch.randn(clean.shape, generator=generator).to(device)
         inputs = torch.cat([inputs, batch_condition(batch, outside)], dim=1)
+    elif config.network == "upsampler":
+        blur_sigma = torch.rand(count, generator=generator).to(device)
+        inputs = torch.cat([inputs, training_condition(clean, blur_sigma)], dim=1)
     prediction_type = config.scheduler["prediction_type"]
     target = training_target(clean, noise, alphas_cumprod[timesteps], prediction_type)
     folded = functional.pixel_unshuffle(inputs, config.fold)
@@ -197,7 +201,9 @@ def batch_condition(batch: dict[str, Tensor], noise: Tensor) -> Tensor:
 def _draw(config: TrainingConfig, unet: UNet2DModel, alphas_cumprod: Tensor, images: RgbdImages, path: Path) -> None:
     denoiser = Denoiser(unet, alphas_cumprod, config.scheduler["prediction_type"], config.fold)
     schedule = dict(DDPMScheduler(**config.scheduler).config)
-    if config.learns_novel_views:
+    if config.network == "upsampler":
+        write_upsampler_sheet(path, denoiser, images, schedule, config.sample_steps)
+    elif config.network == "novel_view":
         write_novel_view_sheet(path, denoiser, images, config.pairs, schedule, config.sample_steps)
     else:
         size = unet.config["sample_size"] * config.fold
@@ -212,7 +218,7 @@ def _batches(
         seed=config.seed,
         flip=config.flip,
         label_dropout=config.label_dropout,
-        pairs=config.pairs if config.learns_novel_views else None,
+        pairs=config.pairs if config.network == "novel_view" else None,
     )
     first = first_step * config.batch_size + accelerator.process_index * share
     stride = share * accelerator.num_processes

@@ -9,7 +9,7 @@ from typing import Any
 
 from ivid.data.pairs import PairSettings
 
-NETWORKS = ("first_view", "novel_view")
+INPUT_CHANNELS = {"first_view": 4, "novel_view": 10, "upsampler": 8}  # method §9
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class TrainingConfig:
     """Everything a run depends on beside its data; the fields of a file in `configs/`.
 
     Attributes:
-        network: one of `NETWORKS`.
+        network: one of `INPUT_CHANNELS`.
         unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
         scheduler: arguments of diffusers' DDPMScheduler: the noise schedule and what the network predicts.
         fold: side of the pixel blocks folded into channels.
@@ -59,8 +59,8 @@ class TrainingConfig:
     sample_steps: int = 20
 
     def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {self.network!r}")
+        if self.network not in INPUT_CHANNELS:
+            raise ValueError(f"network must be one of {', '.join(INPUT_CHANNELS)}, got {self.network!r}")
         if self.weighting not in ("none", "v"):
             raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
         if isinstance(self.pairs, dict):
@@ -87,10 +87,6 @@ class TrainingConfig:
             return cls(**values)
         except TypeError as error:
             raise ValueError(f"{path} is not a training config: {error}") from None
-
-    @property
-    def learns_novel_views(self) -> bool:
-        return self.network == "novel_view"
 
     def learning_rate_at(self, step: int) -> float:
         """Warm-up, constant, linear decay."""

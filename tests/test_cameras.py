@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivid.cameras import TRAJECTORIES, VIEW_SETS, Camera, trajectory, view_set, view_set_angles
+from ivid.cameras import TRAJECTORIES, VIEW_SETS, Camera, read_view_set, trajectory, view_set, view_set_angles
 
 angles = st.tuples(st.floats(-3.0, 3.0), st.floats(-1.4, 1.4))
 
@@ -112,3 +113,30 @@ def test_unknown_names_say_what_there_is():
         trajectory("loop", 10)
     with pytest.raises(ValueError, match="at least one frame"):
         trajectory("swing", 0)
+
+
+def test_view_sets_of_ones_own(tmp_path):
+    path = tmp_path / "views.json"
+    matrix = Camera.orbit(0.3, 0.1).world_to_view.tolist()
+    path.write_text(
+        json.dumps([{"yaw": 0, "pitch": 0}, {"yaw": 0.2, "pitch": 0, "radius": 1.5}, {"world_to_view": matrix}])
+    )
+    assert read_view_set(path) == [Camera.orbit(0, 0), Camera.orbit(0.2, 0, 1.5), Camera.orbit(0.3, 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "list of cameras"),
+        ('[{"yaw": 0}]', "camera 0 .* neither a matrix nor 'pitch'"),
+        ('[{"yaw": 0, "pitch": 0}, {"world_to_view": [[1]]}]', "camera 1 .* 4x4"),
+        ('[{"yaw": 0, "pitch": NaN}]', "camera 0 .* not finite"),
+        ("[3]", "camera 0 .* unusable"),
+    ],
+)
+def test_files_that_are_no_view_set_are_refused(tmp_path, text, message):
+    path = tmp_path / "views.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_view_set(path)

@@ -10,9 +10,10 @@ from diffusers import UNet2DModel
 from PIL import Image
 from safetensors.torch import load_file
 
-from ivid.data.pairs import PairSettings
+from ivid.data.pairs import PairSettings, gaussian_blur_3x3
 from ivid.data.renders import Renders
 from ivid.data.training_set import SampleSettings, TrainingSamples
+from ivid.diffusion.enlarging import enlarged, training_condition
 from ivid.training import build_unet, train
 from ivid.training_config import TrainingConfig
 
@@ -139,6 +140,26 @@ def test_workers_make_the_same_training_pairs(tmp_path):
     assert Image.open(tmp_path / "alone" / "samples" / "00000003.png").size == (12 * SIZE, 6 * SIZE)
 
 
+def test_the_upsampler_trains(tmp_path):
+    run = tmp_path / "run"
+    config = replace(CONFIG, network="upsampler", steps=200, save_every=200, sample_every=200, log_every=20)
+    train(config, Discs(), run)
+    losses = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert np.mean(losses[-3:]) < 0.4 * losses[0]
+    assert UNet2DModel.from_pretrained(run / "unet").config["in_channels"] == 8 * CONFIG.fold**2
+    assert Image.open(run / "samples" / "00000200.png").size == (12 * SIZE, 6 * SIZE)
+
+
+def test_the_upsampler_is_told_a_blurred_half_size_picture():
+    clean = torch.rand(2, 4, 8, 8) * 2 - 1
+    told = training_condition(clean, torch.tensor([0.0, 0.8]))
+    halved = clean.reshape(2, 4, 4, 2, 4, 2).mean(dim=(3, 5))
+    torch.testing.assert_close(told[0], enlarged(halved)[0])
+    blurred = gaussian_blur_3x3(halved[1, :3].permute(1, 2, 0).numpy(), 0.8)
+    low = torch.cat([torch.from_numpy(blurred).permute(2, 0, 1).float(), halved[1, 3:]])
+    torch.testing.assert_close(told[1], enlarged(low[None])[0], rtol=1e-4, atol=1e-5)
+
+
 def test_the_null_class_stays_zero(tmp_path):
     train(replace(CONFIG, label_dropout=0.5), Discs(), tmp_path / "run")
     embedding = weights(tmp_path / "run" / "unet")["class_embedding.weight"]
@@ -195,7 +216,7 @@ def test_sample_n_is_always_the_same_and_labels_drop_out():
         ("{", "not valid JSON"),
         ("[]", "JSON object"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "depht": 1}', "depht"),
-        ('{"network": "third_view", "unet": {}, "scheduler": {}}', "first_view, novel_view"),
+        ('{"network": "third_view", "unet": {}, "scheduler": {}}', "first_view, novel_view, upsampler"),
         ('{"network": "first_view"}', "not a training config"),
     ],
 )

@@ -1,0 +1,92 @@
+"""The views of a scene at twice their size, by the upsampler network of a model that has one (method §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ivid.depth import encode
+from ivid.diffusion.enlarging import enlarged
+from ivid.diffusion.sampling import make_scheduler, sample
+from ivid.events import Preview, ViewDone
+from ivid.pipeline import IvidPipeline
+from ivid.scene import Scene
+
+WHICH = ("all", "first")
+
+
+def stream_upsampling(
+    pipeline: IvidPipeline,
+    scene: Scene,
+    which: str = "all",
+    steps: int | None = None,
+    guidance: float | None = None,
+) -> Iterator[Preview | ViewDone]:
+    """Enlarge views one after another; closing the generator stops it between two network evaluations.
+
+    Args:
+        pipeline: a model with an upsampler.
+        scene: made by that model; its seed is the seed of the upsampling too.
+        which: `all` views, or the `first` only.
+        steps: network evaluations per view; the model's for novel views when None.
+        guidance: s of method §7; the model's when None.
+
+    Yields:
+        `Preview` after every evaluation, `ViewDone` for every enlarged view.
+
+    Raises:
+        ValueError: the model has no upsampler, or an argument is out of range; raised by the call itself.
+    """
+    if pipeline.upsampler_unet is None:
+        raise ValueError(f"the model {pipeline.config['name']} has no upsampler")
+    if which not in WHICH:
+        raise ValueError(f"views to enlarge are {' or '.join(WHICH)}, got {which!r}")
+    if scene.size != pipeline.size:
+        raise ValueError(f"the upsampler takes views of {pipeline.size}x{pipeline.size}, got {scene.size}x{scene.size}")
+    settings = pipeline.settings(novel_steps=steps, guidance=guidance)
+    index = pipeline.class_index(scene.class_name)
+    return _stream(pipeline, scene, len(scene.views) if which == "all" else 1, settings, index)
+
+
+def upsampled(
+    pipeline: IvidPipeline,
+    scene: Scene,
+    which: str = "all",
+    steps: int | None = None,
+    guidance: float | None = None,
+) -> Scene:
+    """The scene with its views enlarged; of the first view alone when `which` is `first`. See `stream_upsampling`."""
+    events = stream_upsampling(pipeline, scene, which, steps, guidance)
+    views = [event.view for event in events if isinstance(event, ViewDone)]
+    return replace(scene, views=views, settings={**scene.settings, "upsampled": which})
+
+
+def _stream(pipeline: IvidPipeline, scene: Scene, count: int, settings, class_index: int | None):
+    unet = pipeline.upsampler_unet
+    labels = None if class_index is None else torch.tensor([class_index], device=unet.device)
+    for view_index, view in enumerate(scene.views[:count]):
+        d = encode(view.depth, pipeline.depth_range)
+        rgbd = np.concatenate([view.rgb / 255, d[..., None]], axis=-1, dtype=np.float32)
+        low = torch.from_numpy(rgbd).permute(2, 0, 1)[None].to(unet.device) * 2 - 1
+        condition = enlarged(low)
+        seed = np.random.SeedSequence((scene.seed or 0, view_index)).generate_state(1, np.uint64)[0] >> np.uint64(1)
+        generators = [torch.Generator().manual_seed(int(seed))]
+        scheduler = make_scheduler(settings.novel_sampler, pipeline.config["schedule"], settings.novel_steps)
+        denoiser = pipeline.denoiser(unet, scheduler)
+        steps = sample(
+            denoiser,
+            scheduler,
+            condition.shape[1:],
+            generators,
+            labels,
+            settings.guidance,
+            condition=lambda condition=condition: condition,
+        )
+        rgb, depth = np.empty(0), np.empty(0)
+        for step in steps:
+            rgb, depth = pipeline.to_pictures(step.clean)
+            yield Preview(view_index, step.number, step.steps, np.rint(rgb[0] * 255).astype(np.uint8), depth[0])
+        yield ViewDone(view_index, replace(view, rgb=rgb[0], depth=depth[0]), None)

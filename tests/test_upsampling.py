@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+from diffusers import UNet2DModel
+
+from ivid.events import Preview, ViewDone
+from ivid.pipeline import IvidPipeline
+from ivid.upsampling import stream_upsampling, upsampled
+from tests.tiny_model import SIZE, tiny_pipeline
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    torch.manual_seed(0)
+    upsampler = UNet2DModel(
+        sample_size=2 * SIZE // 4,
+        in_channels=8 * 16,
+        out_channels=4 * 16,
+        block_out_channels=(32,),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        norm_num_groups=8,
+        num_class_embeds=4,
+    )
+    plain = tiny_pipeline()
+    settings = {name: value for name, value in plain.config.items() if not name.startswith("_") and "unet" not in name}
+    return IvidPipeline(plain.first_view_unet, plain.novel_view_unet, upsampler_unet=upsampler, **settings)
+
+
+def test_all_views_or_the_first_become_twice_as_large(pipeline):
+    scene = pipeline("house", 1, "random")
+    large = upsampled(pipeline, scene)
+    assert (large.size, len(large.views)) == (2 * SIZE, 2)
+    assert large.settings["upsampled"] == "all"
+    assert [view.camera for view in large.views] == [view.camera for view in scene.views]
+    first = upsampled(pipeline, scene, "first")
+    assert len(first.views) == 1
+    np.testing.assert_array_equal(first.views[0].rgb, large.views[0].rgb)
+
+
+def test_it_streams(pipeline):
+    scene = pipeline("house", 1, "random")
+    events = list(stream_upsampling(pipeline, scene, steps=3))
+    assert [isinstance(event, ViewDone) for event in events] == [False, False, False, True] * 2
+    assert [event.step for event in events if isinstance(event, Preview)] == [1, 2, 3, 1, 2, 3]
+
+
+def test_what_it_draws_depends_on_the_view(pipeline):
+    one, other = pipeline("house", 1, "uncond"), pipeline("house", 2, "uncond")
+    assert not np.array_equal(upsampled(pipeline, one).views[0].rgb, upsampled(pipeline, other).views[0].rgb)
+
+
+def test_it_is_saved_with_the_model(pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path / "model")
+    loaded = IvidPipeline.from_pretrained(str(tmp_path / "model"))
+    scene = pipeline("tree", 4, "uncond")
+    pictures = [upsampled(model, scene).views[0].rgb.astype(int) for model in (loaded, pipeline)]
+    np.testing.assert_allclose(*pictures, atol=1)
+
+
+def test_bad_input_is_refused(pipeline):
+    scene = pipeline("house", 1, "uncond")
+    with pytest.raises(ValueError, match="tiny has no upsampler"):
+        stream_upsampling(tiny_pipeline(), scene)
+    with pytest.raises(ValueError, match="all or first"):
+        stream_upsampling(pipeline, scene, "second")
+    with pytest.raises(ValueError, match="takes views of 32x32, got 64x64"):
+        stream_upsampling(pipeline, upsampled(pipeline, scene))
