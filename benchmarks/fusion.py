@@ -1,0 +1,41 @@
+"""Fusing views without any network: conditions, pictures, training pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.timing import Row, median_seconds
+from ivid.cameras import Camera
+from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
+from tests.synthetic import synthetic_scene
+
+
+def rows() -> Iterator[Row]:
+    scene = synthetic_scene(size=128, view_set="3x9")
+    views, last = list(scene.views[:26]), scene.views[26].camera
+    renderer = FusionRenderer()
+    # A fresh copy of the newest view each time: in the making of a scene, its mesh is the only one not built yet.
+    yield (
+        "condition for the 27th view, 26 meshes at 128², 3x",
+        1000 * median_seconds(lambda: aggregate_conditions(views, last, scene.depth_range, renderer=renderer), 9),
+        "ms",
+        "<= 100",
+    )
+    camera = Camera.orbit(0.2, 0.05)
+    for supersample, goal in ((1, "<= 200"), (3, ""), (5, "")):
+        yield (
+            f"fused 512² picture from 27 views, {supersample}x",
+            1000 * median_seconds(lambda s=supersample: renderer.render(scene.views, camera, 512, s)),
+            "ms",
+            goal,
+        )
+    view, rng = scene.views[0], np.random.default_rng(0)
+    cameras = [random_warp_camera(rng) for _ in range(20)]
+
+    def warp_all() -> None:
+        for each in cameras:
+            forward_backward_warp(view.rgb, view.depth, each, scene.depth_range)
+
+    yield "training pairs at 128², one thread", len(cameras) / median_seconds(warp_all, 3), "/s", ">= 25"
