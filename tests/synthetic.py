@@ -59,6 +59,17 @@ def synthetic_view(camera: Camera, size: int = 64, subsamples: int = 3) -> View:
     return View(np.rint(rgb * 255).astype(np.uint8), depth.astype(np.float32), camera)
 
 
+def distance_to_surface(points: np.ndarray) -> np.ndarray:
+    """Distance [N] in metres of world points [N, 3] from the nearest of the ground, the sphere and the boxes."""
+    stage = points @ WORLD_TO_STAGE.T
+    distances = [np.abs(stage[:, 1] - GROUND_Y), np.abs(np.linalg.norm(stage - SPHERE_CENTRE, axis=1) - SPHERE_RADIUS)]
+    for low, high, _ in BOXES:
+        outside = np.maximum(np.maximum(low - stage, stage - high), 0)
+        inside = np.minimum(stage - low, high - stage).min(axis=1)
+        distances.append(np.where(inside > 0, inside, np.linalg.norm(outside, axis=1)))
+    return np.min(distances, axis=0)
+
+
 def ray_cast(camera: Camera, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Colour [S, S, 3] in [0, 1] and depth [S, S] in metres (clipped to DEPTH_RANGE) of one ray a pixel; float64."""
     rays = (camera.unproject(np.ones((size, size))) - camera.position) @ WORLD_TO_STAGE.T
