@@ -19,20 +19,23 @@ def drawn(module: str, value: Any = None, events: Sequence[str] = (), **options:
     """A component drawn by `web/<module>.js`.
 
     Args:
-        module: its `mount({element, props, watch, trigger})` is called once.
+        module: its `mount({element, files, props, watch, trigger})` is called once; `files` stands before a path.
         value: JSON, the first value.
         events: names of the events the module triggers; each is a listener of the component.
         options: of gr.HTML.
     """
-    source = f"gradio_api/file={WEB / module}.js"
     names = ", ".join(json.dumps(each) for each in events)  # Gradio looks for a listener's name in the code
     return gr.HTML(
         value=value,
         html_template=f'<div class="ivid-{module}"></div>',
         js_on_load=f"""
             const events = [{names}];
-            import(new URL({json.dumps(source)}, document.baseURI).href)
-              .then((module) => module.mount({{ element: element.firstElementChild, props, watch, trigger, events }}))
+            const config = window.gradio_config ?? {{}};
+            const files = (config.root ?? "") + (config.api_prefix ?? "/gradio_api") + "/file=";
+            import(files + {json.dumps((WEB / module).as_posix() + ".js")})
+              .then((module) => {{
+                module.mount({{ element: element.firstElementChild, files, props, watch, trigger, events }});
+              }})
               .catch((error) => {{
                 console.error(error);
                 element.textContent = "This part of the page could not be loaded; please reload it.";

@@ -20,7 +20,7 @@ from page import exporting, wishes
 from page.making import Making, Progress, Turnstile, Wish
 from page.models import Shelf
 from page.opening import Examples, open_for_page
-from page.publishing import Publication, file_url, new_folder, picture_url
+from page.publishing import Publication, new_folder, picture_url
 from page.room import Room
 from page.sessions import Session, Sessions
 from viewer.wire import scene_title
@@ -138,7 +138,7 @@ class Desk:
         count, whole = len(scene.views), len(wish.cameras)
         return {
             "number": next(self.numbers),
-            "url": file_url(path),
+            "path": str(path),
             "name": path.name,
             "title": scene.class_name or wish.model,
             "note": f"seed {wish.seed}" + ("" if count == whole else f", {count} of {whole} views"),
@@ -155,14 +155,14 @@ class Desk:
         if complaint:
             gr.Warning(complaint)
         update: Update = {getattr(self.room, name): gr.update(value=value) for name, value in fields.items()}
-        examples = await asyncio.to_thread(self.examples.all)
         begin = bool(fields) and not complaint
-        update[self.room.library] = self._library([example.tile for example in examples], begin=begin)
-        if examples and not begin:
-            first = examples[0]
-            session.show(first.publication, lambda: first.scene)
-            update |= self._whole(first.publication)
-            update[self.room.status] = status("An example. Pick a class and a seed, and press Generate.")
+        update[self.room.library] = self._library(begin=begin)
+        if self.examples.names and not begin:
+            first = await asyncio.to_thread(self.examples.get, self.examples.names[0])
+            if session.shown is None and session.making is None:  # quicker people have begun something else by now
+                session.show(first.publication, lambda: first.scene)
+                update |= self._whole(first.publication)
+                update[self.room.status] = status("This is an example. Pick a class and a seed, and press Generate.")
         return update
 
     async def open_file(self, path: str | None, request: gr.Request) -> Update:
@@ -215,7 +215,7 @@ class Desk:
             gr.Warning(sentence(f"{path.name} could not be written: {error}"))
             yield {self.room.exports: self._exports()}
             return
-        file = {"url": file_url(path), "name": path.name, "number": next(self.numbers)}
+        file = {"path": str(path), "name": path.name, "number": next(self.numbers)}
         yield {self.room.exports: self._exports(file=file)}
 
     # -- values ---------------------------------------------------------------------------------------------------
@@ -232,14 +232,8 @@ class Desk:
     ) -> dict[str, Any]:
         return {"kinds": exporting.offered(), "enabled": enabled, "running": running, "file": file}
 
-    def _library(
-        self,
-        examples: list[dict[str, str]] | None = None,
-        finished: dict[str, Any] | None = None,
-        begin: bool = False,
-    ) -> dict[str, Any]:
-        examples = [each.tile for each in self.examples.all()] if examples is None else examples
-        return {"examples": examples, "finished": finished, "begin": begin}
+    def _library(self, finished: dict[str, Any] | None = None, begin: bool = False) -> dict[str, Any]:
+        return {"examples": self.examples.tiles(), "finished": finished, "begin": begin}
 
     def _refusal(self, error: Exception) -> Update:
         """Say why nothing was done; everything else stays as it is."""

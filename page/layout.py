@@ -15,6 +15,7 @@ from page.models import ROOT, ModelCard, Shelf
 from page.opening import Examples
 from page.room import Room
 from page.theme import theme
+from viewer.component import SceneViewer
 
 SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")
 VIEW_SET_LABELS = {
@@ -25,6 +26,15 @@ VIEW_SET_LABELS = {
 }
 MAX_UPLOAD = "64mb"
 KEEP_UPLOADS_S = 6 * 3600
+HEAD = f"""
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+@font-face {{
+  font-family: "Figtree Variable"; font-weight: 300 900; font-display: swap;
+  src: url("gradio_api/file={(WEB / "font" / "figtree.woff2").as_posix()}") format("woff2");
+}}
+</style>
+"""
 DICE = "() => String(Math.floor(Math.random() * 100000))"
 
 
@@ -52,6 +62,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": [WEB / "page.css"],
+        "head": HEAD,
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
@@ -113,7 +124,7 @@ def _controls(shelf: Shelf) -> dict[str, Any]:
 
 
 def _stage() -> dict[str, Any]:
-    viewer = gr.HTML(None, html_template="<div class='ivid-viewer'></div>", elem_id="ivid-viewer")
+    viewer = SceneViewer(height="100%", elem_id="ivid-viewer")
     with gr.Row(elem_id="ivid-shelf"):
         grid = drawn("grid", elem_id="ivid-grid")
         library = drawn(

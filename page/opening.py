@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import threading
+import zipfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from ivid.published_scene import open_scene
 from ivid.scene import Scene, SceneFileError
 from page.publishing import Publication, new_folder, picture_url
-from viewer.wire import scene_title
 
 
 def open_for_page(path: str | Path) -> Scene:
@@ -32,15 +38,6 @@ class Example:
     name: str
     scene: Scene
     publication: Publication
-
-    @property
-    def tile(self) -> dict[str, str]:
-        """What the library shows of it."""
-        return {
-            "name": self.name,
-            "title": scene_title(self.scene) or self.name,
-            "picture": picture_url(self.scene.views[0].rgb),
-        }
 
 
 @dataclass
@@ -69,16 +66,28 @@ class Examples:
                 self._read[name] = Example(name, scene, Publication.of(scene, new_folder()))
             return self._read[name]
 
-    def all(self) -> list[Example]:
-        """Those that can be read; the others are reported on the console."""
-        examples = []
-        for name in self.names:
+    def tiles(self) -> list[dict[str, str]]:
+        """What the library shows of each: name, title, picture. Damaged files are reported on the console."""
+        tiles = []
+        for path in sorted(self.folder.glob("*.ivid")):
             try:
-                examples.append(self.get(name))
-            except ValueError as error:
-                print(f"the example {name} is left out: {error}", flush=True)
-        return examples
+                tiles.append(_tile(str(path), path.stat().st_mtime_ns))
+            except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+                print(f"the example {path.name} is left out: {error}", flush=True)
+        return tiles
 
     def close(self) -> None:
         for example in self._read.values():
             shutil.rmtree(example.publication.folder, ignore_errors=True)
+
+
+@cache
+def _tile(path: str, _changed_ns: int) -> dict[str, str]:
+    """The tile of a scene file, of which only the header and the first picture are read."""
+    with zipfile.ZipFile(path) as archive:
+        header = json.loads(archive.read("scene.json"))
+        with Image.open(io.BytesIO(archive.read("000.png")), formats=["PNG"]) as picture:
+            rgb = np.array(picture.convert("RGB"))
+    title, seed = header.get("class_name") or Path(path).stem, header.get("seed")
+    note = "" if seed is None else f"seed {seed}"
+    return {"name": Path(path).stem, "title": title, "note": note, "picture": picture_url(rgb)}

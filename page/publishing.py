@@ -1,7 +1,7 @@
 """What a browser fetches of a scene: files, and the values of the page's components that point to them.
 
-Every scene that is shown has a folder of its own under Gradio's upload folder, which Gradio serves. Values hold URLs
-relative to the page, and pixels only of the one view that is being denoised.
+Every scene that is shown has a folder of its own under Gradio's upload folder, which Gradio serves. Values hold paths
+of files there, and pixels only of the one view that is being denoised.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from ivid.cameras import Camera
 from ivid.depth import DepthRange, depth_picture
 from ivid.export.stills import grid_layout
 from ivid.scene import Scene, View
-from viewer.wire import manifest, pack_view, preview_entry, scene_keyframes, scene_title
+from viewer.component import SceneFiles
+from viewer.server import planned_cameras
+from viewer.wire import scene_keyframes, scene_title
 
 FOLDER_PREFIX = "ivid-"
 
@@ -31,11 +33,6 @@ def new_folder() -> Path:
     folder = Path(get_upload_folder()) / f"{FOLDER_PREFIX}{secrets.token_urlsafe(18)}"
     folder.mkdir(parents=True)
     return folder
-
-
-def file_url(path: Path) -> str:
-    """Where the browser finds a served file, relative to the page."""
-    return f"gradio_api/file={path}"
 
 
 class Publication:
@@ -60,16 +57,15 @@ class Publication:
         keyframes: Sequence[dict[str, float]] = (),
     ) -> None:
         self.folder = folder
-        self._cameras, self._view_set, self._title = list(cameras), view_set, title
-        self._keyframes = list(keyframes)
+        self._cameras, self._depth_range = list(cameras), depth_range
+        self._files = SceneFiles(folder, depth_range, self._cameras, title, keyframes)
         self._rows, self._columns, self._places = grid_layout(self._cameras, view_set)
-        self._depth_range, self._size = depth_range, 0
         self.count = 0
 
     @classmethod
     def of(cls, scene: Scene, folder: Path) -> Publication:
-        """A whole scene."""
-        cameras = [view.camera for view in scene.views]
+        """A whole scene, or one that was stopped on its way."""
+        cameras = planned_cameras(scene) or [view.camera for view in scene.views]
         title, keyframes = scene_title(scene), scene_keyframes(scene)
         publication = cls(folder, cameras, scene.view_set, scene.depth_range, title, keyframes)
         for view in scene.views:
@@ -78,47 +74,29 @@ class Publication:
 
     def add(self, view: View) -> None:
         """Write the files of the next view."""
-        view, self._size = view.quantised(), view.size
-        stem = self.folder / f"{self.count:03d}"
-        stem.with_suffix(".ivw").write_bytes(pack_view(view, self._depth_range))
+        view, stem = view.quantised(), self._stem(self.count)
+        self._files.add(view)
         stem.with_suffix(".webp").write_bytes(_webp(view.rgb))
         depth_file(stem).write_bytes(_webp(depth_picture(view.depth, self._depth_range)))
         self.count += 1
 
     def manifest(self, preview: tuple | None = None) -> dict[str, Any] | None:
         """The viewer's value; `preview` (`Progress.preview`) shows while there is no finished view yet."""
-        if not self.count and preview is None:
+        if self.count:
+            return self._files.manifest()
+        if preview is None:
             return None
-        entry, size = None, self._size
-        if not self.count and preview is not None:
-            index, step, steps, rgb, depth = preview
-            entry, size = preview_entry(rgb, depth, self._cameras[index], self._depth_range, step, steps), len(rgb)
-        views = [
-            (file_url(self.folder / f"{index:03d}.ivw"), camera)
-            for index, camera in enumerate(self._cameras[: self.count])
-        ]
-        return manifest(
-            views,
-            size=size,
-            depth_range=self._depth_range,
-            planned=self._cameras,
-            title=self._title,
-            preview=entry,
-            keyframes=self._keyframes,
-        )
+        index, step, steps, rgb, depth = preview
+        return self._files.preview(rgb, depth, self._cameras[index], step, steps)
 
     def grid(self, preview: tuple | None = None, making: bool = False) -> dict[str, Any]:
         """The grid's value: a place for every view, pictures of those that are finished, one that is on its way."""
         cells = []
-        for index, ((row, column), camera) in enumerate(zip(self._places, self._cameras, strict=True)):
-            cell: dict[str, Any] = {
-                "row": row,
-                "column": column,
-                "world_to_view": camera.world_to_view.ravel().tolist(),
-            }
+        for index, (row, column) in enumerate(self._places):
+            cell: dict[str, Any] = {"row": row, "column": column}
             if index < self.count:
-                stem = self.folder / f"{index:03d}"
-                cell |= {"colour": file_url(stem.with_suffix(".webp")), "depth": file_url(depth_file(stem))}
+                stem = self._stem(index)
+                cell |= {"colour": str(stem.with_suffix(".webp")), "depth": str(depth_file(stem))}
             cells.append(cell)
         value = {
             "scene": self.folder.name,
@@ -136,6 +114,9 @@ class Publication:
                 "share": step / steps,
             }
         return value
+
+    def _stem(self, index: int) -> Path:
+        return self.folder / f"{index:03d}"
 
 
 def depth_file(stem: Path) -> Path:

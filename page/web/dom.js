@@ -50,11 +50,11 @@ export function icon(name) {
 /**
  * Start the download of a file the server has ready.
  *
- * @param {string} url relative to the page
+ * @param {string} url
  * @param {string} name of the file
  */
 export function download(url, name) {
-  const anchor = make("a", { href: new URL(url, document.baseURI).href, download: name });
+  const anchor = make("a", { href: url, download: name });
   document.body.append(anchor);
   anchor.click();
   anchor.remove();

@@ -14,11 +14,11 @@ import { download, icon, make } from "./dom.js";
  * @property {Kind[]} kinds  the first three are buttons, the others stand in a menu
  * @property {boolean} enabled
  * @property {{kind: string, suffix: string, share: number | null} | null} running
- * @property {{url: string, name: string, number: number} | null} file  ready to be fetched
+ * @property {{path: string, name: string, number: number} | null} file  ready to be fetched
  */
 
-/** @param {{element: HTMLElement, props: {value: Exports | null}, watch: Function, trigger: Function}} component */
-export function mount({ element, props, watch, trigger }) {
+/** @param {{element: HTMLElement, files: string, props: {value: Exports | null}, watch: Function, trigger: Function}} component */
+export function mount({ element, files, props, watch, trigger }) {
   const kinds = props.value?.kinds ?? [];
   let fetched = props.value?.file?.number ?? 0;
 
@@ -72,7 +72,7 @@ export function mount({ element, props, watch, trigger }) {
     menu.dataset.running = String(others.some((each) => each.dataset.running === "true"));
     if (file && file.number > fetched) {
       fetched = file.number;
-      download(file.url, file.name);
+      download(files + file.path, file.name);
     }
   }
   draw();

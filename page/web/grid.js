@@ -6,8 +6,7 @@ import { make } from "./dom.js";
  * @typedef {object} Cell
  * @property {number} row
  * @property {number} column
- * @property {number[]} world_to_view  16 numbers, row by row
- * @property {string} [colour]  URL of the picture, once the view is finished
+ * @property {string} [colour]  path of the picture, once the view is finished
  * @property {string} [depth]
  */
 /**
@@ -20,8 +19,8 @@ import { make } from "./dom.js";
  * @property {{colour: string, depth: string, share: number} | null} preview  of that one
  */
 
-/** @param {{element: HTMLElement, props: {value: Grid | null}, watch: Function}} component */
-export function mount({ element, props, watch }) {
+/** @param {{element: HTMLElement, files: string, props: {value: Grid | null}, watch: Function}} component */
+export function mount({ element, files, props, watch }) {
   /** @type {"colour" | "depth"} */
   let channel = "colour";
   let drawn = "";
@@ -30,7 +29,7 @@ export function mount({ element, props, watch }) {
 
   const count = make("span", { class: "ivid-count" });
   const choices = ["colour", "depth"].map((name) =>
-    make("button", { type: "button", "aria-pressed": name === channel, onclick: () => choose(name) }, name),
+    make("button", { type: "button", "aria-pressed": String(name === channel), onclick: () => choose(name) }, name),
   );
   const field = make("div", { class: "ivid-field", role: "group", "aria-label": "Views" });
   element.append(
@@ -63,10 +62,7 @@ export function mount({ element, props, watch }) {
         {
           type: "button",
           style: `grid-area: ${cell.row + 1} / ${cell.column + 1}`,
-          onclick: () => {
-            const camera = props.value?.cells[index]?.world_to_view;
-            element.dispatchEvent(new CustomEvent("ivid-fly", { bubbles: true, detail: { index, camera } }));
-          },
+          onclick: () => viewer()?.flyToView(index),
         },
         live,
         picture,
@@ -93,7 +89,7 @@ export function mount({ element, props, watch }) {
         button.disabled = !done;
         button.setAttribute("aria-label", `View ${index + 1}: ${{ done: "look from here", making: "being made", empty: "to come" }[state]}`);
       }
-      const wanted = done ? /** @type {string} */ (cell[channel]) : "";
+      const wanted = files + cell[channel];
       if (done && picture.getAttribute("src") !== wanted) show(picture, wanted);
       const preview = state === "making" ? grid.preview : null;
       if (preview) live.src = preview[channel];
@@ -105,6 +101,15 @@ export function mount({ element, props, watch }) {
 
   draw();
   watch("value", draw);
+  document.addEventListener("ivid-camera", (event) => {
+    const { nearest } = /** @type {CustomEvent} */ (event).detail;
+    places.forEach(({ button }, index) => button.toggleAttribute("data-here", index === nearest));
+  });
+}
+
+/** @returns {any} the page's viewer, once it is there */
+function viewer() {
+  return /** @type {any} */ (document.querySelector("#ivid-viewer .ivid-viewer"))?.ividViewer;
 }
 
 /**

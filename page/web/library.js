@@ -7,12 +7,13 @@ import * as history from "./history.js";
  * @typedef {object} Example
  * @property {string} name
  * @property {string} title
+ * @property {string} note
  * @property {string} picture  data URL
  */
 /**
  * @typedef {object} Finished
  * @property {number} number  counts up, so that each is kept once
- * @property {string} url  of the scene file
+ * @property {string} path  of the scene file
  * @property {string} name
  * @property {string} title
  * @property {string} note
@@ -26,8 +27,8 @@ import * as history from "./history.js";
  * @property {boolean} begin  the page was opened by a link to a scene: show it, make it if need be
  */
 
-/** @param {{element: HTMLElement, props: {value: Library | null}, watch: Function, trigger: Function}} component */
-export function mount({ element, props, watch, trigger }) {
+/** @param {{element: HTMLElement, files: string, props: {value: Library | null}, watch: Function, trigger: Function}} component */
+export function mount({ element, files, props, watch, trigger }) {
   const strip = make("div", { class: "ivid-strip" });
   element.append(make("header", {}, make("h2", {}, "Scenes")), strip);
   let kept = 0;
@@ -52,7 +53,7 @@ export function mount({ element, props, watch, trigger }) {
       "figure",
       {},
       tile(example.picture, `Open the example ${example.title}`, () => trigger("example", { name: example.name })),
-      make("figcaption", {}, example.title, make("small", {}, "example")),
+      make("figcaption", {}, example.title, make("small", {}, example.note || "example")),
     );
   }
 
@@ -74,7 +75,7 @@ export function mount({ element, props, watch, trigger }) {
   /** @param {Finished} finished */
   async function keep(finished) {
     try {
-      const response = await fetch(new URL(finished.url, document.baseURI));
+      const response = await fetch(files + finished.path);
       if (!response.ok) throw new Error(`${response.status} for ${finished.name}`);
       const { link, title, note, picture, name } = finished;
       await history.add({ link, title, note, picture, name, file: await response.blob(), made: Date.now() });
@@ -128,7 +129,7 @@ function tile(picture, label, onclick) {
  * @param {string} name
  */
 export function openFile(content, name) {
-  const input = /** @type {HTMLInputElement | null} */ (document.querySelector("#ivid-open input[type=file], input#ivid-open"));
+  const input = /** @type {HTMLInputElement | null} */ (document.getElementById("ivid-open")?.parentElement?.querySelector(":scope > input[type=file]") ?? null);
   if (!input) return;
   const transfer = new DataTransfer();
   transfer.items.add(new File([content], name));
