@@ -5,6 +5,7 @@ A view file (`.ivw`) is little-endian:
     4s  magic "IVW1"
     u16 S, the side in pixels        u16 step, the quantum of the depth codes (1 = full 16 bits)
     f32 near  f32 far, metres        the depth codec's planes (method §3)
+    f32 edge threshold               of the view's mesh (method §4: atol = rtol)
     u32 colour bytes  u32 depth bytes
     colour: a WebP picture, lossless (lossy in previews), S x S
     depth:  zlib stream of 2·S·S bytes: all high bytes, then all low bytes, of the residuals of
@@ -30,10 +31,10 @@ from PIL import Image
 
 from ivid.cameras import Camera
 from ivid.depth import DepthRange, decode, encode
-from ivid.scene import Scene, View
+from ivid.scene import EDGE_THRESHOLD, Scene, View
 
 MAGIC = b"IVW1"
-HEADER = struct.Struct("<4sHHffII")
+HEADER = struct.Struct("<4sHHfffII")
 BYTES_PER_PIXEL = 44_000 / 128**2  # what a view may cost: 27 views at 128² then fit into 1.2 MB
 MANIFEST_FORMAT, MANIFEST_VERSION = "ivid-view-manifest", 1
 
@@ -52,10 +53,12 @@ def pack_view(view: View, depth_range: DepthRange) -> bytes:
         depth = _pack_depth(view.depth, (near, far), step)
         if len(depth) <= budget:
             break
-    return HEADER.pack(MAGIC, view.size, step, near, far, len(colour), len(depth)) + colour + depth
+    return HEADER.pack(MAGIC, view.size, step, near, far, view.edge_threshold, len(colour), len(depth)) + colour + depth
 
 
-def pack_preview(rgb: np.ndarray, depth_metres: np.ndarray, depth_range: DepthRange) -> bytes:
+def pack_preview(
+    rgb: np.ndarray, depth_metres: np.ndarray, depth_range: DepthRange, edge_threshold: float = EDGE_THRESHOLD
+) -> bytes:
     """A view file of an unfinished view, as small as is decent: lossy colour, 10 bits of depth.
 
     rgb: uint8 [S, S, 3] or floats in [0, 1]; depth_metres: [S, S].
@@ -65,7 +68,8 @@ def pack_preview(rgb: np.ndarray, depth_metres: np.ndarray, depth_range: DepthRa
     colour = _webp(rgb, lossless=False)
     near, far = depth_range
     depth = _pack_depth(np.clip(depth_metres, near, far), depth_range, 64)
-    return HEADER.pack(MAGIC, rgb.shape[0], 64, near, far, len(colour), len(depth)) + colour + depth
+    header = HEADER.pack(MAGIC, rgb.shape[0], 64, near, far, edge_threshold, len(colour), len(depth))
+    return header + colour + depth
 
 
 def unpack_view(content: bytes, camera: Camera) -> View:
@@ -75,7 +79,7 @@ def unpack_view(content: bytes, camera: Camera) -> View:
         ValueError: the content is no view file, or is damaged.
     """
     try:
-        magic, size, step, near, far, colour_bytes, depth_bytes = HEADER.unpack_from(content)
+        magic, size, step, near, far, edge_threshold, colour_bytes, depth_bytes = HEADER.unpack_from(content)
         if magic != MAGIC or len(content) != HEADER.size + colour_bytes + depth_bytes:
             raise ValueError("wrong magic or length")
         with Image.open(io.BytesIO(content[HEADER.size : HEADER.size + colour_bytes]), formats=["WEBP"]) as image:
@@ -83,7 +87,7 @@ def unpack_view(content: bytes, camera: Camera) -> View:
         residual = zlib.decompressobj().decompress(content[HEADER.size + colour_bytes :], 2 * size * size)
         high, low = np.frombuffer(residual, np.uint8).reshape(2, size, size).astype(np.uint16)
         codes = np.cumsum(np.cumsum((high << 8) + low, axis=0, dtype=np.uint16), axis=1, dtype=np.uint16)
-        return View(rgb, decode(codes.astype(np.float64) * step / 65535, (near, far)), camera)
+        return View(rgb, decode(codes.astype(np.float64) * step / 65535, (near, far)), camera, edge_threshold)
     except (ValueError, OSError, struct.error, zlib.error) as error:
         raise ValueError(f"this is not a view file, or it is damaged ({error})") from None
 

@@ -124,7 +124,7 @@ export class Fusion {
   setView(index, decoded, camera) {
     const { gl } = this;
     this.dropView(index);
-    const mesh = buildMesh(decoded.depth, decoded.size, camera.focal);
+    const mesh = buildMesh(decoded.depth, decoded.size, camera.focal, { threshold: decoded.edgeThreshold });
     this.pad = mesh.pad;
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 4);
     gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
@@ -304,7 +304,7 @@ export class Fusion {
     gl.uniform1i(at.first, first ? 1 : 0);
     gl.uniform1i(at.last, last ? 1 : 0);
     gl.uniform1i(at.shows, SHOWN[frame.look]);
-    gl.uniform1i(at.truncated, frame.exact ? 1 : 0);
+    gl.uniform1i(at.exact, frame.exact ? 1 : 0);
     gl.uniform2f(at.inverseDepths, 1 / this.depthRange[1], 1 / this.depthRange[0]);
     this.setBackdrop(at, frame);
     gl.drawArrays(gl.TRIANGLES, 0, 3);

@@ -21,11 +21,11 @@ export const PADDING = 4;
  * @param {Float32Array} depth  [S·S] metres
  * @param {number} size  S
  * @param {number} focal  in image heights
- * @param {{pad?: number, radius?: number, atol?: number, rtol?: number}} [options]
+ * @param {{pad?: number, radius?: number, threshold?: number}} [options]
  * @returns {ViewMesh}
  */
 export function buildMesh(depth, size, focal, options = {}) {
-  const { pad = Math.round(size / 4), radius = Math.round((3 * size) / 128), atol = 0.03, rtol = 0.03 } = options;
+  const { pad = Math.round(size / 4), radius = Math.max(1, Math.round((3 * size) / 128)), threshold = 0.03 } = options;
   const side = size + 2;
   const vertices = new Float32Array(side * side * 4);
   const ringed = new Float32Array(side * side);
@@ -45,7 +45,7 @@ export function buildMesh(depth, size, focal, options = {}) {
     }
   }
   const indices = side * side > 65536 ? new Uint32Array(6 * (side - 1) ** 2) : new Uint16Array(6 * (side - 1) ** 2);
-  const edge = triangulate(ringed, centres, side, size, focal, atol, rtol, indices);
+  const edge = triangulate(ringed, centres, side, size, focal, threshold, indices);
   const eroded = dilate(edge, side, radius);
   for (let row = 0, k = 0; row < side; row++) {
     for (let column = 0; column < side; column++, k++) {
@@ -116,11 +116,10 @@ export function computeNormals(depth, size, focal) {
  * @param {number} side
  * @param {number} size
  * @param {number} focal
- * @param {number} atol
- * @param {number} rtol
+ * @param {number} threshold
  * @param {Uint16Array | Uint32Array} indices
  */
-function triangulate(z, centres, side, size, focal, atol, rtol, indices) {
+function triangulate(z, centres, side, size, focal, threshold, indices) {
   const edge = new Uint8Array(side * side);
   const slope = new Float64Array(side); // of the ray through a column, per metre of depth; rows have its negative
   for (let i = 0; i < side; i++) slope[i] = (centres[i] / size - 0.5) / focal;
@@ -132,7 +131,7 @@ function triangulate(z, centres, side, size, focal, atol, rtol, indices) {
   const mark = (a, b, c) => {
     const low = Math.min(z[a], z[b], z[c]);
     const high = Math.max(z[a], z[b], z[c]);
-    if (high - low > atol && 1 / low - 1 / high > rtol) edge[a] = edge[b] = edge[c] = 1;
+    if (high - low > threshold && 1 / low - 1 / high > threshold) edge[a] = edge[b] = edge[c] = 1;
   };
   let n = 0;
   for (let row = 0; row < side - 1; row++) {

@@ -35,9 +35,10 @@
  * @property {number} size
  * @property {ImageBitmap} colour
  * @property {Float32Array} depth  [S·S] metres, top row first
+ * @property {number} edgeThreshold  depths that differ by more, in metres and in 1/metres, are of two surfaces
  */
 
-const HEADER_BYTES = 24;
+const HEADER_BYTES = 28;
 
 /**
  * @param {ArrayBuffer} content a view file
@@ -50,8 +51,9 @@ export async function decodeView(content) {
   const step = header.getUint16(6, true);
   const near = header.getFloat32(8, true);
   const far = header.getFloat32(12, true);
-  const colourBytes = header.getUint32(16, true);
-  const depthBytes = header.getUint32(20, true);
+  const edgeThreshold = header.getFloat32(16, true);
+  const colourBytes = header.getUint32(20, true);
+  const depthBytes = header.getUint32(24, true);
   if (!size || !(near > 0) || !(far > near) || content.byteLength !== HEADER_BYTES + colourBytes + depthBytes) {
     throw new Error("a damaged view file");
   }
@@ -63,7 +65,7 @@ export async function decodeView(content) {
   if (colour.width !== size || colour.height !== size || residual.length !== 2 * size * size) {
     throw new Error("a damaged view file");
   }
-  return { size, colour, depth: decodeDepth(residual, size, step, near, far) };
+  return { size, colour, depth: decodeDepth(residual, size, step, near, far), edgeThreshold };
 }
 
 /**

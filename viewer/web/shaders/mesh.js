@@ -44,10 +44,9 @@ void main() {
 `;
 
 /**
- * One view into its own target: what it shows and, in alpha, how much it is to be believed, as log2(weight) - 1.
- *
- * Alpha is a logarithm because the weights of the method span thirty-two powers of ten, and stays below zero because a
- * cleared target, 0, means that nothing is there.
+ * One view into its own target: what it shows and, in alpha, how much it is to be believed. Below zero: log2(weight) - 1,
+ * because the method's weights span many powers of ten. Above zero: hidden (padding or a depth edge), and the lower
+ * the better. Zero, as cleared: nothing is there.
  */
 export const meshFragment = /* glsl */ `#version 300 es
 precision highp float;
@@ -80,15 +79,20 @@ void main() {
     result = vec4(0.0);
     return;
   }
-  float logWeight;
+  float belief;
   if (padded || flags.x > 0.999) {
-    // Of what is hidden the farthest is kept: believe it the more the farther it is, all of it below anything seen.
-    logWeight = -56.0 - 50.0 * clamp(gl_FragCoord.w * 0.6, 0.0, 1.0);
+    // The farthest is kept, so 1/z it is. Smoothly, skirts should run into one another without a seam, so that
+    // distance from the view's border counts as well.
+    belief = gl_FragCoord.w + (smoothly ? 1.3 * flags.z : 0.0);
   } else {
     float angle = acos(clamp(dot(normalize(normal), normalize(-point)), 0.0, 1.0));
-    logWeight = max(-20.0 * angle * LOG2E, -13.287712);
+    float logWeight = max(-20.0 * angle * LOG2E, -13.287712);
     if (flags.y >= 0.999) logWeight -= 26.575425;
-    logWeight += logGain;
+    if (smoothly) {
+      vec2 inwards = min(uv, 1.0 - uv);
+      logWeight -= 9.0 * (1.0 - smoothstep(0.0, 0.07, min(inwards.x, inwards.y)));
+    }
+    belief = logWeight + logGain - 1.0;
   }
   vec3 value;
   if (shows == 0) {
@@ -104,6 +108,6 @@ void main() {
     vec3 behind = mix(background, backgroundFar, gl_FragCoord.y / targetHeight);
     value = mix(value, shows == 1 ? vec3(0.2) : behind, smoothstep(0.0, 0.85, flags.z));
   }
-  result = vec4(value, logWeight - 1.0);
+  result = vec4(value, belief);
 }
 `;

@@ -18,7 +18,7 @@ uniform sampler2D before;
 uniform bool first;
 uniform bool last;
 uniform int shows;
-uniform bool truncated;       // 8-bit colours are cut off, as the method's are, not rounded
+uniform bool exact;           // of what is hidden the farthest alone; 8-bit colours are cut off, not rounded
 uniform vec2 inverseDepths;   // of the far and the near plane
 uniform vec3 background;
 uniform vec3 backgroundFar;
@@ -33,10 +33,17 @@ vec3 ramp(float t) {
 
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
+  // Alpha above zero: the weights of what is seen. Below: those of what is hidden, as nothing is seen so far.
   vec4 sum = first ? vec4(0.0) : texelFetch(before, at, 0);
   for (int k = 0; k < count; k++) {
     vec4 view = texelFetch(views, ivec3(at, k), 0);
-    if (view.a < 0.0) sum += vec4(view.rgb, 1.0) * exp2(view.a + 1.0);
+    if (view.a < 0.0) {
+      sum = (sum.a > 0.0 ? sum : vec4(0.0)) + vec4(view.rgb, 1.0) * exp2(view.a + 1.0);
+    } else if (view.a > 0.0 && sum.a <= 0.0) {
+      float weight = exact ? 1.0 / view.a : exp2(-20.0 * view.a);
+      if (!exact) sum += vec4(view.rgb, -1.0) * weight;
+      else if (weight > -sum.a) sum = vec4(view.rgb * weight, -weight);
+    }
   }
   if (!last) {
     result = sum;
@@ -46,12 +53,12 @@ void main() {
     result = vec4(mix(background, backgroundFar, gl_FragCoord.y / targetHeight), 0.0);
     return;
   }
-  vec3 value = sum.rgb / sum.a;
+  vec3 value = sum.rgb / abs(sum.a);
   if (shows == 1) {
     value = ramp(clamp((value.r - inverseDepths.x) / (inverseDepths.y - inverseDepths.x), 0.0, 1.0));
   }
-  if (truncated) value = floor(value * 255.0 + 1e-3) / 255.0;
-  result = vec4(value, sum.a > 1e-14 ? 1.0 : 0.0);
+  if (exact) value = floor(value * 255.0 + 1e-3) / 255.0;
+  result = vec4(value, sum.a > 0.0 ? 1.0 : 0.0);
 }
 `;
 

@@ -1,0 +1,55 @@
+"""The viewer's still picture in a real browser against the method's renderer."""
+
+from __future__ import annotations
+
+import base64
+import math
+
+import numpy as np
+import pytest
+from ivid.cameras import Camera
+from ivid.fusion import FusionRenderer
+from ivid.scene import Scene
+from viewer_browser import open_viewer, viewer_browser
+from synthetic import synthetic_scene
+
+RENDERING = """([yaw, pitch]) => {
+  const { stage } = viewer;
+  Object.assign(stage, { exact: true, look: "fused" });
+  const pose = { yaw, pitch, radius: 1, x: 0, y: 0, z: 0, fov: 45 };
+  for (const _ of stage.painter.refine(stage.frame(pose, false, performance.now()), () => 5));
+  const { target, width, height } = stage.painter.next;
+  const { gl } = stage;
+  gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
+  const pixels = new Uint8Array(width * height * 4);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  let text = "";
+  for (const value of pixels) text += String.fromCharCode(value);
+  return btoa(text);
+}"""
+POSES = [(0.0, 0.0), (0.6, 0.15), (-0.6, -0.15), (0.33, 0.07), (-0.22, 0.11), (0.08, -0.12), (-0.5, 0.02), (0.7, 0.2)]
+POSES += [(0.45, -0.1), (-0.05, 0.05)]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with viewer_browser() as started:
+        yield started
+
+
+@pytest.mark.parametrize(("size", "views", "side"), [(64, 27, 96), (128, 7, 128)])
+def test_still_picture_is_the_methods(browser, tmp_path, size, views, side):
+    whole = synthetic_scene(size)
+    scene = Scene(whole.views[:views], whole.depth_range, class_name="still life", seed=0, view_set="3x9")
+    renderer = FusionRenderer()
+    with open_viewer(browser, tmp_path, scene, side, side) as page:
+        for yaw, pitch in POSES:
+            pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, pitch])), np.uint8)
+            picture = pixels.reshape(side, side, 4)[::-1].astype(np.float64) / 255
+            truth = renderer.render(scene.views, Camera.orbit(yaw, pitch), side, 5)
+            decibels = -10 * math.log10(np.mean((picture[..., :3] - truth.rgb) ** 2))
+            mask = picture[..., 3] > 0.75
+            overlap = (mask & truth.mask).sum() / (mask | truth.mask).sum()
+            print(f"{size}² {views} views, yaw {yaw} pitch {pitch}: {decibels:.1f} dB, IoU {overlap:.4f}")
+            assert decibels >= 35
+            assert overlap >= 0.99
