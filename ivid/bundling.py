@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,50 @@ from ivid.depth import DepthRange
 from ivid.pipeline import IvidPipeline
 from ivid.training_config import TrainingConfig
 
+SAMPLING = (
+    "first_steps",
+    "novel_steps",
+    "guidance",
+    "first_sampler",
+    "novel_sampler",
+    "pull",
+    "edge_threshold",
+    "erosion_radius_px",
+)
+
+
+def read_model_config(path: str | Path) -> dict[str, Any]:
+    """How a model samples: arguments of `IvidPipeline` named in `SAMPLING`, from a JSON file.
+
+    Raises:
+        ValueError: the file is no JSON object, or has other fields.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    unknown = sorted(set(values) - set(SAMPLING)) if isinstance(values, dict) else ["no object"]
+    if unknown:
+        raise ValueError(f"{path} must be an object with fields of {', '.join(SAMPLING)}; it has {', '.join(unknown)}")
+    return values
+
 
 def bundle(
     first_view: str | Path,
     novel_view: str | Path,
     out: str | Path,
+    sampling: Mapping[str, Any],
     class_names: Sequence[str],
     depth_range: DepthRange,
-    sampler: str = "ddim",
-    **defaults: Any,
 ) -> None:
     """Write the averaged networks of two runs, in half precision, and the model's config.
 
     Args:
         first_view, novel_view: run folders (`ivid.training`).
         out: the model folder; what was there is replaced once the new one is whole.
+        sampling: how the model samples, from `read_model_config`.
         class_names: in the order of the labels.
         depth_range: (near, far) of the data, in metres.
-        sampler: default for all views.
-        defaults: first_steps, novel_steps, guidance, pull, edge_threshold.
 
     Raises:
         ValueError: the runs do not belong together.
@@ -44,9 +70,7 @@ def bundle(
     first, novel = configs
     if first.scheduler != novel.scheduler or first.fold != novel.fold:
         raise ValueError("the two runs have different noise schedules, predictions or folding")
-    unets = [
-        UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16) for run in (first_view, novel_view)
-    ]
+    unets = [UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16) for run in (first_view, novel_view)]
     schedule = {
         key: value
         for key, value in DDPMScheduler(**first.scheduler).config.items()
@@ -61,9 +85,7 @@ def bundle(
         fold=first.fold,
         schedule=schedule,
         prediction_type=first.scheduler["prediction_type"],
-        first_sampler=sampler,
-        novel_sampler=sampler,
-        **defaults,
+        **sampling,
     )
     aside = out.with_name(f".{out.name}.aside")
     shutil.rmtree(aside, ignore_errors=True)

@@ -220,19 +220,15 @@ def _train(options: argparse.Namespace) -> None:
 
 def _add_bundle(commands) -> None:
     parser = _command(commands, "bundle", _bundle, "put two trained networks together into a model folder")
+    parser.add_argument("config", type=Path, help="how the model samples: a file like those in configs/models/")
     parser.add_argument("first_view", type=Path, help="run folder of the first-view network")
     parser.add_argument("novel_view", type=Path, help="run folder of the novel-view network")
     parser.add_argument("--data", type=Path, required=True, help="what they were trained on")
     parser.add_argument("--out", type=Path, required=True, help="the model folder")
-    parser.add_argument("--first-steps", type=_positive, default=20)
-    parser.add_argument("--novel-steps", type=_positive, default=10)
-    parser.add_argument("--guidance", type=float, default=0.0)
-    parser.add_argument("--sampler", default="ddim")
-    parser.add_argument("--edge-threshold", type=float, default=0.03, help="depth step between surfaces")
 
 
 def _bundle(options: argparse.Namespace) -> None:
-    from ivid.bundling import bundle
+    from ivid.bundling import bundle, read_model_config
     from ivid.data.renders import Renders
 
     images = Renders.open(options.data)
@@ -240,13 +236,9 @@ def _bundle(options: argparse.Namespace) -> None:
         options.first_view,
         options.novel_view,
         options.out,
+        read_model_config(options.config),
         class_names=images.classes,
         depth_range=images.depth_range,
-        first_steps=options.first_steps,
-        novel_steps=options.novel_steps,
-        guidance=options.guidance,
-        sampler=options.sampler,
-        edge_threshold=options.edge_threshold,
     )
     print(options.out)
 

@@ -50,6 +50,7 @@ class IvidPipeline(DiffusionPipeline):
         novel_sampler: str = "ddim",
         pull: Mapping[str, float] | None = None,
         edge_threshold: float = EDGE_THRESHOLD,
+        erosion_radius_px: int | None = None,
         upsampler_unet: UNet2DModel | None = None,
     ) -> None:
         super().__init__()
@@ -70,6 +71,7 @@ class IvidPipeline(DiffusionPipeline):
             novel_sampler=novel_sampler,
             pull=dict(pull or {}),
             edge_threshold=edge_threshold,
+            erosion_radius_px=erosion_radius_px,
         )
 
     @property
@@ -266,10 +268,7 @@ class IvidPipeline(DiffusionPipeline):
                 views = [view for view in given if view is not None]
             else:
                 if view_index > 0:
-                    conditions = [
-                        aggregate_conditions(views, camera, self.depth_range)
-                        for views, camera in zip(scenes, targets, strict=True)
-                    ]
+                    conditions = [self.condition(views, camera) for views, camera in zip(scenes, targets, strict=True)]
                 final = None
                 for step in self._sample_view(conditions, labels, generators, settings):
                     final = step.clean
@@ -311,6 +310,13 @@ class IvidPipeline(DiffusionPipeline):
             settings.guidance,
             condition=lambda: fresh_condition(known, generators),
             adjust=lambda clean, last: pull_towards_known(clean, known, pull, last),
+        )
+
+    def condition(self, views: Sequence[View], camera: Camera) -> Condition:
+        """What `views` tell the novel-view network of a new camera, with the model's constants (method §6)."""
+        threshold, radius = self.config["edge_threshold"], self.config["erosion_radius_px"]
+        return aggregate_conditions(
+            views, camera, self.depth_range, erosion_radius=radius, atol=threshold, rtol=threshold
         )
 
     def denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:

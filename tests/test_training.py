@@ -10,10 +10,12 @@ from diffusers import UNet2DModel
 from PIL import Image
 from safetensors.torch import load_file
 
+from ivid.cli import main
 from ivid.data.pairs import PairSettings, gaussian_blur_3x3
 from ivid.data.renders import Renders
 from ivid.data.training_set import SampleSettings, TrainingSamples
 from ivid.diffusion.enlarging import enlarged, training_condition
+from ivid.pipeline import load_pipeline
 from ivid.training import build_unet, train
 from ivid.training_config import TrainingConfig
 
@@ -225,6 +227,25 @@ def test_configs_that_are_none_are_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         TrainingConfig.read(path)
+
+
+def test_two_runs_become_a_model(tmp_path):
+    images = write_renders(tmp_path / "data")
+    first, novel = tmp_path / "first", tmp_path / "novel"
+    train(replace(CONFIG, steps=2), images, first)
+    train(replace(CONFIG, steps=2, network="novel_view", init_from=str(first / "unet")), images, novel)
+    arguments = ["--data", str(images.folder), "--out", str(tmp_path / "discs")]
+    (tmp_path / "discs").mkdir()
+    (tmp_path / "discs" / "README.md").write_text("the card")
+    assert main(["bundle", "configs/models/lowpoly.json", str(first), str(novel), *arguments]) == 0
+    pipeline = load_pipeline(tmp_path / "discs")
+    assert (pipeline.size, pipeline.class_names, pipeline.depth_range) == (SIZE, ["red", "green"], (0.5, 4.0))
+    scene = pipeline("red", 1, "random")
+    assert (
+        scene.views[1].edge_threshold == json.loads(Path("configs/models/lowpoly.json").read_text())["edge_threshold"]
+    )
+    assert (tmp_path / "discs" / "README.md").read_text() == "the card"
+    assert main(["bundle", "configs/models/lowpoly.json", str(novel), str(first), *arguments]) == 2
 
 
 @pytest.mark.parametrize("path", sorted(Path("configs").glob("*.json")), ids=lambda p: p.stem)
