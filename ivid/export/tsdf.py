@@ -20,6 +20,7 @@ BLOCK = 8  # voxels along the side of a block of the sparse grid
 SMALLEST_PIECE = 0.002  # of all triangles
 CHUNK = 65536  # voxels per launch of a kernel
 SMALLEST_WEIGHT = 1e-30
+NO_SURFACE = "the views agree on no surface from which a mesh could be made; points and splats need none"
 BEYOND = 1e6  # metres: the depth of background, which is empty space to any voxel
 
 
@@ -53,8 +54,6 @@ def fuse_surface(
     distance, total = integrated(maps, field.voxels, TRUNCATION_VOXELS * voxel)
     mesh = field.triangles(distance, total)
     pieces, counts, _ = (np.asarray(each) for each in mesh.cluster_connected_triangles())
-    if not len(counts):
-        raise ValueError("the views agree on no surface from which a mesh could be made; points and splats need none")
     mesh.remove_triangles_by_mask((counts < counts.sum() * SMALLEST_PIECE)[pieces])
     mesh.remove_unreferenced_vertices()
     if max_triangles and len(mesh.triangles) > max_triangles:
@@ -127,10 +126,20 @@ class _Field:
         self.voxels: np.ndarray = voxels.numpy()
 
     def triangles(self, distance: np.ndarray, total: np.ndarray):
-        """The zero crossing, as an Open3D triangle mesh."""
+        """The zero crossing, as an Open3D triangle mesh.
+
+        Raises:
+            ValueError: there is none.
+        """
         for name, values in (("tsdf", distance), ("weight", total)):
             self._grid.attribute(name).reshape((-1, 1))[self._indices] = self._tensor(values[:, None])
-        return self._grid.extract_triangle_mesh(SMALLEST_WEIGHT).to_legacy()
+        try:
+            mesh = self._grid.extract_triangle_mesh(SMALLEST_WEIGHT)
+        except RuntimeError as error:  # what Open3D says when there is not a single triangle
+            raise ValueError(NO_SURFACE) from error
+        if not len(mesh.triangle.indices):
+            raise ValueError(NO_SURFACE)
+        return mesh.to_legacy()
 
 
 @dataclass(frozen=True)
