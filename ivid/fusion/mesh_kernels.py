@@ -8,7 +8,6 @@ their view: the angle between them, all that fusion needs of them, does not depe
 
 from __future__ import annotations
 
-
 import warp as wp
 
 wp.set_module_options({"enable_backward": False})

@@ -1,4 +1,4 @@
-# ruff: noqa: UP018, RUF046 - Warp wants int(0), float(0) for what changes in a loop.
+
 """Kernels that draw meshes into z-buffers: which triangle of a view each sample of the picture sees, and how far away.
 
 Convention: samples are the pixels of the enlarged picture, `extent` on a side. A point in front of the target camera projects
@@ -21,9 +21,13 @@ from ivid.fusion.mesh_kernels import ABSENT_BIT, BACK, HIDDEN, corner, corners_o
 
 wp.set_module_options({"enable_backward": False})
 
+# The low half of a z-buffer entry: the inverted triangle above bit 4, made of row, column and half of its quad; then
+# 1 bit of diagonal and 3 of kind.
 LAST_TRIANGLE = wp.constant(0x07FFFFFF)
+COLUMN_BITS = wp.constant(13)
 MAX_RING_SHARE = wp.constant(0.001)  # a fragment of which more than this is ring is padding
 SLACK = wp.constant(0.01)  # samples added to bounding boxes, which are rounded; the edge functions decide
+LONG = wp.constant(6)  # triangles of more rows than this are worth looking at more closely first
 NOWHERE = wp.constant(wp.float64(1.0e30))
 
 
@@ -106,30 +110,71 @@ def rows_beside(edge: wp.vec3d, middle: wp.float64, rows: wp.vec2i) -> wp.vec2i:
 
 
 @wp.func
+def rows_where(offset_slope: wp.vec2d, rows: wp.vec2i) -> wp.vec2i:
+    """The rows at which offset + slope * row may be at least 0, with one to spare at either end."""
+    slope = offset_slope[1]
+    if slope == wp.float64(0.0):
+        return rows
+    root = wp.clamp(-offset_slope[0] / slope, wp.float64(-2.0), wp.float64(1.0e6))
+    if slope > wp.float64(0.0):
+        return wp.vec2i(wp.max(rows[0], int(root) - 1), rows[1])
+    return wp.vec2i(rows[0], wp.min(rows[1], int(root) + 1))
+
+
+@wp.func
+def rows_between(e: wp.vec3d, cross_e: wp.vec2d, f: wp.vec3d, cross_f: wp.vec2d, rows: wp.vec2i) -> wp.vec2i:
+    """The rows in which the inner sides of two edges, one to the left and one to the right, overlap."""
+    if e[0] * f[0] >= wp.float64(0.0):
+        return rows
+    return rows_where(wp.where(e[0] > wp.float64(0.0), cross_f - cross_e, cross_e - cross_f), rows)
+
+
+@wp.func
+def rows_in_view(edge: wp.vec3d, cross: wp.vec2d, left: int, right: int, rows: wp.vec2i) -> wp.vec2i:
+    """The rows in which some of the inner side of an edge lies between two columns."""
+    if edge[0] > wp.float64(0.0):
+        return rows_where(wp.vec2d(wp.float64(right + 1), wp.float64(0.0)) - cross, rows)
+    if edge[0] < wp.float64(0.0):
+        return rows_where(cross - wp.vec2d(wp.float64(left), wp.float64(0.0)), rows)
+    return rows
+
+
+@wp.func
+def narrowed(span: wp.vec2d, edge: wp.vec3d, cross: wp.vec2d, row: wp.float64) -> wp.vec2d:
+    """A span of columns, cut off where a row crosses an edge."""
+    at = cross[0] + cross[1] * row
+    return wp.vec2d(
+        wp.max(span[0], wp.where(edge[0] > wp.float64(0.0), at, -NOWHERE)),
+        wp.min(span[1], wp.where(edge[0] < wp.float64(0.0), at, NOWHERE)),
+    )
+
+
+@wp.func
 def draw_triangle(
     a: wp.vec3,
     b: wp.vec3,
     c: wp.vec3,
-    box: wp.vec4,
     payload: int,
-    ring_share: wp.vec3d,
+    ring: wp.vec3d,
     near: float,
     far: float,
     extent: int,
     first_row: int,
-    rows: int,
+    last_row: int,
     base: int,
     depth_keys: wp.array[wp.uint64],
 ):
-    """Draw one triangle into the rows [first_row, first_row + rows) of a view's z-buffer, which begins at entry `base`.
+    """Draw one triangle into rows of a view's z-buffer, of which `first_row` begins at entry `base`.
 
-    `ring_share` is 1 at corners on the ring where that is padding: its back faces are dropped, the rest is hidden.
+    `ring` is 1 at corners on the ring, where that is padding. Where more than MAX_RING_SHARE of a fragment is ring, it is
+    hidden, or dropped if it is a back face.
     """
+    box = visible_box(a, b, c, near)
     half = 0.5 * float(extent)
     left = bounded_int(wp.ceil(box[0] + half - 0.5 - SLACK), 0, extent)
     right = bounded_int(wp.floor(box[2] + half - 0.5 + SLACK), -1, extent - 1)
-    top = bounded_int(wp.ceil(half - box[3] - 0.5 - SLACK), first_row, first_row + rows)
-    bottom = bounded_int(wp.floor(half - box[1] - 0.5 + SLACK), first_row - 1, first_row + rows - 1)
+    top = bounded_int(wp.ceil(half - box[3] - 0.5 - SLACK), first_row, last_row + 1)
+    bottom = bounded_int(wp.floor(half - box[1] - 0.5 + SLACK), first_row - 1, last_row)
     if left > right or top > bottom:
         return
     zero = wp.float64(0.0)
@@ -140,67 +185,76 @@ def draw_triangle(
     if volume == zero:
         return
     inverse_w = (edge_a + edge_b + edge_c) / volume  # 1/w is linear over the picture
-    low_bits = payload
-    if volume < zero:
+    low_half = payload
+    back = volume < zero
+    if back:
         edge_a = -edge_a
         edge_b = -edge_b
         edge_c = -edge_c
-        low_bits = (payload & ~7) | BACK
+        low_half = (payload & ~7) | BACK
     middle = wp.float64(half) - wp.float64(0.5)
-    span = rows_beside(edge_a, middle, wp.vec2i(top, bottom))
-    span = rows_beside(edge_b, middle, span)
-    span = rows_beside(edge_c, middle, span)
     cross_a = crossing(edge_a, middle)
     cross_b = crossing(edge_b, middle)
     cross_c = crossing(edge_c, middle)
-    on_ring = ring_share[0] + ring_share[1] + ring_share[2] > zero
+    rows = wp.vec2i(top, bottom)
+    rows = rows_beside(edge_a, middle, rows)
+    rows = rows_beside(edge_b, middle, rows)
+    rows = rows_beside(edge_c, middle, rows)
+
+    padding = ring[0] + ring[1] + ring[2] > zero
+    surface = wp.vec3d(zero)  # at least 0 where a fragment is hardly ring
+    cross_surface = wp.vec2d(zero)
+    if padding:
+        share = wp.float64(MAX_RING_SHARE)
+        surface = edge_a * (share - ring[0]) + edge_b * (share - ring[1]) + edge_c * (share - ring[2])
+        cross_surface = crossing(surface, middle)
+        if back:
+            rows = rows_beside(surface, middle, rows)
+            rows = rows_between(surface, cross_surface, edge_a, cross_a, rows)
+            rows = rows_between(surface, cross_surface, edge_b, cross_b, rows)
+            rows = rows_between(surface, cross_surface, edge_c, cross_c, rows)
+    if bottom - top > LONG:
+        rows = rows_between(edge_a, cross_a, edge_b, cross_b, rows)
+        rows = rows_between(edge_b, cross_b, edge_c, cross_c, rows)
+        rows = rows_between(edge_c, cross_c, edge_a, cross_a, rows)
+        rows = rows_in_view(edge_a, cross_a, left, right, rows)
+        rows = rows_in_view(edge_b, cross_b, left, right, rows)
+        rows = rows_in_view(edge_c, cross_c, left, right, rows)
+
     may_leave_planes = wp.min(a[2], wp.min(b[2], c[2])) < near or wp.max(a[2], wp.max(b[2], c[2])) > far
     start = inverse_w[2] - inverse_w[0] * middle + inverse_w[1] * middle
-
-    for row in range(span[0], span[1] + 1):
+    surface_start = surface[2] - surface[0] * middle + surface[1] * middle
+    plain_key = wp.uint64(wp.uint32(low_half))
+    ring_key = wp.uint64(wp.uint32((payload & ~7) | HIDDEN))
+    for row in range(rows[0], rows[1] + 1):
         at = wp.float64(row)
-        on_a = cross_a[0] + cross_a[1] * at
-        on_b = cross_b[0] + cross_b[1] * at
-        on_c = cross_c[0] + cross_c[1] * at
-        low = wp.max(
-            wp.where(edge_a[0] > zero, on_a, -NOWHERE),
-            wp.max(wp.where(edge_b[0] > zero, on_b, -NOWHERE), wp.where(edge_c[0] > zero, on_c, -NOWHERE)),
-        )
-        high = wp.min(
-            wp.where(edge_a[0] < zero, on_a, NOWHERE),
-            wp.min(wp.where(edge_b[0] < zero, on_b, NOWHERE), wp.where(edge_c[0] < zero, on_c, NOWHERE)),
-        )
-        begin = int(wp.ceil(wp.max(low, wp.float64(left))))
-        end = int(wp.ceil(wp.min(high, wp.float64(right + 1))))
+        span = wp.vec2d(wp.float64(left), wp.float64(right + 1))
+        span = narrowed(span, edge_a, cross_a, at)
+        span = narrowed(span, edge_b, cross_b, at)
+        span = narrowed(span, edge_c, cross_c, at)
+        if padding and back:
+            span = narrowed(span, surface, cross_surface, at)
         row_start = start - inverse_w[1] * at
+        surface_row = surface_start - surface[1] * at
         entry = base + (row - first_row) * extent
-        for column in range(begin, end):
+        for column in range(int(wp.ceil(span[0])), int(wp.ceil(wp.max(span[1], span[0])))):
             closeness = float(row_start + inverse_w[0] * wp.float64(column))
-            bits = low_bits
-            drawn = True
-            if may_leave_planes:
-                drawn = closeness * near <= 1.0 and closeness * far >= 1.0
-            if on_ring:
-                x = wp.float64(column) - middle
-                y = middle - at
-                in_a = edge_a[0] * x + edge_a[1] * y + edge_a[2]
-                in_b = edge_b[0] * x + edge_b[1] * y + edge_b[2]
-                in_c = edge_c[0] * x + edge_c[1] * y + edge_c[2]
-                ring = in_a * ring_share[0] + in_b * ring_share[1] + in_c * ring_share[2]
-                if ring > wp.float64(MAX_RING_SHARE) * (in_a + in_b + in_c):
-                    drawn = drawn and volume > zero
-                    bits = (low_bits & ~7) | HIDDEN
-            if drawn:
-                key = (wp.uint64(wp.cast(closeness, wp.uint32)) << wp.uint64(32)) | wp.uint64(wp.uint32(bits))
-                wp.atomic_max(depth_keys, entry + column, key)
+            if may_leave_planes and (closeness * near > 1.0 or closeness * far < 1.0):
+                continue
+            key = plain_key
+            if padding and surface_row + surface[0] * wp.float64(column) < zero:
+                key = ring_key
+            wp.atomic_max(
+                depth_keys, entry + column, (wp.uint64(wp.cast(closeness, wp.uint32)) << wp.uint64(32)) | key
+            )
 
 
 @wp.func
-def ring_weight(vertex: int, side: int) -> wp.float64:
-    row = vertex // side
-    column = vertex - row * side
-    on_ring = row == 0 or column == 0 or row == side - 1 or column == side - 1
-    return wp.where(on_ring, wp.float64(1.0), wp.float64(0.0))
+def ring_flag(corners: int, which: int, row: int, column: int, size: int) -> wp.float64:
+    """1 for a corner on the ring, 0 for one inside."""
+    i = row + ((corners >> which) & 1)
+    j = column + ((corners >> (3 + which)) & 1)
+    return wp.where(i == 0 or j == 0 or i > size or j > size, wp.float64(1.0), wp.float64(0.0))
 
 
 @wp.kernel
@@ -227,24 +281,22 @@ def draw_quads(
     side = size + 2
     row = quad // (size + 1)
     column = quad - row * (size + 1)
-    tl = row * side + column
-    on_ring = row == 0 or column == 0 or row == size or column == size
+    padding = ring_is_padding != 0 and (row == 0 or column == 0 or row == size or column == size)
     diagonal = bits & 1
+    base = view * rows * extent
+    last_row = first_row + rows - 1
     for half in range(2):
         corners = corners_of(diagonal, half)
-        vertex_a = corner(tl, corners, 0, side)
-        vertex_b = corner(tl, corners, 1, side)
-        vertex_c = corner(tl, corners, 2, side)
-        a = projected[view, vertex_a]
-        b = projected[view, vertex_b]
-        c = projected[view, vertex_c]
+        a = projected[view, corner(row * side + column, corners, 0, side)]
+        b = projected[view, corner(row * side + column, corners, 1, side)]
+        c = projected[view, corner(row * side + column, corners, 2, side)]
         if wp.min(a[2], wp.min(b[2], c[2])) > far:
             continue
-        box = visible_box(a, b, c, near)
-        share = wp.vec3d(wp.float64(0.0))
-        if on_ring and ring_is_padding != 0:
-            share = wp.vec3d(ring_weight(vertex_a, side), ring_weight(vertex_b, side), ring_weight(vertex_c, side))
-        kind = (bits >> (1 + 2 * half)) & 3
-        payload = ((LAST_TRIANGLE - (2 * quad + half)) << 4) | (diagonal << 3) | kind
-        base = view * rows * extent
-        draw_triangle(a, b, c, box, payload, share, near, far, extent, first_row, rows, base, depth_keys)
+        number = (((row << COLUMN_BITS) + column) << 1) + half
+        payload = ((LAST_TRIANGLE - number) << 4) | (diagonal << 3) | ((bits >> (1 + 2 * half)) & 3)
+        ring = wp.vec3d(wp.float64(0.0))
+        if padding:
+            ring[0] = ring_flag(corners, 0, row, column, size)
+            ring[1] = ring_flag(corners, 1, row, column, size)
+            ring[2] = ring_flag(corners, 2, row, column, size)
+        draw_triangle(a, b, c, payload, ring, near, far, extent, first_row, last_row, base, depth_keys)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import warp as wp
 
 from ivid.fusion.mesh_kernels import BACK, EDGE, ERODED, FADED, HIDDEN, MIXED, corner, corners_of
-from ivid.fusion.raster_kernels import LAST_TRIANGLE
+from ivid.fusion.raster_kernels import COLUMN_BITS, LAST_TRIANGLE
 
 wp.set_module_options({"enable_backward": False})
 
@@ -42,9 +42,8 @@ def fragment_at(low: int, view: int, size: int, x: float, y: float, projected: w
     side = size + 2
     last = size - 1
     triangle = LAST_TRIANGLE - (low >> 4)
-    quad = triangle >> 1
-    row = quad // (size + 1)
-    column = quad - row * (size + 1)
+    row = triangle >> (COLUMN_BITS + 1)
+    column = (triangle >> 1) & ((1 << COLUMN_BITS) - 1)
     corners = corners_of((low >> 3) & 1, triangle & 1)
     top_left = row * side + column
     here.a = corner(top_left, corners, 0, side)
