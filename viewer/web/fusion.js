@@ -7,7 +7,7 @@ import { Matrix3, Matrix4 } from "./vendor/three/three.core.min.js";
 import { projection } from "./camera.js";
 import { bindTexture, createFramebuffer, createProgram, createTarget, createTexture, deleteTarget } from "./gl.js";
 import { buildMesh } from "./mesh.js";
-import { meshFragment, meshVertex } from "./shaders/mesh.js";
+import { meshFragment, meshVertex, quickFragment } from "./shaders/mesh.js";
 import { resolveFragment, screenVertex } from "./shaders/screen.js";
 import { cloudFragment } from "./shaders/cloud.js";
 
@@ -28,6 +28,7 @@ import { cloudFragment } from "./shaders/cloud.js";
  * @property {{index: number, gain: number}[]} selection  the views to blend and their shares
  * @property {Look} look
  * @property {boolean} exact  the method's picture and nothing else: nearest texels, hard rims, black behind
+ * @property {boolean} quick  shaded at the vertices, for a picture in motion
  * @property {number} pointSize  pixels of a point one metre away
  * @property {Backdrop} backdrop
  */
@@ -57,6 +58,7 @@ export class Fusion {
     }
     this.gl = gl;
     this.meshProgram = createProgram(gl, meshVertex, meshFragment);
+    this.quickProgram = createProgram(gl, meshVertex, quickFragment, ["QUICK"]);
     this.resolveProgram = createProgram(gl, screenVertex, resolveFragment);
     this.pointProgram = createProgram(gl, meshVertex, cloudFragment, ["POINTS"]);
     this.lineProgram = createProgram(gl, meshVertex, cloudFragment);
@@ -232,7 +234,7 @@ export class Fusion {
     gl.depthFunc(gl.LESS);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    const { at } = this.useMesh(this.meshProgram, frame, view, index);
+    const { at } = this.useMesh(frame.quick ? this.quickProgram : this.meshProgram, frame, view, index);
     gl.uniform1i(at.size, this.size);
     gl.uniform1f(at.logGain, Math.log2(Math.max(gain, 1e-3)));
     gl.uniform1i(at.shows, SHOWN[frame.look]);
@@ -369,8 +371,9 @@ export class Fusion {
     this.freeTargets();
     this.gl.deleteTexture(this.vertexData);
     this.gl.deleteTexture(this.colours);
-    for (const program of [this.meshProgram, this.resolveProgram, this.pointProgram, this.lineProgram]) {
-      this.gl.deleteProgram(program.handle);
+    const { meshProgram, quickProgram, resolveProgram, pointProgram, lineProgram } = this;
+    for (const { handle } of [meshProgram, quickProgram, resolveProgram, pointProgram, lineProgram]) {
+      this.gl.deleteProgram(handle);
     }
   }
 

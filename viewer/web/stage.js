@@ -193,6 +193,7 @@ export class Stage {
       selection,
       look: this.look,
       exact: this.exact,
+      quick: moving && !this.exact,
       pointSize: (this.pointSize * 1.35 * pixelsPerMetre * 0.83) / Math.max(this.size, 1),
       backdrop: this.backdrop,
     };

@@ -13,11 +13,20 @@ uniform float focal;
 uniform mat4 clipFromSource;
 uniform float pointSize;
 
+#ifdef QUICK
+uniform sampler2DArray colours;
+uniform int shows;
+uniform float logGain;
+uniform mat3 sourceToWorld;
+out vec4 shade;   // what is seen here, and how much it is to be believed
+out vec2 hiding;  // edge, padding
+#else
 out vec3 point;   // source camera space
 out vec3 normal;
 out vec2 uv;
 out vec3 flags;   // edge, eroded, padding
 flat out int vertex;
+#endif
 
 void main() {
 #ifdef POINTS
@@ -31,14 +40,29 @@ void main() {
   int size = side - 2;
   ivec2 pixel = clamp(cell - 1, ivec2(0), ivec2(size - 1));
   vec2 centre = vec2(pixel) + 0.5;
-  uv = centre / float(size);
+  vec2 inside = centre / float(size);
   vec2 placed = (centre + vec2(cell - 1 - pixel) * pad) / float(size);
-  point = data.x * vec3((placed.x - 0.5) / focal, (0.5 - placed.y) / focal, -1.0);
-  normal = vec3(data.yz, data.w - 4.0 * bits);
+  vec3 at = data.x * vec3((placed.x - 0.5) / focal, (0.5 - placed.y) / focal, -1.0);
+  vec3 facing = vec3(data.yz, data.w - 4.0 * bits);
   int flag = int(bits);
+  gl_Position = clipFromSource * vec4(at, 1.0);
+#ifdef QUICK
+  // Vertices are pixel centres: between them colours may as well be interpolated as looked up.
+  vec3 value = shows == 0 ? texelFetch(colours, ivec3(pixel, layer), 0).rgb
+    : shows == 1 ? vec3(1.0 / max(gl_Position.w, 1e-3)) : sourceToWorld * facing * 0.5 + 0.5;
+  vec2 inwards = min(inside, 1.0 - inside);
+  float belief = max(-28.853901 * acos(clamp(dot(facing, normalize(-at)), 0.0, 1.0)), -13.287712);
+  belief -= 9.0 * (1.0 - smoothstep(0.0, 0.07, min(inwards.x, inwards.y)));
+  if ((flag & 2) != 0) belief -= 26.575425;
+  shade = vec4(value, belief + logGain - 1.0);
+  hiding = vec2(flag & 1, (flag >> 2) & 1);
+#else
+  point = at;
+  normal = facing;
+  uv = inside;
   flags = vec3(flag & 1, (flag >> 1) & 1, (flag >> 2) & 1);
   vertex = flag;
-  gl_Position = clipFromSource * vec4(point, 1.0);
+#endif
   gl_PointSize = pointSize / max(gl_Position.w, 1e-3);
 }
 `;
@@ -109,5 +133,33 @@ void main() {
     value = mix(value, shows == 1 ? vec3(0.2) : behind, smoothstep(0.0, 0.85, flags.z));
   }
   result = vec4(value, belief);
+}
+`;
+
+/** The same for a picture in motion, shaded at the vertices. */
+export const quickFragment = /* glsl */ `#version 300 es
+precision highp float;
+precision highp int;
+
+uniform vec3 background;
+uniform vec3 backgroundFar;
+uniform float targetHeight;
+uniform int shows;
+
+in vec4 shade;
+in vec2 hiding;
+out vec4 result;
+
+void main() {
+  if (gl_FrontFacing && hiding.y <= 0.001) {
+    result = hiding.x > 0.999 ? vec4(shade.rgb, gl_FragCoord.w) : shade;
+  } else if (gl_FrontFacing) {
+    vec3 behind = shows == 1 ? vec3(0.2) : mix(background, backgroundFar, gl_FragCoord.y / targetHeight);
+    vec3 value = mix(shade.rgb, behind, smoothstep(0.0, 0.85, hiding.y));
+    result = vec4(value, gl_FragCoord.w + 1.3 * hiding.y);
+  } else {
+    if (hiding.y > 0.001) discard;
+    result = vec4(0.0);
+  }
 }
 `;
