@@ -13,6 +13,7 @@ import numpy as np
 DepthRange = tuple[float, float]
 PUBLISHED_SAMPLING_RANGE: DepthRange = (0.6, 5.0)
 PUBLISHED_TRAINING_RANGE: DepthRange = (0.5, 100.0)
+STORED_DISPARITY_UNIT = 6250.0  # stored value of a disparity of 1 per metre (method §3)
 
 Array = TypeVar("Array")  # numpy arrays and torch tensors alike: the formulas use only what both have
 
@@ -35,7 +36,7 @@ def encode_disparity(disparity: np.ndarray, depth_range: DepthRange = PUBLISHED_
     The map is divided by 6250; if its maximum exceeds 1/near it is scaled so that the maximum is 1/near; floor at 1e-3.
     """
     near, far = depth_range
-    metric = np.asarray(disparity, np.float32) / 6250
+    metric = np.asarray(disparity, np.float32) / STORED_DISPARITY_UNIT
     peak = float(metric.max())
     if peak > 1 / near:
         metric = metric * (1 / near / peak)
