@@ -56,7 +56,7 @@ def export_video(
     keyframes: Sequence[Keyframe] | None = None,
     loop: bool = False,
     frames: int = 60,
-    fps: int = 30,
+    fps: float = 30,
     size: int = 512,
     supersample: int = 2,
     what: str = "colour",
@@ -89,14 +89,8 @@ def export_video(
     renderer = FusionRenderer()
     picture_size = (2 * size if what == "both" else size, size)
     with written_aside(path) as aside:
-        encoder = imageio_ffmpeg.write_frames(
-            str(aside),
-            picture_size,
-            fps=fps,
-            macro_block_size=2,
-            ffmpeg_log_level="error",
-            **ENCODERS[suffix],
-        )
+        settings = {"fps": fps, "macro_block_size": 2, "ffmpeg_log_level": "error", **ENCODERS[suffix]}
+        encoder = imageio_ffmpeg.write_frames(str(aside), picture_size, **settings)
         with contextlib.closing(encoder):
             encoder.send(None)  # starts ffmpeg
             for index, camera in enumerate(cameras):
