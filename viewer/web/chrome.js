@@ -50,31 +50,6 @@ export class Chrome {
       this.full,
       iconButton("help", "Help (H)", () => this.command("h"), { class: "wide-only" }),
     );
-    this.lookPanel = this.buildLooks();
-    this.optionPanel = this.buildOptions();
-    this.help = helpDialog();
-    viewer.frame.append(this.title, this.progress, this.rate, this.lookPanel, this.optionPanel, this.bar, this.help);
-    viewer.surface.addEventListener("pointerdown", () => this.closePanels());
-    document.addEventListener("fullscreenchange", this.onFullScreen);
-    viewer.cleanups.push(() => document.removeEventListener("fullscreenchange", this.onFullScreen));
-    this.drawn = 0;
-    this.rateSince = 0;
-  }
-
-  buildLooks() {
-    this.lookButtons = LOOKS.map(([look, label], k) =>
-      h(
-        "button",
-        { type: "button", role: "radio", "data-look": look, onclick: () => this.viewer.set({ look }) },
-        label,
-        h("kbd", {}, String(k + 1)),
-      ),
-    );
-    return h("div", { class: "panel glass", role: "radiogroup", "aria-label": "Ways of looking", hidden: true }, ...this.lookButtons);
-  }
-
-  buildOptions() {
-    const { viewer } = this;
     this.fov = h("input", { type: "range", min: 20, max: 75, step: 1, id: "fov", oninput: () => this.setFov() });
     this.fovText = h("output", { for: "fov" });
     this.points = h("input", {
@@ -92,6 +67,30 @@ export class Chrome {
     this.enhanced = h("input", { type: "checkbox", onchange: () => viewer.set({ enhanced: this.enhanced.checked }) });
     this.showRate = h("input", { type: "checkbox", onchange: () => viewer.set({ rate: this.showRate.checked }) });
     this.scale = h("select", {}, ...[1, 2, 3, 4].map((n) => h("option", { value: n, ...(n === 2 && { selected: true }) }, `${n}×`)));
+    this.lookButtons = LOOKS.map(([look, label], k) =>
+      h(
+        "button",
+        { type: "button", role: "radio", "data-look": look, onclick: () => this.viewer.set({ look }) },
+        label,
+        h("kbd", {}, String(k + 1)),
+      ),
+    );
+    this.lookPanel = this.buildLooks();
+    this.optionPanel = this.buildOptions();
+    this.help = helpDialog();
+    viewer.frame.append(this.title, this.progress, this.rate, this.lookPanel, this.optionPanel, this.bar, this.help);
+    viewer.surface.addEventListener("pointerdown", () => this.closePanels());
+    document.addEventListener("fullscreenchange", this.onFullScreen);
+    viewer.cleanups.push(() => document.removeEventListener("fullscreenchange", this.onFullScreen));
+    this.drawn = 0;
+    this.rateSince = 0;
+  }
+
+  buildLooks() {
+    return h("div", { class: "panel glass", role: "radiogroup", "aria-label": "Ways of looking", hidden: true }, ...this.lookButtons);
+  }
+
+  buildOptions() {
     /** @param {string} text @param {...Node} controls */
     const row = (text, ...controls) => h("label", {}, h("span", {}, text), ...controls);
     return h(
@@ -195,18 +194,18 @@ export class Chrome {
   refresh() {
     const { viewer } = this;
     const { look, enhanced, background, rate, pointSize, overview } = viewer.settings;
-    for (const button of this.lookButtons ?? []) {
+    for (const button of this.lookButtons) {
       button.setAttribute("aria-checked", String(button.dataset.look === look));
     }
     relabel(this.play, viewer.timeline.playing ? "pause" : "play", viewer.timeline.playing ? "Pause (space)" : "Play (space)");
     this.cameras.setAttribute("aria-pressed", String(overview));
     this.times.setAttribute("aria-pressed", String(viewer.timeline.visible));
-    if (this.enhanced) this.enhanced.checked = enhanced;
-    if (this.background) this.background.value = background;
-    if (this.showRate) this.showRate.checked = rate;
-    if (this.points) this.points.value = String(pointSize);
-    if (this.fov) this.fov.value = String(viewer.rig.fov);
-    if (this.fovText) this.fovText.value = `${Math.round(viewer.rig.fov)}°`;
+    this.enhanced.checked = enhanced;
+    this.background.value = background;
+    this.showRate.checked = rate;
+    this.points.value = String(pointSize);
+    this.fov.value = String(viewer.rig.fov);
+    this.fovText.value = `${Math.round(viewer.rig.fov)}°`;
     this.rate.hidden = !rate;
     this.endCompare.hidden = !viewer.compare.stage;
   }

@@ -357,7 +357,7 @@ export class Viewer {
     let drawing = false;
     for (const stage of this.stages()) drawing = stage.tick(pose, now) || drawing;
     this.overview.update(pose);
-    this.chrome.update(now, pose);
+    this.chrome.update(now);
     if (active || this.rig.held) this.resting = false;
     else if (!this.resting) this.rest(pose);
     if (active || drawing) this.frameRequest = requestAnimationFrame(this.tick);
