@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ivid", description=__import__("ivid").__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_generate(commands)
+    _add_sheet(commands)
     _add_render(commands)
     _add_export(commands)
     _add_prepare(commands)
@@ -116,6 +117,38 @@ def _generate(options: argparse.Namespace) -> None:
             export_scene(scene, options.out / f"{request.name}.png", "grid")
             scene.save(options.out / f"{request.name}.ivid")
             bar.write(f"{options.out / request.name}.ivid")
+
+
+def _add_sheet(commands) -> None:
+    parser = _command(commands, "sheet", _sheet, "draw first views, a row per class and a column per seed")
+    parser.add_argument("--model", default="lowpoly", help="name of a model, or its folder (default: lowpoly)")
+    parser.add_argument(
+        "--class", dest="classes", metavar="LIST", help="classes, separated by semicolons (default: all)"
+    )
+    parser.add_argument("--seeds", default="0-7", help="integers and ranges (default: 0-7)")
+    parser.add_argument("--out", type=Path, required=True, help="a .png file")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
+
+
+def _sheet(options: argparse.Namespace) -> None:
+    import numpy as np
+    from PIL import Image
+    from tqdm import tqdm
+
+    from ivid.checkpoints import model_folder
+    from ivid.files import written_aside
+    from ivid.generation import generate, parse_seeds, plan
+    from ivid.pipeline import load_pipeline
+
+    pipeline = load_pipeline(model_folder(options.model), options.device)
+    seeds = parse_seeds(options.seeds)
+    requests = plan(pipeline, options.classes or ";".join(pipeline.class_names), seeds)
+    made = generate(pipeline, requests, batch=len(seeds), view_set="uncond")
+    pictures = [scene.views[0].rgb for _, scene, _ in tqdm(made, total=len(requests), unit="view", dynamic_ncols=True)]
+    rows = [np.concatenate(pictures[i : i + len(seeds)], axis=1) for i in range(0, len(pictures), len(seeds))]
+    with written_aside(options.out) as aside:
+        Image.fromarray(np.concatenate(rows)).save(aside)
+    print(options.out)
 
 
 def _add_render(commands) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -58,6 +59,15 @@ def test_batches_make_the_same_files(model, tmp_path):
         one, other = Scene.load(path), Scene.load(tmp_path / "b" / path.name)
         difference = abs(one.views[0].rgb.astype(int) - other.views[0].rgb.astype(int))
         assert difference.mean() < 1
+
+
+def test_sheet_has_a_row_per_class_and_a_column_per_seed(model, tmp_path):
+    out = tmp_path / "sheet.png"
+    assert main(["sheet", "--model", str(model), "--seeds", "4-5", "--out", str(out)]) == 0
+    with Image.open(out) as sheet:
+        assert sheet.size == (2 * 32, 3 * 32)
+        cells = np.array(sheet).reshape(3, 32, 2, 32, 3).swapaxes(1, 2).reshape(6, -1)
+    assert len(np.unique(cells, axis=0)) == 6
 
 
 def test_render_writes_a_video(scene_file, tmp_path):
