@@ -84,7 +84,7 @@ def _listed_classes(pipeline: IvidPipeline, text: str) -> list[int]:
     try:
         return [index_of(text)]
     except ValueError:
-        parts = [part for part in re.split("[;,]", text) if part.strip()]
+        parts = [part for part in text.split(";" if ";" in text else ",") if part.strip()]
         if len(parts) < 2:
             raise
         return [index_of(part) for part in parts]
