@@ -20,10 +20,10 @@ from page import exporting, wishes
 from page.making import Making, Progress, Turnstile, Wish
 from page.models import Shelf
 from page.opening import Examples, open_for_page
-from page.publishing import Publication, new_folder, picture_url
+from page.publishing import Publication, picture_url
 from page.room import Room
 from page.sessions import Session, Sessions
-from viewer.wire import scene_title
+from viewer.wire import scene_title, valid_keyframes
 
 LOOK_EVERY_S = 0.14  # about seven previews a second: more than that costs sampling time and shows nothing
 
@@ -203,11 +203,12 @@ class Desk:
     async def export(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Update]:
         """Write a file of the scene that is shown, and have the browser fetch it."""
         kind, suffix = str(event._data.get("kind")), str(event._data.get("suffix"))
-        scene = self.sessions.of(request.session_hash).scene()
+        session = self.sessions.of(request.session_hash)
+        scene = session.scene_to_take()
         if scene is None:
             yield self._refusal(ValueError("there is no scene to export yet; generate or open one first"))
             return
-        path = new_folder() / f"{exporting.file_stem(scene, kind)}{suffix}"
+        path = session.folder("export") / f"{exporting.file_stem(scene, kind)}{suffix}"
         try:
             async for share in exporting.export_with_progress(scene, path, kind):
                 yield {self.room.exports: self._exports(running={"kind": kind, "suffix": suffix, "share": share})}
@@ -217,6 +218,12 @@ class Desk:
             return
         file = {"path": str(path), "name": path.name, "number": next(self.numbers)}
         yield {self.room.exports: self._exports(file=file)}
+
+    def remember_path(self, event: gr.EventData, request: gr.Request) -> None:
+        """The person's own camera path was changed in the viewer: it goes with every export."""
+        frames = event._data.get("keyframes")
+        if isinstance(frames, list):
+            self.sessions.of(request.session_hash).keyframes = valid_keyframes(frames)
 
     # -- values ---------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 
 from ivid.cameras import VIEW_SETS
+from ivid.data.rgbd import DEPTH_KINDS
 from page import exporting
+from page.api import add_endpoints
 from page.components import WEB, drawn
 from page.desk import Desk, status
 from page.models import ROOT, ModelCard, Shelf
@@ -52,7 +54,9 @@ def build_page(shelf: Shelf, examples: Path = ROOT / "assets") -> gr.Blocks:
             with gr.Column(elem_id="ivid-stage"):
                 shown = _stage()
         room = Room(page=page, **controls, **shown)
-        _connect(room, Desk(room, shelf, Examples(examples)))
+        desk = Desk(room, shelf, Examples(examples))
+        _connect(room, desk)
+        add_endpoints(desk)
     page.queue(max_size=200)
     return page
 
@@ -96,6 +100,10 @@ def _controls(shelf: Shelf) -> dict[str, Any]:
             novel_steps = gr.Number(None, label="Steps, others", placeholder=str(card.novel_steps), min_width=80)
         guidance = gr.Slider(0, 10, card.guidance, step=0.1, label="Guidance", elem_id="ivid-guidance")
         sampler = gr.Dropdown([("the model's own", ""), *SAMPLERS], value="", label="Sampler")
+    with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-photograph"):
+        picture = gr.File(label="Picture", file_types=["image"], height=92, type="filepath")
+        depth = gr.File(label="Depth map (16-bit .png, .npy, .exr)", file_types=[".png", ".npy", ".exr"], height=92)
+        depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are")
     exports = drawn(
         "exports",
         {"kinds": exporting.offered(), "enabled": False, "running": None, "file": None},
@@ -117,6 +125,9 @@ def _controls(shelf: Shelf) -> dict[str, Any]:
         "novel_steps": novel_steps,
         "guidance": guidance,
         "sampler": sampler,
+        "picture": picture,
+        "depth": depth,
+        "depth_kind": depth_kind,
         "file": file,
         "status": line,
         "exports": exports,
@@ -147,6 +158,7 @@ def _connect(room: Room, desk: Desk) -> None:
     room.file.upload(desk.open_file, room.file, room.shown, concurrency_limit=2, **quiet)
     room.library.example(desk.open_example, None, room.shown, concurrency_limit=2, **quiet)
     room.exports.export(desk.export, None, [room.exports, room.status], concurrency_limit=2, **quiet)
+    room.viewer.change_path(desk.remember_path, None, None, queue=False, **quiet)
     room.page.load(desk.greet, None, [*room.fields, *room.shown], concurrency_limit=None, **quiet)
     room.page.unload(desk.leave)
 

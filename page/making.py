@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ivid.cameras import Camera, view_set
@@ -26,6 +27,25 @@ UNWATCHED_S = 60.0  # nobody looks any more: the browser is gone without a word
 
 
 @dataclass(frozen=True)
+class Photograph:
+    """Files of a picture and its depth map, to begin a scene with (`ivid.data.rgbd`)."""
+
+    picture: Path
+    depth: Path
+    depth_kind: str = "metric"
+
+    def view(self, size: int, depth_range: DepthRange) -> View:
+        """The first view made of them.
+
+        Raises:
+            ValueError: the files are not usable, or do not belong together.
+        """
+        from ivid.data.rgbd import load_rgbd
+
+        return load_rgbd(self.picture, self.depth, depth_kind=self.depth_kind, size=size, depth_range=depth_range)
+
+
+@dataclass(frozen=True)
 class Wish:
     """What someone asked for; None stands for the model's default."""
 
@@ -37,7 +57,7 @@ class Wish:
     novel_steps: int | None = None
     guidance: float | None = None
     sampler: str | None = None
-    first_view: View | None = None
+    photograph: Photograph | None = None
 
     @property
     def cameras(self) -> list[Camera]:
@@ -178,16 +198,16 @@ class Making:
         self._as_scene = partial(
             pipeline.scene, class_label=label, seed=wish.seed, view_set=wish.view_set, settings=settings
         )
+        photograph = wish.photograph
         arguments = {
             "class_label": label,
             "seed": wish.seed,
             "view_set": wish.view_set,
-            "first_view": wish.first_view,
+            "first_view": photograph.view(pipeline.size, pipeline.depth_range) if photograph else None,
             **wish.settings,
         }
         pipeline.stream(**arguments)  # not begun: only to refuse bad arguments before anything is shown
-        given = wish.first_view is not None
-        steps = (0 if given else settings.first_steps) + settings.novel_steps * (len(wish.cameras) - 1)
+        steps = (0 if photograph else settings.first_steps) + settings.novel_steps * (len(wish.cameras) - 1)
         self._follow(models.sampled(wish.model, arguments), steps)
 
     def _follow(self, events: Generator[Event, None, None], steps: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import shutil
@@ -47,6 +48,9 @@ class Examples:
     folder: Path
     _read: dict[str, Example] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        atexit.register(self.close)
 
     @property
     def names(self) -> list[str]:

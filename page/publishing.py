@@ -7,8 +7,11 @@ of files there, and pixels only of the one view that is being denoised.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import secrets
+import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,14 @@ def new_folder() -> Path:
     folder = Path(get_upload_folder()) / f"{FOLDER_PREFIX}{secrets.token_urlsafe(18)}"
     folder.mkdir(parents=True)
     return folder
+
+
+def delete_leftovers(age_s: float) -> None:
+    """Delete folders that no running page can be using any more."""
+    for folder in Path(get_upload_folder()).glob(f"{FOLDER_PREFIX}*"):
+        with contextlib.suppress(OSError):  # someone else's, or deleted meanwhile
+            if time.time() - folder.stat().st_mtime > age_s:
+                shutil.rmtree(folder)
 
 
 class Publication:

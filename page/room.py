@@ -24,6 +24,9 @@ class Room:
     novel_steps: gr.Number
     guidance: gr.Slider
     sampler: gr.Dropdown
+    picture: gr.File
+    depth: gr.File
+    depth_kind: gr.Radio
     file: gr.UploadButton
     status: gr.HTML
     viewer: Any
@@ -43,6 +46,9 @@ class Room:
             self.novel_steps,
             self.guidance,
             self.sampler,
+            self.picture,
+            self.depth,
+            self.depth_kind,
         ]
 
     @property

@@ -7,15 +7,17 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ivid.scene import Scene
 from page.making import Making, Turnstile, Wish
 from page.models import Shelf
-from page.publishing import Publication, new_folder
+from page.publishing import Publication, delete_leftovers, new_folder
 
 KEPT_S = 3600.0  # files of a page that is closed, or that nobody touches, are kept so long
-KEPT_SCENES = 4  # of one session; a viewer may still be fetching from the one before
+KEPT_FOLDERS = 4  # of each use in one session; a browser may still be fetching from the one before
+LEFTOVER_S = 24 * 3600.0  # what a process that was killed left behind
 
 
 class Session:
@@ -24,15 +26,18 @@ class Session:
     Attributes:
         making: the scene being made, or made last.
         shown: what the viewer and the grid show.
-        scene: gives the scene that is shown, as far as it is made; exports work on it.
+        scene: gives the scene that is shown, as far as it is made.
+        keyframes: the person's own camera path through it.
     """
 
     def __init__(self) -> None:
         self.making: Making | None = None
         self.shown: Publication | None = None
         self.scene: Callable[[], Scene | None] = lambda: None
+        self.keyframes: list[dict[str, float]] = []
         self.touched = time.monotonic()
-        self._folders: list[Path] = []
+        self._others: list[Making] = []
+        self._folders: dict[str, list[Path]] = {}
 
     def start(self, wish: Wish, shelf: Shelf, turnstile: Turnstile) -> Making:
         """Begin to make a scene; one that is being made is stopped."""
@@ -45,19 +50,37 @@ class Session:
             self.making.stop()
 
     def show(self, publication: Publication, scene: Callable[[], Scene | None]) -> None:
-        self.shown, self.scene = publication, scene
+        self.shown, self.scene, self.keyframes = publication, scene, []
 
-    def folder(self) -> Path:
-        """A new folder for a scene; the oldest ones of this session are deleted."""
-        folder = new_folder()
-        self._folders.append(folder)
-        while len(self._folders) > KEPT_SCENES:
-            shutil.rmtree(self._folders.pop(0), ignore_errors=True)
+    def scene_to_take(self) -> Scene | None:
+        """What exports work on: the scene that is shown, with the camera path that was made for it."""
+        scene = self.scene()
+        if scene is not None and self.keyframes:
+            return replace(scene, settings={**scene.settings, "keyframes": self.keyframes})
+        return scene
+
+    def also(self, making: Making) -> None:
+        """A scene for a program: another one does not replace it, but it ends with the session."""
+        self._others = [each for each in self._others if not each.progress().over] + [making]
+
+    def folder(self, use: str = "scene") -> Path:
+        """A new folder; the oldest ones of this session and use are deleted."""
+        folder, mine = new_folder(), self._folders.setdefault(use, [])
+        mine.append(folder)
+        while len(mine) > KEPT_FOLDERS:
+            shutil.rmtree(mine.pop(0), ignore_errors=True)
         return folder
 
+    def leave(self) -> None:
+        """Stop all work."""
+        for making in (self.making, *self._others):
+            if making is not None:
+                making.stop()
+
     def close(self) -> None:
-        self.stop()
-        for folder in self._folders:
+        """Stop all work, and delete all files."""
+        self.leave()
+        for folder in [each for folders in self._folders.values() for each in folders]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -68,6 +91,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         atexit.register(self.close)
+        delete_leftovers(LEFTOVER_S)
 
     def of(self, name: str | None) -> Session:
         """The session of a page; a new one when it is not known (any more)."""
@@ -82,7 +106,7 @@ class Sessions:
         with self._lock:
             session = self._sessions.get(name or "")
         if session is not None:
-            session.stop()
+            session.leave()
 
     def close(self) -> None:
         with self._lock:

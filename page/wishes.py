@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from ivid.cameras import VIEW_SETS
-from page.making import Wish
+from page.making import Photograph, Wish
 from page.models import Shelf
 
 FIELDS = ("model", "class_label", "seed", "view_set", "first_steps", "novel_steps", "guidance", "sampler")
@@ -25,8 +26,13 @@ def read_wish(
     novel_steps: float | None = None,
     guidance: float | None = None,
     sampler: str | None = None,
+    picture: str | None = None,
+    depth: str | None = None,
+    depth_kind: str = "metric",
 ) -> Wish:
     """A wish from the fields of the page, all of them checked as far as they can be yet.
+
+    A picture and its depth map, both or neither, are the files of a first view.
 
     Raises:
         ValueError: a field is wrong; the message names it, and says what would be right.
@@ -39,6 +45,8 @@ def read_wish(
         raise ValueError(f"this page has no model {model!r}; it has {', '.join(shelf.cards)}")
     if card.class_names and not class_label:
         raise ValueError("pick a class first")
+    if bool(picture) != bool(depth):
+        raise ValueError(f"to begin with a picture, give its {'depth map' if picture else 'colours'} too")
     wish = Wish(
         model=card.name,
         class_label=class_label or None,
@@ -48,13 +56,14 @@ def read_wish(
         novel_steps=_steps("further views", novel_steps, card.most_steps),
         guidance=guidance,
         sampler=sampler or None,
+        photograph=Photograph(Path(picture), Path(depth), depth_kind) if picture and depth else None,
     )
     wish.check(shelf)
     return wish
 
 
 def link_to(wish: Wish) -> str:
-    """The query of a link that fills the page's fields with this wish; defaults are left out."""
+    """The query of a link that fills the page's fields with this wish; defaults are left out, and so are pictures."""
     values = {IN_LINKS.get(name, name): getattr(wish, name) for name in FIELDS}
     return "?" + urlencode({name: _plain(value) for name, value in values.items() if value is not None})
 

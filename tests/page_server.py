@@ -1,0 +1,39 @@
+"""The page, served in this process, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from page.layout import build_page, launch_options
+from page.models import Shelf
+from tests.synthetic import synthetic_scene
+from tests.tiny_model import save_tiny_model
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    shelf: Shelf
+    page: gr.Blocks
+    model: str
+
+
+@contextmanager
+def serving_page(folder: Path, port: int | None = None) -> Iterator[Served]:
+    """The page with the tiny model and one example, "still"."""
+    model = save_tiny_model(folder / "tiny")
+    (folder / "examples").mkdir()
+    synthetic_scene(48).save(folder / "examples" / "still.ivid")
+    shelf = Shelf([str(model)])
+    page = build_page(shelf, folder / "examples")
+    shelf.load_in_background()
+    _, url, _ = page.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options())
+    try:
+        yield Served(url, shelf, page, str(model))
+    finally:
+        page.close(verbose=False)

@@ -1,0 +1,218 @@
+"""The page in a real browser, with a model so small that its scenes take seconds."""
+
+import io
+import re
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from ivid.scene import Scene
+from tests.viewer_browser import PATIENCE_MS, viewer_browser
+
+expect.set_options(timeout=PATIENCE_MS)
+SLOW = "&novel_steps=80"  # a scene that takes long enough to be stopped
+
+
+@pytest.fixture(scope="module")
+def browser(served):
+    with viewer_browser() as browser:
+        served.shelf.pipeline(served.model)
+        yield browser
+
+
+@contextmanager
+def visit(browser: Browser, url: str, width: int = 1280, height: int = 800, **options):
+    """A page of a person of its own: nothing is shared with the others. Errors in it fail the test."""
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(url)
+    expect(page.locator(".ivid-exports button").first).to_be_visible()
+    expect(page.locator(".ivid-library h2")).to_be_visible()
+    yield page
+    context.close()
+    assert not errors, errors
+
+
+def done(page: Page):
+    return page.locator(".ivid-field button[data-state=done]")
+
+
+def status(page: Page):
+    return page.locator(".ivid-status p")
+
+
+def picture(page: Page) -> np.ndarray:
+    """What the viewer shows, once it does not change any more."""
+    page.wait_for_function(
+        """() => {
+          const viewer = document.querySelector("#ivid-viewer .ivid-viewer")?.ividViewer;
+          return viewer?.stage?.settled && !viewer.frameRequest;
+        }"""
+    )
+    shot = page.locator("#ivid-viewer .ivid-viewer").screenshot()
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), np.int16)
+
+
+def drag(page: Page, by: int) -> None:
+    box = page.locator("#ivid-viewer .ivid-viewer").bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by / 2, y, steps=3)
+    page.mouse.move(x + by, y, steps=3)
+    page.mouse.up()
+
+
+def take(page: Page, label: str, folder):
+    with page.expect_download() as download:
+        page.get_by_role("button", name=label).first.click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_from_a_click_to_a_file(browser, served, tmp_path):
+    with visit(browser, served.url) as page:
+        expect(done(page)).to_have_count(27)  # the example, there before the first click
+        page.get_by_label("Class").fill("tr")
+        page.get_by_role("option", name="tree").click()
+        page.get_by_label("Seed", exact=True).fill("3")
+        page.get_by_role("button", name="Generate").click()
+        expect(status(page)).to_have_text(re.compile("Done: 27 views"))
+        expect(done(page)).to_have_count(27)
+        assert "class=tree" in page.url
+        assert "seed=3" in page.url
+
+        before = picture(page)
+        drag(page, 160)
+        page.wait_for_timeout(300)
+        assert np.abs(picture(page) - before).mean() > 2
+
+        cloud = trimesh.load(take(page, "Point cloud", tmp_path))
+        assert len(cloud.vertices) > 500
+        assert np.asarray(cloud.colors)[:, :3].std() > 5
+        scene = Scene.load(take(page, "Scene .ivid", tmp_path))
+        assert (scene.class_name, scene.seed, len(scene.views)) == ("tree", 3, 27)
+
+        page.goto(served.url)  # what was made is still there
+        tile = page.get_by_role("button", name="Open tree, seed 3")
+        expect(tile).to_be_visible()
+        tile.click()
+        expect(status(page)).to_have_text(re.compile("tree_seed00003.ivid is open"))
+        page.get_by_role("button", name="Forget tree").click()
+        expect(tile).to_have_count(0)
+
+
+def test_a_link_makes_the_scene_and_depth_is_a_switch_away(browser, served):
+    with visit(browser, f"{served.url}?class=house&seed=11&views=random") as page:
+        expect(status(page)).to_have_text(re.compile("Done: 2 views"))
+        expect(page.get_by_label("Seed", exact=True)).to_have_value("11")
+        expect(done(page)).to_have_count(2)
+        shown = page.locator(".ivid-field button img[data-shown]").first
+        colour = shown.get_attribute("src")
+        page.get_by_role("button", name="depth").click()
+        expect(shown).to_have_attribute("src", re.compile("-depth.webp"))
+        assert colour
+        assert "-depth" not in colour
+
+
+def test_stop_keeps_what_is_done(browser, served, tmp_path):
+    with visit(browser, f"{served.url}?class=house&seed=5{SLOW}") as page:
+        expect(done(page).nth(2)).to_be_visible()
+        page.get_by_role("button", name="Stop").click()
+        expect(status(page)).to_have_text(re.compile(r"Stopped; what is done \((\d+) of 27 views\) is kept"))
+        kept = int(re.search(r"\((\d+) of", status(page).inner_text())[1])
+        assert 3 <= kept < 27
+        expect(done(page)).to_have_count(kept)
+        assert len(Scene.load(take(page, "Scene .ivid", tmp_path)).views) == kept
+
+
+def test_two_people_queue_and_stop_alone(browser, served):
+    with (
+        visit(browser, f"{served.url}?class=house&seed=6{SLOW}") as first,
+        visit(browser, served.url) as second,
+    ):
+        expect(done(first).nth(1)).to_be_visible()
+        expect(done(second)).to_have_count(27)
+        second.get_by_role("button", name="Generate").click()
+        expect(status(second)).to_have_text("Number 2 in the queue; 1 scene is before yours.")
+        second.get_by_role("button", name="Stop").click()
+        expect(status(second)).to_have_text("Stopped.")
+        expect(done(second)).to_have_count(27)  # the example is still shown
+        made = done(first).count()
+        expect(done(first).nth(made)).to_be_visible()  # and the other one goes on
+
+        second.get_by_role("button", name="Generate").click()
+        expect(status(second)).to_have_text(re.compile("Number 2"))
+        first.get_by_role("button", name="Stop").click()
+        expect(status(first)).to_have_text(re.compile("Stopped; what is done"))
+        expect(status(second)).to_have_text(re.compile("Done: 27 views"))
+
+
+def test_leaving_the_page_ends_the_work(browser, served):
+    with visit(browser, f"{served.url}?class=house&seed=7{SLOW}") as first:
+        expect(done(first).nth(1)).to_be_visible()
+    with visit(browser, f"{served.url}?class=house&seed=8&views=uncond") as second:
+        expect(status(second)).to_have_text(re.compile("Done: 1 view "))
+
+
+def test_bad_input_is_one_sentence_and_changes_nothing(browser, served, tmp_path):
+    truncated = tmp_path / "cut.ivid"
+    truncated.write_bytes(b"PK\x03\x04 this is no scene")
+    with visit(browser, served.url) as page:
+        expect(done(page)).to_have_count(27)
+        shown = page.locator(".ivid-field img[data-shown]").first.get_attribute("src")
+
+        page.get_by_label("Seed", exact=True).fill("4.5")
+        page.get_by_role("button", name="Generate").click()
+        expect(status(page)).to_have_text("The seed must be an integer from 0 to 2^63 - 1, got 4.5.")
+        expect(page.get_by_test_id("toast-body").first).to_be_visible()
+
+        page.get_by_label("Seed", exact=True).fill("4")
+        page.get_by_role("button", name="Advanced").click()
+        page.get_by_label("Steps, first view").fill("2000")
+        page.get_by_role("button", name="Generate").click()
+        expect(status(page)).to_have_text(re.compile("The steps of the first view must be an integer from 1 to 1000"))
+
+        page.locator("#ivid-open").locator("xpath=preceding-sibling::input").set_input_files(truncated)
+        expect(status(page)).to_have_text(re.compile("Cut.ivid is not a scene file"))
+
+        assert page.locator(".ivid-field img[data-shown]").first.get_attribute("src") == shown
+        expect(done(page)).to_have_count(27)
+
+    with visit(browser, f"{served.url}?class=spaceship&seed=1") as page:
+        expect(page.get_by_text("The link asks for the class spaceship")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_fits_on_one_screen(browser, served, scheme):
+    with visit(browser, served.url, color_scheme=scheme) as page:
+        expect(done(page)).to_have_count(27)
+        for selector in ("#ivid-class", "#ivid-generate", ".ivid-exports", "#ivid-open", ".ivid-viewer", ".ivid-field"):
+            box = page.locator(selector).first.bounding_box()
+            assert box
+            assert box["x"] >= 0
+            assert box["y"] >= 0
+            assert box["x"] + box["width"] <= 1280, selector
+            assert box["y"] + box["height"] <= 800, selector
+        size = page.locator(".ivid-viewer").bounding_box()
+        assert size
+        assert size["width"] > 800
+        assert size["height"] > 400
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser, served):
+    with visit(browser, served.url, 390, 844, has_touch=True) as page:
+        expect(done(page)).to_have_count(27)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        generate = page.get_by_role("button", name="Generate").bounding_box()
+        assert generate
+        assert generate["y"] + generate["height"] <= 844  # with the scene above it
