@@ -220,6 +220,14 @@ def test_condition_channels_come_in_the_published_order():
     assert channels[5].tolist() == [[1, 1], [0, 0]]
 
 
+def test_the_last_step_may_be_pulled_too():
+    known, clean = random_known(5), torch.randn(1, 4, SIZE, SIZE)
+    free, pulled = (pull_towards_known(clean, known, Pull(last_rgb=w), last_step=True) for w in (0.0, 0.6))
+    torch.testing.assert_close(free[:, :3], clean[:, :3])
+    expected = torch.where(known.mask_rgb, 0.6 * (2 * known.rgb - 1) + 0.4 * clean[:, :3], clean[:, :3])
+    torch.testing.assert_close(pulled[:, :3], expected)
+
+
 def test_the_null_class_adds_no_embedding():
     unet = small_unet()
     with torch.no_grad():

@@ -188,6 +188,7 @@ def test_plans(pipeline):
     assert labels("house,tree", [1, 2]) == [(0, 1), (0, 2), (1, 1), (1, 2)]
     assert labels("car, automobile", [1]) == [(2, 1)]
     assert labels("0;2", [1]) == [(0, 1), (2, 1)]
+    assert labels("house; car, automobile", [1]) == [(0, 1), (2, 1)]
     assert labels("random", [9]) == labels("random", [9])
     assert plan(pipeline, "automobile", [3])[0].name == "car_seed00003"
     with pytest.raises(ValueError, match="no class 'boat'"):

@@ -17,7 +17,8 @@ class Pull:
     """How strongly the predicted clean sample is drawn towards what is known after each evaluation (method §6).
 
     Attributes:
-        rgb: weight of the known colour inside its mask; not applied on the last step.
+        rgb: weight of the known colour inside its mask, before the last step.
+        last_rgb: the same on the last step; none in the published method.
         depth: weight of the known depth inside its mask.
         floor: weight of keeping unknown pixels from appearing in front of the skirts.
     """
@@ -25,6 +26,7 @@ class Pull:
     rgb: float = 0.1
     depth: float = 0.2
     floor: float = 0.5
+    last_rgb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ def randn(shape: Sequence[int], generators: Sequence[torch.Generator], device: t
 def pull_towards_known(clean: Tensor, known: Known, pull: Pull, last_step: bool) -> Tensor:
     """The predicted clean sample [B, 4, S, S], drawn towards what is known (method §6)."""
     rgb, depth = clean[:, :3], clean[:, 3:]
-    if not last_step:
-        rgb = torch.where(known.mask_rgb, torch.lerp(rgb, known.rgb * 2 - 1, pull.rgb), rgb)
+    weight = pull.last_rgb if last_step else pull.rgb
+    rgb = torch.where(known.mask_rgb, torch.lerp(rgb, known.rgb * 2 - 1, weight), rgb)
     inside = torch.lerp(depth, known.depth * 2 - 1, pull.depth)
     outside = torch.lerp(depth, torch.maximum(depth, known.depth_floor * 2 - 1), pull.floor)
     return torch.cat([rgb, torch.where(known.mask, inside, outside)], dim=1)
