@@ -78,6 +78,10 @@ def _add_generate(commands) -> None:
     parser.add_argument("--novel-steps", type=int, metavar="N", help="network evaluations of every further view")
     parser.add_argument("--guidance", type=float, metavar="S", help="classifier-free guidance; 0 is none")
     parser.add_argument("--sampler", help="ddim, ddpm, dpm++ or unipc, for all views")
+    parser.add_argument("--from-rgbd", nargs=2, type=Path, metavar=("PICTURE", "DEPTH"), help="start from a picture")
+    parser.add_argument("--depth-kind", choices=("metric", "disparity"), default="metric", help="what DEPTH holds")
+    parser.add_argument("--fov", type=float, metavar="DEG", help="vertical field of view of PICTURE")
+    parser.add_argument("--no-fit", action="store_true", help="keep DEPTH's scale; else it is fitted to the model")
     parser.add_argument("--upsample", choices=("all", "first"), help="enlarge the views, if the model has an upsampler")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
 
@@ -87,6 +91,7 @@ def _generate(options: argparse.Namespace) -> None:
 
     from ivid.cameras import read_view_set, view_set
     from ivid.checkpoints import model_folder
+    from ivid.data.rgbd import load_rgbd
     from ivid.export import export_scene
     from ivid.generation import generate, parse_seeds, plan, skip_existing
     from ivid.pipeline import load_pipeline
@@ -98,11 +103,21 @@ def _generate(options: argparse.Namespace) -> None:
     pipeline = load_pipeline(model_folder(options.model), options.device)
     settings = {name: getattr(options, name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
     chosen = pipeline.settings(**settings)
+    first_view = None
+    if options.from_rgbd:
+        first_view = load_rgbd(
+            *options.from_rgbd,
+            depth_kind=options.depth_kind,
+            size=pipeline.size,
+            depth_range=pipeline.depth_range,
+            fov_y_deg=options.fov,
+            fit=not options.no_fit,
+        )
     wanted = plan(pipeline, options.classes, seeds)
     requests = skip_existing(wanted, options.out)
     if len(requests) < len(wanted):
         print(f"{len(wanted) - len(requests)} of {len(wanted)} scenes are there already", file=sys.stderr)
-    evaluations = chosen.first_steps + chosen.novel_steps * (views - 1)
+    evaluations = (0 if first_view else chosen.first_steps) + chosen.novel_steps * (views - 1)
     with tqdm(total=evaluations * len(requests), unit="step", dynamic_ncols=True) as bar:
 
         def on_evaluation(request, preview) -> None:
@@ -110,7 +125,7 @@ def _generate(options: argparse.Namespace) -> None:
             bar.update()
 
         for request, scene, _ in generate(
-            pipeline, requests, options.batch, on_evaluation, view_set=chosen_views, **settings
+            pipeline, requests, options.batch, on_evaluation, first_view, view_set=chosen_views, **settings
         ):
             if options.upsample:
                 scene = upsampled(pipeline, scene, options.upsample, options.novel_steps, options.guidance)

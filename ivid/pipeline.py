@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -265,7 +266,8 @@ class IvidPipeline(DiffusionPipeline):
             targets = [path[view_index] for path in cameras]
             conditions: list[Condition | None] = [None] * len(seeds)
             if view_index == 0 and given[0] is not None:
-                views = [view for view in given if view is not None]
+                threshold = self.config["edge_threshold"]
+                views = [replace(view, edge_threshold=threshold) for view in given if view is not None]
             else:
                 if view_index > 0:
                     conditions = [self.condition(views, camera) for views, camera in zip(scenes, targets, strict=True)]

@@ -70,6 +70,34 @@ def test_sheet_has_a_row_per_class_and_a_column_per_seed(model, tmp_path):
     assert len(np.unique(cells, axis=0)) == 6
 
 
+def test_generate_goes_on_from_a_picture_with_depth(model, tmp_path):
+    view = synthetic_scene(size=48, view_set="uncond").views[0]
+    Image.fromarray(view.rgb).save(tmp_path / "picture.png")
+    np.save(tmp_path / "depth.npy", view.depth)
+    arguments = [
+        "generate",
+        "--model",
+        str(model),
+        "--class",
+        "house",
+        "--views",
+        "random",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    pair = [str(tmp_path / "picture.png"), str(tmp_path / "depth.npy")]
+    assert main([*arguments, "--from-rgbd", *pair, "--no-fit"]) == 0
+    scene = Scene.load(tmp_path / "out" / "house_seed00000.ivid")
+    assert len(scene.views) == 2
+    expected = np.array(Image.fromarray(view.rgb).resize((32, 32), Image.Resampling.LANCZOS))
+    assert np.abs(scene.views[0].rgb.astype(int) - expected).mean() < 3
+    assert (
+        np.median(np.abs(scene.views[0].depth - view.depth[::3, ::3].repeat(2, 0).repeat(2, 1)) / view.depth.min())
+        < 0.05
+    )
+    assert main([*arguments, "--from-rgbd", str(tmp_path / "none.png"), pair[1]]) == 2
+
+
 def test_render_writes_a_video(scene_file, tmp_path):
     out = tmp_path / "swing.mp4"
     assert main(["render", str(scene_file), "--out", str(out), "--size", "64", "--frames", "6"]) == 0
