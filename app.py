@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
 from page.layout import build_page, launch_options
@@ -26,6 +27,7 @@ def main() -> int:
     except ValueError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is to be deleted at the end is deleted
     page = build_page(shelf)
     shelf.load_in_background()
     page.launch(server_name=options.host, server_port=options.port, share=options.share, **launch_options())

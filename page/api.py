@@ -119,7 +119,8 @@ def add_endpoints(desk: Desk) -> None:
 async def _exported(session: Session, scene_file: str, kind: str, suffix: str, options: dict[str, Any]) -> str:
     try:
         scene: Scene = await asyncio.to_thread(open_for_page, scene_file)
-        path: Path = session.folder("api") / f"{exporting.file_stem(scene, kind)}{suffix}"
+        stem = exporting.file_stem(scene, f"_{kind}")
+        path: Path = session.folder("api") / f"{stem}{suffix}"
         async for _ in exporting.export_with_progress(scene, path, kind, **options):
             pass
     except (ValueError, OSError, RuntimeError) as error:

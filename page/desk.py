@@ -202,18 +202,17 @@ class Desk:
 
     async def export(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Update]:
         """Write a file of the scene that is shown, and have the browser fetch it."""
-        kind, suffix = str(event._data.get("kind")), str(event._data.get("suffix"))
         session = self.sessions.of(request.session_hash)
-        scene = session.scene_to_take()
-        if scene is None:
+        scene, offer = session.scene_to_take(), exporting.OFFERS.get(str(event._data.get("name")))
+        if scene is None or offer is None:
             yield self._refusal(ValueError("there is no scene to export yet; generate or open one first"))
             return
-        path = session.folder("export") / f"{exporting.file_stem(scene, kind)}{suffix}"
+        path = session.folder("export") / f"{exporting.file_stem(scene, offer.tag)}{offer.suffix}"
         try:
-            async for share in exporting.export_with_progress(scene, path, kind):
-                yield {self.room.exports: self._exports(running={"kind": kind, "suffix": suffix, "share": share})}
+            async for share in exporting.export_with_progress(scene, path, offer.kind, **offer.options):
+                yield {self.room.exports: self._exports(running={"name": offer.name, "share": share})}
         except (ValueError, OSError, RuntimeError) as error:
-            gr.Warning(sentence(f"{path.name} could not be written: {error}"))
+            yield self._refusal(ValueError(f"{path.name} could not be written: {error}"))
             yield {self.room.exports: self._exports()}
             return
         file = {"path": str(path), "name": path.name, "number": next(self.numbers)}

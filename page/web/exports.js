@@ -3,17 +3,17 @@
 import { download, icon, make } from "./dom.js";
 
 /**
- * @typedef {object} Kind
- * @property {string} kind
+ * @typedef {object} Offer
+ * @property {string} name
  * @property {string} suffix
  * @property {string} label
  * @property {string} hint
  */
 /**
  * @typedef {object} Exports
- * @property {Kind[]} kinds  the first three are buttons, the others stand in a menu
+ * @property {Offer[]} kinds  the first three are buttons, the others stand in a menu
  * @property {boolean} enabled
- * @property {{kind: string, suffix: string, share: number | null} | null} running
+ * @property {{name: string, share: number | null} | null} running
  * @property {{path: string, name: string, number: number} | null} file  ready to be fetched
  */
 
@@ -22,24 +22,23 @@ export function mount({ element, files, props, watch, trigger }) {
   const kinds = props.value?.kinds ?? [];
   let fetched = props.value?.file?.number ?? 0;
 
-  /** @param {Kind} kind */
-  function button(kind) {
-    const name = { points: "points", video: "video", scene: "scene" }[kind.kind];
-    const face = [make("span", { class: "ivid-label" }, kind.label), make("small", {}, kind.suffix)];
+  /** @param {Offer} offer */
+  function button(offer) {
+    const picture = { points: "points", swing: "video", scene: "scene" }[offer.name];
     return make(
       "button",
       {
         type: "button",
-        title: kind.hint,
-        "data-kind": kind.kind,
-        "data-suffix": kind.suffix,
+        title: offer.hint,
+        "data-offer": offer.name,
         onclick: () => {
           menu.open = false;
-          trigger("export", { kind: kind.kind, suffix: kind.suffix });
+          trigger("export", { name: offer.name });
         },
       },
-      ...(name ? [icon(name)] : []),
-      ...face,
+      ...(picture ? [icon(picture)] : []),
+      make("span", { class: "ivid-label" }, offer.label),
+      make("small", {}, ` ${offer.suffix}`),
     );
   }
 
@@ -63,7 +62,7 @@ export function mount({ element, files, props, watch, trigger }) {
     if (!value) return;
     const { enabled, running, file } = value;
     for (const each of [...main, ...others]) {
-      const own = running?.kind === each.dataset.kind && running?.suffix === each.dataset.suffix;
+      const own = running?.name === each.dataset.offer;
       each.disabled = !enabled || Boolean(running);
       each.dataset.running = String(own);
       each.style.setProperty("--share", String(own ? (running?.share ?? 0) : 0));

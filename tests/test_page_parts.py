@@ -1,0 +1,239 @@
+"""What the page is made of, without a browser: wishes and links, the queue, scenes in the making, published files."""
+
+import subprocess
+import sys
+import threading
+import time
+import types
+
+import numpy as np
+import pytest
+
+from ivid.export import KINDS
+from page import exporting, models, wishes
+from page.making import Making, Photograph, Turnstile, Wish
+from page.models import ModelCard, Shelf
+from page.opening import Examples, open_for_page
+from page.publishing import Publication
+from page.sessions import Sessions
+from tests.synthetic import synthetic_scene
+from tests.tiny_model import CLASSES, SIZE, save_tiny_model
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    return Shelf([str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))])
+
+
+def finished(making: Making):
+    deadline = time.monotonic() + 120
+    while not making.progress().over:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return making.progress()
+
+
+def test_the_page_is_built_without_torch():
+    code = "import sys, page.layout; assert 'torch' not in sys.modules and 'diffusers' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_card_is_what_the_model_says(shelf):
+    card = shelf.first
+    assert card.class_names == CLASSES
+    assert (card.first_steps, card.novel_steps, card.guidance, card.most_steps) == (4, 2, 0.0, 1000)
+
+
+def test_a_model_that_is_fetched_has_a_card_before():
+    card = ModelCard.read("imagenet128")
+    assert len(card.class_names) == 1000
+    assert (card.first_steps, card.novel_steps, card.guidance) == (1000, 50, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"seed": "-1"}, "seed must be an integer"),
+        ({"seed": "3.5"}, "seed must be an integer"),
+        ({"seed": ""}, "got nothing"),
+        ({"seed": str(2**63)}, "2\\^63"),
+        ({"class_label": None}, "pick a class"),
+        ({"view_set": "spiral"}, "no view set 'spiral'"),
+        ({"first_steps": 0}, "first view must be an integer from 1 to 1000"),
+        ({"novel_steps": 2.5}, "further views must be an integer from 1 to 1000"),
+        ({"model": "other"}, "no model 'other'"),
+        ({"picture": "photo.png"}, "depth map"),
+    ],
+)
+def test_a_wrong_field_is_named(shelf, fields, message):
+    given = {"model": None, "class_label": "house", "seed": "1", "view_set": "3x9", **fields}
+    with pytest.raises(ValueError, match=message):
+        wishes.read_wish(shelf, **given)
+
+
+def test_a_link_asks_for_the_same_again(shelf):
+    wish = Wish(shelf.first.name, "car, automobile", 12, "random", 5, None, 1.5, "ddim")
+    query = dict(pair.split("=", 1) for pair in wishes.link_to(wish)[1:].split("&"))
+    from urllib.parse import unquote_plus
+
+    fields, complaint = wishes.linked_fields(shelf, {key: unquote_plus(value) for key, value in query.items()})
+    assert not complaint
+    assert wishes.read_wish(shelf, **fields) == wish
+
+
+def test_a_link_to_what_is_not_here_says_so(shelf):
+    fields, complaint = wishes.linked_fields(shelf, {"seed": "1", "class": "spaceship", "first_steps": "many"})
+    assert "spaceship" in complaint
+    assert "first_steps many" in complaint
+    assert fields["seed"] == "1"
+    assert "class_label" not in fields
+    assert wishes.linked_fields(shelf, {"__theme": "dark"}) == ({}, "")
+
+
+def test_the_turnstile_lets_one_through_at_a_time_in_order():
+    turnstile, order, inside, crowd = Turnstile(), [], [], []
+
+    def pass_through(ticket):
+        with turnstile.turn(ticket, lambda: False):
+            inside.append(ticket)
+            crowd.append(len(inside))
+            time.sleep(0.01)
+            inside.remove(ticket)
+            order.append(ticket)
+
+    with turnstile.turn("first", lambda: False):
+        threads = []
+        for number in range(4):
+            threads.append(threading.Thread(target=pass_through, args=(number,)))
+            threads[-1].start()
+            while turnstile.ahead(number) != number + 1:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3]
+    assert max(crowd) == 1
+
+
+def test_who_gives_up_waiting_holds_nobody_up():
+    turnstile = Turnstile(places=2)
+    with turnstile.turn("first", lambda: False):
+        with turnstile.turn("second", lambda: True) as through:
+            assert not through
+        assert turnstile.ahead("second") == 0
+        with turnstile.turn("third", lambda: True), pytest.raises(ValueError, match="waiting"):
+            turnstile.turn("fourth", lambda: True).__enter__()
+
+
+def test_a_making_is_what_the_pipeline_makes(shelf):
+    making = Making(Wish(shelf.first.name, "tree", 4, "random"), shelf, Turnstile())
+    assert finished(making).phase == "done"
+    expected, scene = shelf.pipeline(shelf.first.name)("tree", 4, "random"), making.scene()
+    assert scene is not None
+    assert (scene.class_name, scene.seed, scene.view_set) == ("tree", 4, "random")
+    for ours, theirs in zip(scene.views, expected.views, strict=True):
+        np.testing.assert_array_equal(ours.rgb, theirs.rgb)
+        np.testing.assert_array_equal(ours.depth, theirs.depth)
+
+
+def test_stopping_keeps_the_views_that_are_done(shelf):
+    making = Making(Wish(shelf.first.name, "tree", 4, novel_steps=100), shelf, Turnstile())
+    while not making.progress().views:
+        time.sleep(0.005)
+    making.stop()
+    progress, scene = finished(making), making.scene()
+    assert progress.phase == "stopped"
+    assert scene is not None
+    assert 1 <= len(scene.views) == len(progress.views) < 27
+
+
+def test_what_the_model_refuses_is_told(shelf):
+    making = Making(Wish(shelf.first.name, "spaceship", 4), shelf, Turnstile())
+    progress = finished(making)
+    assert progress.phase == "failed"
+    assert "has no class 'spaceship'" in progress.message
+    assert making.scene() is None
+
+
+def test_a_scene_begins_with_a_picture(shelf, tmp_path):
+    from PIL import Image
+
+    view = synthetic_scene(SIZE, "uncond").views[0]
+    Image.fromarray(view.rgb).save(tmp_path / "photo.png")
+    np.save(tmp_path / "depth.npy", view.depth)
+    photograph = Photograph(tmp_path / "photo.png", tmp_path / "depth.npy")
+    making = Making(Wish(shelf.first.name, "tree", 4, "random", photograph=photograph), shelf, Turnstile())
+    assert finished(making).phase == "done"
+    scene = making.scene()
+    assert scene is not None
+    np.testing.assert_allclose(scene.views[0].rgb.astype(int), view.rgb, atol=1)
+
+
+def test_published_files_are_the_scene(tmp_path):
+    scene = synthetic_scene(48)
+    publication = Publication.of(scene, tmp_path)
+    manifest, grid = publication.manifest(), publication.grid()
+    assert manifest is not None
+    assert len(manifest["views"]) == len(grid["cells"]) == 27
+    assert (grid["rows"], grid["columns"], grid["making"]) == (3, 9, None)
+    assert (grid["cells"][0]["row"], grid["cells"][0]["column"]) == (1, 4)  # yaw and pitch 0 stand in the middle
+    assert len({(cell["row"], cell["column"]) for cell in grid["cells"]}) == 27
+    from pathlib import Path
+
+    from PIL import Image
+
+    from viewer.wire import unpack_view
+
+    for entry, cell, view in zip(manifest["views"], grid["cells"], scene.views, strict=True):
+        np.testing.assert_array_equal(unpack_view(Path(entry["url"]).read_bytes(), view.camera).rgb, view.rgb)
+        with Image.open(cell["colour"]) as colour:
+            assert np.abs(np.asarray(colour.convert("RGB"), int) - view.rgb).mean() < 8
+        assert Path(cell["depth"]).exists()
+
+
+def test_every_kind_of_export_is_offered():
+    offered = {(offer.kind, offer.suffix) for offer in exporting.OFFERS.values()}
+    assert offered == {(kind.name, suffix) for kind in KINDS.values() for suffix in kind.suffixes if suffix}
+    assert [offer["label"] for offer in exporting.offered()[:3]] == ["Point cloud", "Swing video", "Scene"]
+    for offer in exporting.OFFERS.values():
+        assert set(offer.options) <= set(KINDS[offer.kind].options()), offer.name
+
+
+def test_examples_are_opened_by_name_alone(tmp_path):
+    synthetic_scene(48, "uncond").save(tmp_path / "still.ivid")
+    (tmp_path / "broken.ivid").write_bytes(b"nothing")
+    examples = Examples(tmp_path)
+    assert [tile["name"] for tile in examples.tiles()] == ["still"]
+    assert len(examples.get("still").scene.views) == 1
+    for name in ("../still", "other"):
+        with pytest.raises(ValueError, match="no example"):
+            examples.get(name)
+    examples.close()
+
+
+def test_a_file_that_is_gone_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match=r"gone\.ivid cannot be read"):
+        open_for_page(tmp_path / "gone.ivid")
+
+
+def test_sessions_keep_few_folders_and_delete_them_at_the_end():
+    sessions = Sessions()
+    session = sessions.of("someone")
+    assert sessions.of("someone") is session
+    assert sessions.of("another") is not session
+    folders = [session.folder() for _ in range(6)]
+    assert [folder.exists() for folder in folders] == [False, False, True, True, True, True]
+    sessions.close()
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_a_lent_gpu_is_asked_for_where_there_is_one(monkeypatch):
+    asked = []
+
+    def gpu(duration):
+        asked.append(duration)
+        return lambda function: types.SimpleNamespace(wrapped=function)
+
+    assert models.on_gpu(models.stream) is models.stream
+    monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=gpu, __spec__=object()))
+    assert models.on_gpu(models.stream).wrapped is models.stream
+    assert asked == [models.GPU_SECONDS]
