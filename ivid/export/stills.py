@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,9 @@ from ivid.depth import depth_picture
 from ivid.export.surface import Progress
 from ivid.files import written_aside
 from ivid.scene import Scene
+
+if TYPE_CHECKING:
+    from ivid.fusion import FusionRenderer
 
 SHOWN = ("colour", "depth", "both")
 MAX_PICTURE = 8192
@@ -43,19 +47,21 @@ def export_still(
     size: int = 512,
     supersample: int = 3,
     what: str = "colour",
+    device: str | None = None,
 ) -> None:
     """Write one fused picture, `size` pixels square, as PNG.
 
     Args:
         camera: where from; else `yaw` and `pitch` in radians on the sphere of `radius`, and `fov` in degrees.
         what: "colour", "depth", or "both" side by side.
+        device: where to render; the first GPU unless told, or else the CPU.
 
     Raises:
         ValueError: an argument is out of range.
     """
     check_picture(size, supersample, what)
     camera = camera or Camera.orbit(yaw, pitch, radius, fov)
-    _save(path, fused_picture(_renderer(), scene, camera, size, supersample, what))
+    _save(path, fused_picture(renderer_on(device), scene, camera, size, supersample, what))
     if progress:
         progress(1, 1)
 
@@ -72,13 +78,16 @@ def export_depth(
     fov: float = FOV_Y_DEG,
     size: int = 512,
     supersample: int = 3,
+    device: str | None = None,
 ) -> None:
     """Write the fused depth map as a 16-bit grey PNG in millimetres along the viewing axis, 0 where nothing is known.
 
     Takes the arguments of `export_still`.
     """
     check_picture(size, supersample, "depth")
-    rendering = _renderer().render(scene.views, camera or Camera.orbit(yaw, pitch, radius, fov), size, supersample)
+    rendering = renderer_on(device).render(
+        scene.views, camera or Camera.orbit(yaw, pitch, radius, fov), size, supersample
+    )
     _save(path, np.where(rendering.mask, depth_millimetres(rendering.depth), 0).astype(np.uint16))
     if progress:
         progress(1, 1)
@@ -130,7 +139,30 @@ def grid_layout(cameras: Sequence[Camera], view_set: str = "") -> tuple[int, int
     return rows, columns, places
 
 
-def fused_picture(renderer, scene: Scene, camera: Camera, size: int, supersample: int, what: str) -> np.ndarray:
+def renderer_on(device: str | None) -> FusionRenderer:
+    """A renderer on a device; on the first GPU, or else the CPU, when None.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    from ivid.fusion import FusionRenderer  # brings Warp along: only when something is rendered
+
+    return FusionRenderer(device or fastest_device())
+
+
+def fastest_device() -> str:
+    """The first GPU that kernels can run on, or "cpu"."""
+    from ivid.fusion.runtime import start_warp
+
+    start_warp()
+    import warp
+
+    return "cuda:0" if warp.is_cuda_available() else "cpu"
+
+
+def fused_picture(
+    renderer: FusionRenderer, scene: Scene, camera: Camera, size: int, supersample: int, what: str
+) -> np.ndarray:
     """The scene from a camera, uint8 [size, size, 3], or [size, 2·size, 3] for `what="both"`; black where empty."""
     rendering = renderer.render(scene.views, camera, size, supersample)
     pictures = []
@@ -171,12 +203,6 @@ def _orbit_angles(camera: Camera) -> tuple[float, float]:
     """(yaw, pitch) in radians of a camera's position around the origin."""
     x, y, z = camera.position
     return math.atan2(x, z), math.atan2(y, math.hypot(x, z))
-
-
-def _renderer():
-    from ivid.fusion import FusionRenderer  # compiles kernels: only when something is rendered
-
-    return FusionRenderer()
 
 
 def _save(path: str | Path, picture: np.ndarray) -> None:
