@@ -42,8 +42,8 @@ MANIFEST_FORMAT, MANIFEST_VERSION = "ivid-view-manifest", 1
 def pack_view(view: View, depth_range: DepthRange) -> bytes:
     """The view file of a view. Colour is lossless; depth has 16 bits, fewer where a noisy map would cost too much.
 
-    Depth codes are at most 11 bits coarser in noisy scenes than 16 bits would be, never in smooth ones: the step is
-    the smallest power of two, at most 16, that keeps the file within 44 KB per 128² pixels.
+    The step between depth codes is the smallest power of two, at most 16, that keeps the file within 44 KB per 128²
+    pixels: smooth maps keep all 16 bits, the roughest 12.
     """
     view = view.quantised()
     colour = _webp(view.rgb, lossless=True)

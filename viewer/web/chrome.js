@@ -62,7 +62,7 @@ export class Chrome {
     this.background = h(
       "select",
       { onchange: () => viewer.set({ background: /** @type {any} */ (this.background.value) }) },
-      ...["theme", "dark", "light", "sky"].map((name) => h("option", { value: name }, name[0].toUpperCase() + name.slice(1))),
+      ...["scene", "dark", "light"].map((name) => h("option", { value: name }, name[0].toUpperCase() + name.slice(1))),
     );
     this.enhanced = h("input", { type: "checkbox", onchange: () => viewer.set({ enhanced: this.enhanced.checked }) });
     this.showRate = h("input", { type: "checkbox", onchange: () => viewer.set({ rate: this.showRate.checked }) });

@@ -29,7 +29,7 @@ import { cloudFragment } from "./shaders/cloud.js";
  * @property {Look} look
  * @property {boolean} exact  the method's picture and nothing else: nearest texels, hard rims, black behind
  * @property {boolean} quick  shaded at the vertices, for a picture in motion
- * @property {number} pointSize  pixels of a point one metre away
+ * @property {number} pointSize  pixels a source pixel takes when seen from as far as its own camera saw it
  * @property {Backdrop} backdrop
  */
 /** @typedef {{bottom: [number, number, number], top: [number, number, number]}} Backdrop */

@@ -9,6 +9,7 @@ import { h, svg } from "./dom.js";
 const WIDTH = 190;
 const HEIGHT = 116;
 const FRUSTUM = 0.11; // how deep a frustum is drawn, in world units
+const MARGIN = 8;
 
 export class Overview {
   /**
@@ -25,6 +26,7 @@ export class Overview {
     this.entries = [];
     this.marker = svg("path", { class: "here" });
     this.signature = "";
+    this.fit = { scale: 1, x: 0, y: 0 };
   }
 
   /** @param {boolean} visible */
@@ -41,6 +43,7 @@ export class Overview {
     if (signature === this.signature) return;
     this.signature = signature;
     this.toMap = this.mapFor(cameras);
+    this.fit = this.fitTo(cameras);
     const order = cameras.map((camera, index) => ({ camera, index, depth: this.depth(camera) })).sort((a, b) => b.depth - a.depth);
     this.entries = order.map(({ camera, index }) => {
       const made = done.has(index);
@@ -79,6 +82,21 @@ export class Overview {
     return new Matrix4().multiplyMatrices(projection(pose.fov, WIDTH, HEIGHT), worldToView(pose));
   }
 
+  /**
+   * What makes the cameras fill the map, with room for one beside them.
+   *
+   * @param {SourceCamera[]} cameras
+   */
+  fitTo(cameras) {
+    this.fit = { scale: 1, x: 0, y: 0 };
+    const corners = cameras.map((camera) => this.project(camera.position));
+    const [xs, ys] = [corners.map(({ x }) => x), corners.map(({ y }) => y)];
+    const [left, right] = [Math.min(...xs) - MARGIN, Math.max(...xs) + MARGIN];
+    const [top, bottom] = [Math.min(...ys) - MARGIN, Math.max(...ys) + MARGIN];
+    const scale = Math.min(WIDTH / (right - left), HEIGHT / (bottom - top), 3);
+    return { scale, x: WIDTH / 2 - (scale * (left + right)) / 2, y: HEIGHT / 2 - (scale * (top + bottom)) / 2 };
+  }
+
   /** @param {SourceCamera} camera */
   depth(camera) {
     return this.project(camera.position).z;
@@ -87,7 +105,8 @@ export class Overview {
   /** @param {Vector3} point */
   project(point) {
     const at = point.clone().applyMatrix4(/** @type {Matrix4} */ (this.toMap));
-    return { x: ((at.x + 1) / 2) * WIDTH, y: ((1 - at.y) / 2) * HEIGHT, z: at.z };
+    const { scale, x, y } = this.fit;
+    return { x: x + (scale * (at.x + 1) * WIDTH) / 2, y: y + (scale * (1 - at.y) * HEIGHT) / 2, z: at.z };
   }
 
   /**

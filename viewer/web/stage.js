@@ -182,7 +182,7 @@ export class Stage {
     });
     const scale = this.exact ? 1 : level.scale;
     const [width, height] = [this.canvas.width, this.canvas.height].map((n) => Math.max(Math.round(n * scale), 1));
-    const pixelsPerMetre = Math.min(width, height) / (2 * Math.tan((pose.fov * Math.PI) / 360));
+    const zoom = Math.tan(Math.PI / 8) / Math.tan((pose.fov * Math.PI) / 360);
     return {
       worldToView: worldToView(pose),
       projection: null,
@@ -194,7 +194,7 @@ export class Stage {
       look: this.look,
       exact: this.exact,
       quick: moving && !this.exact,
-      pointSize: (this.pointSize * 1.35 * pixelsPerMetre * 0.83) / Math.max(this.size, 1),
+      pointSize: (1.5 * this.pointSize * zoom * Math.min(width, height)) / Math.max(this.size, 1),
       backdrop: this.backdrop,
     };
   }

@@ -6,15 +6,40 @@
 const BACKDROPS = {
   dark: { bottom: [0.055, 0.06, 0.075], top: [0.12, 0.13, 0.16] },
   light: { bottom: [0.83, 0.845, 0.87], top: [0.95, 0.955, 0.965] },
-  sky: { bottom: [0.78, 0.84, 0.88], top: [0.4, 0.6, 0.82] },
 };
+const OF_THEME = 0.15; // how much of the theme is in the scene's own backdrop
 
 /**
- * @param {string} background
+ * @param {string} background  "scene", "dark" or "light"
  * @param {HTMLElement} host
+ * @param {Backdrop | null} own  the scene's colours at its upper and lower rim
+ * @returns {Backdrop}
  */
-export function backdropOf(background, host) {
-  return BACKDROPS[background] ?? BACKDROPS[host.dataset.theme ?? "dark"];
+export function backdropOf(background, host, own) {
+  const theme = BACKDROPS[host.dataset.theme ?? "dark"];
+  if (background !== "scene") return BACKDROPS[background] ?? theme;
+  if (!own) return theme;
+  /** @param {number[]} a @param {number[]} b */
+  const mixed = (a, b) => /** @type {[number, number, number]} */ (a.map((value, k) => value + (b[k] - value) * OF_THEME));
+  return { bottom: mixed(own.bottom, theme.bottom), top: mixed(own.top, theme.top) };
+}
+
+/**
+ * The colours of a picture's upper and lower rim: behind a scene they leave no hole where its views end.
+ *
+ * @param {ImageBitmap} picture
+ * @returns {Backdrop}
+ */
+export function rimColours(picture) {
+  const rows = 12;
+  const canvas = new OffscreenCanvas(1, rows);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0, 1, rows);
+  const { data } = context.getImageData(0, 0, 1, rows);
+  /** @param {number} row @returns {[number, number, number]} */
+  const at = (row) => [data[4 * row] / 255, data[4 * row + 1] / 255, data[4 * row + 2] / 255];
+  return { bottom: at(rows - 1), top: at(0) };
 }
 
 /**

@@ -22,7 +22,7 @@ import { Rig } from "./rig.js";
 import { CameraLink, saveScreenshot } from "./share.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
-import { backdropOf, followTheme } from "./theme.js";
+import { backdropOf, followTheme, rimColours } from "./theme.js";
 import { readManifest } from "./wire.js";
 
 /** @typedef {import("./wire.js").Manifest} Manifest */
@@ -41,7 +41,7 @@ import { readManifest } from "./wire.js";
  * @property {Look} look
  * @property {boolean} enhanced  soft rims and smooth pictures on top of the method's
  * @property {number} pointSize
- * @property {"theme" | "dark" | "light" | "sky"} background
+ * @property {"scene" | "dark" | "light"} background
  * @property {boolean} rate  show the frame rate
  * @property {boolean} overview
  */
@@ -72,7 +72,7 @@ export class Viewer {
     this.root.append(this.frame);
     this.notices = new Notices(this.frame);
     /** @type {Settings} */
-    this.settings = { look: "fused", enhanced: true, pointSize: 1, background: "theme", rate: false, overview: false };
+    this.settings = { look: "fused", enhanced: true, pointSize: 1, background: "scene", rate: false, overview: false };
     this.rig = new Rig();
     /** @type {Manifest | null} */
     this.manifest = null;
@@ -249,7 +249,10 @@ export class Viewer {
     }
     if (view.size !== this.stage.size) return this.reportFailure(index, false);
     this.stage.setView(index, view, sourceCamera(entry));
-    if (index === 0) this.setHome();
+    if (index === 0) {
+      this.setHome();
+      this.set({});
+    }
     this.updateCameras();
   }
 
@@ -261,6 +264,7 @@ export class Viewer {
     if (!this.stage) return showStill(this.surface, view, this.excuse ?? "");
     if (view.size !== this.stage.size) this.stage.reserve(view.size, this.stage.capacity, this.stage.depthRange);
     this.stage.setView(0, view, sourceCamera(entry), true);
+    this.set({});
     this.updateCameras();
   }
 
@@ -298,8 +302,11 @@ export class Viewer {
   set(change) {
     Object.assign(this.settings, change);
     const { look, enhanced, pointSize, background } = this.settings;
-    const backdrop = backdropOf(background, this.host);
-    for (const stage of this.stages()) Object.assign(stage, { look, exact: !enhanced, pointSize, backdrop }).invalidate();
+    for (const stage of this.stages()) {
+      const first = stage.held.get(0)?.view.colour;
+      const backdrop = backdropOf(background, this.host, first ? rimColours(first) : null);
+      Object.assign(stage, { look, exact: !enhanced, pointSize, backdrop }).invalidate();
+    }
     this.overview.show(this.settings.overview);
     this.chrome.refresh();
     this.wake();

@@ -11,7 +11,7 @@ uniform int side;                   // S + 2
 uniform float pad;                  // pixels between border and ring
 uniform float focal;
 uniform mat4 clipFromSource;
-uniform float pointSize;
+uniform float pointSize;            // of a pixel's footprint, in pixels of the target at equal distance
 
 #ifdef QUICK
 uniform sampler2DArray colours;
@@ -63,7 +63,7 @@ void main() {
   flags = vec3(flag & 1, (flag >> 1) & 1, (flag >> 2) & 1);
   vertex = flag;
 #endif
-  gl_PointSize = pointSize / max(gl_Position.w, 1e-3);
+  gl_PointSize = pointSize * data.x / max(gl_Position.w, 1e-3);
 }
 `;
 

@@ -1,0 +1,193 @@
+"""The viewer in a real browser: hands, keys, growth, failures, the packed file."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from ivid.scene import Scene
+from PIL import Image
+from synthetic import synthetic_scene
+from viewer.html import write_html
+from viewer_browser import PATIENCE_MS, open_viewer, settle, viewer_browser
+
+SIDE = 200
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with viewer_browser() as started:
+        yield started
+
+
+def small_scene(views: int = 5) -> Scene:
+    whole = synthetic_scene(32)
+    return Scene(whole.views[:views], whole.depth_range, class_name="still life", seed=0, view_set="3x9")
+
+
+def picture(page) -> np.ndarray:
+    """The page's picture without the tools, as floats."""
+    with Image.open(io.BytesIO(page.screenshot())) as image:
+        return np.array(image.convert("RGB"))[40:-70].astype(float)
+
+
+def pose(page) -> dict:
+    return page.evaluate("() => viewer.rig.pose()")
+
+
+def test_hands_and_keys_move_the_camera(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
+        settle(page)
+        before, at_home = picture(page), pose(page)
+        assert np.abs(before - before.mean(axis=(0, 1))).mean() > 10, "the picture is not empty"
+        page.mouse.move(100, 80)
+        page.mouse.down()
+        page.mouse.move(85, 85, steps=4)
+        page.mouse.up()
+        settle(page)
+        assert pose(page)["yaw"] > 0.05, "dragging to the left goes round to the right"
+        assert np.abs(picture(page) - before).mean() > 2
+        page.mouse.wheel(0, 200)
+        settle(page)
+        assert pose(page)["radius"] > 1.05
+        page.keyboard.press("r")
+        settle(page)
+        assert pose(page) == pytest.approx(at_home)
+        page.keyboard.press("ArrowRight", delay=150)
+        settle(page)
+        assert pose(page)["yaw"] > 0.01
+        assert "#yaw=" in page.url
+
+
+def test_the_camera_springs_back_from_the_edge(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
+        page.evaluate("() => { viewer.rig.wanted.yaw = 2; viewer.rig.held = true; }")
+        assert pose(page)["yaw"] < page.evaluate("() => viewer.rig.bounds.yawMax") + 0.25
+        page.evaluate("() => { viewer.rig.held = false; viewer.wake(); }")
+        settle(page)
+        assert pose(page)["yaw"] == pytest.approx(page.evaluate("() => viewer.rig.bounds.yawMax"), abs=1e-3)
+
+
+def test_still_pictures_are_not_drawn_again(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
+        settle(page)
+        frames = page.evaluate("() => viewer.stage.frames")
+        page.wait_for_timeout(500)
+        assert page.evaluate("() => [viewer.stage.frames, viewer.frameRequest]") == [frames, 0]
+
+
+def test_a_link_brings_the_camera_back(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE, "#yaw=0.12&pitch=0.05") as page:
+        settle(page)
+        assert pose(page)["yaw"] == pytest.approx(0.12)
+        assert pose(page)["pitch"] == pytest.approx(0.05)
+
+
+def test_every_way_of_looking_shows_something_else(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
+        pictures = []
+        for key in "123456":
+            page.keyboard.press(key)
+            settle(page)
+            pictures.append(picture(page))
+        for k, one in enumerate(pictures):
+            assert all(np.abs(one - other).mean() > 0.3 for other in pictures[:k]), f"look {k + 1}"
+
+
+def test_a_lost_context_comes_back(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
+        settle(page)
+        before = picture(page)
+        page.evaluate(
+            """async () => {
+                const lost = viewer.stage.gl.getExtension("WEBGL_lose_context");
+                lost.loseContext();
+                await new Promise((done) => setTimeout(done, 300));
+                lost.restoreContext();
+            }"""
+        )
+        page.wait_for_function("() => !viewer.stage.lost")
+        settle(page)
+        assert np.abs(picture(page) - before).mean() < 1
+
+
+def test_scenes_grow_and_a_view_that_fails_is_left_out(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(3), SIDE, SIDE) as page:
+        page.evaluate(
+            """() => {
+                const first = viewer.manifest;
+                const entry = { ...first.views[1], url: "/view/0/99.ivw" };
+                viewer.show({ ...first, views: [...first.views, entry, { ...first.views[2], url: "/view/0/2.ivw?again" }] });
+            }"""
+        )
+        page.wait_for_function("() => viewer.stage.held.size === 4")
+        page.get_by_text("View 4 did not load; trying again").wait_for()
+        assert page.evaluate("() => viewer.stage.held.has(3)") is False
+
+
+@pytest.mark.parametrize(
+    "manifest", ["{", '{"format": "other"}', '{"format": "ivid-view-manifest", "version": 9}', '{"format": "ivid-view-manifest"}']
+)
+def test_a_broken_scene_is_one_sentence(browser, tmp_path, manifest):
+    with open_viewer(browser, tmp_path, small_scene(1), SIDE, SIDE) as page:
+        page.evaluate("(text) => viewer.show(text)", manifest)
+        assert page.get_by_role("alert").is_visible()
+        assert "This scene cannot be shown" in page.get_by_role("alert").inner_text()
+
+
+def test_the_page_scrolls_past_a_viewer_without_focus(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(1), SIDE, SIDE) as page:
+        page.evaluate("() => { document.body.style.height = '900px'; viewer.frame.blur(); }")
+        page.mouse.move(100, 80)
+        page.mouse.wheel(0, 100)
+        page.wait_for_function("() => window.scrollY > 50")
+        assert pose(page)["radius"] == pytest.approx(1)
+
+
+def test_paths_play_and_keys_are_kept(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(), 420, 300) as page:
+        page.keyboard.press(" ")
+        page.wait_for_function("() => Math.abs(viewer.rig.pose().yaw) > 0.02")
+        page.keyboard.press(" ")
+        assert page.evaluate("() => viewer.timeline.playing") is False
+        with page.expect_response("**/keyframes") as answer:
+            page.keyboard.press("k")
+        assert answer.value.ok
+    assert len(Scene.load(tmp_path / "scene.ivid").settings["keyframes"]) == 1
+
+
+def test_a_screenshot_has_no_tools_in_it_and_may_be_larger(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(2), SIDE, SIDE) as page:
+        settle(page)
+        with page.expect_download() as download:
+            page.evaluate("() => void viewer.screenshot(2)")
+        with Image.open(download.value.path()) as image:
+            assert image.size == (2 * SIDE, 2 * SIDE)
+            large = np.array(image.convert("RGB").resize((SIDE, SIDE))).astype(float)
+        assert np.abs(large[40:-70] - picture(page)).mean() < 6
+
+
+def test_one_file_works_from_disk_without_requests(browser, tmp_path):
+    path = write_html(synthetic_scene(128), tmp_path / "scene.html")
+    assert path.stat().st_size <= 2_500_000
+    page = browser.new_page(viewport={"width": SIDE, "height": SIDE})
+    page.set_default_timeout(PATIENCE_MS)
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_function("() => (window.viewer = window.ividViewer)?.stage?.held.size === 27")
+    page.evaluate("() => { viewer.set({ look: 'nearest' }); }")
+    settle(page)
+    assert np.abs(np.diff(picture(page), axis=0)).mean() > 1
+    assert all(url.startswith(("file:", "blob:", "data:")) for url in requested)
+    page.close()
+
+
+def test_without_webgl_the_first_view_stands_still(tmp_path):
+    path = write_html(small_scene(2), tmp_path / "scene.html")
+    with viewer_browser("--disable-3d-apis") as browser:
+        page = browser.new_page(viewport={"width": SIDE, "height": SIDE})
+        page.goto(path.as_uri())
+        page.get_by_text("no WebGL2").wait_for(timeout=PATIENCE_MS)
+        page.locator("canvas.still").wait_for(timeout=PATIENCE_MS)
