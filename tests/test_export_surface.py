@@ -53,11 +53,12 @@ def test_a_pixel_is_of_one_size_in_contracted_space():
         assert np.linalg.norm(pair[1] - pair[0]) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_edges_are_those_of_the_slow_twin():
+@pytest.mark.parametrize("threshold", [0.03, 0.15])
+def test_edges_are_those_of_the_slow_twin(threshold):
     depth = RNG.uniform(0.9, 1.1, (12, 12)).astype(np.float32)
     depth[4:9, 3:8] = 2.5
     depth[9:] = np.linspace(4, 4.5, 12)  # steep in metres, not in 1/metres
-    view = View(np.zeros((12, 12, 3), np.uint8), depth, Camera.orbit(0, 0))
+    view = View(np.zeros((12, 12, 3), np.uint8), depth, Camera.orbit(0, 0), threshold)
     points = view.camera.unproject(depth)
     expected = np.zeros((12, 12), bool)
     for i in range(11):
@@ -66,7 +67,7 @@ def test_edges_are_those_of_the_slow_twin():
             falling = np.linalg.norm(points[a] - points[d]) < np.linalg.norm(points[b] - points[c])
             for triangle in ((a, b, d), (a, c, d)) if falling else ((a, b, c), (b, c, d)):
                 z = [float(depth[each]) for each in triangle]
-                if max(z) - min(z) > 0.03 and 1 / min(z) - 1 / max(z) > 0.03:
+                if max(z) - min(z) > threshold and 1 / min(z) - 1 / max(z) > threshold:
                     for each in triangle:
                         expected[each] = True
     assert np.array_equal(edge_pixels(view), expected)

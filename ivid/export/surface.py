@@ -19,7 +19,6 @@ from ivid.scene import Scene, View
 
 Progress = Callable[[int, int], object]
 
-EDGE_ATOL = EDGE_RTOL = 0.03  # method §4: metres, and 1/metres
 ERODED_WEIGHT = 1e-8  # method §5
 FAR_PLANE_D = 0.97  # networks draw a sky not quite at the far plane; encoded depth from here on counts as the plane
 SAME_SURFACE = 0.02  # 1/metres: views that differ by less see the same surface
@@ -129,7 +128,7 @@ def edge_pixels(view: View) -> np.ndarray:
     for split, triangles in ((split_falling, ((0, 1, 3), (0, 2, 3))), (~split_falling, ((0, 1, 2), (1, 2, 3)))):
         for triangle in triangles:
             z = np.stack([depth[corners[corner]] for corner in triangle])
-            steep = split & (np.ptp(z, axis=0) > EDGE_ATOL) & (np.ptp(1 / z, axis=0) > EDGE_RTOL)
+            steep = split & (np.ptp(z, axis=0) > view.edge_threshold) & (np.ptp(1 / z, axis=0) > view.edge_threshold)
             for corner in triangle:
                 edge[corners[corner]] |= steep
     return edge
