@@ -109,7 +109,3 @@ def ray_cast(camera: Camera, size: int) -> tuple[np.ndarray, np.ndarray]:
     beyond = depth > far
     colour[beyond] = SKY_COLOUR
     return colour, np.where(beyond, far, np.clip(depth, near, far))
-
-
-FAR = DEPTH_RANGE[1]
-cast = synthetic_view

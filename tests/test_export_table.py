@@ -1,5 +1,7 @@
 """The table of exports: kinds, options, progress, and scenes that are not as one expects."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import trimesh
 
 from ivid.cameras import Camera, trajectory
 from ivid.export import KINDS, UnknownKindError, export_scene, kind_for
+from ivid.export.libraries import MissingLibraryError
 from ivid.scene import Scene, View
 from tests.synthetic import DEPTH_RANGE, synthetic_scene, synthetic_view
 
@@ -79,6 +82,22 @@ def test_progress_is_told_and_stopping_leaves_nothing(scene, tmp_path, name):
         export_scene(few, tmp_path / name, progress=stop)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_library_that_is_missing_is_named(scene, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    with pytest.raises(MissingLibraryError, match=r"a mesh needs the package open3d, .* pip install open3d") as raised:
+        export_scene(scene, tmp_path / "a.glb")
+    assert "\n" not in str(raised.value)
+    export_scene(scene, tmp_path / "a.ply")  # points need none of it
+    assert [file.name for file in tmp_path.iterdir()] == ["a.ply"]
+
+
+def test_importing_the_table_loads_no_large_library():
+    large = {"torch", "open3d", "warp", "trimesh", "scipy", "viewer"}
+    code = f"import sys, ivid.export; print(sorted({large} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def flat(depth, size=32, views=1):
