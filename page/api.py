@@ -22,15 +22,15 @@ def add_endpoints(desk: Desk) -> None:
     """Declare the endpoints; what they take and give back is in the functions' docstrings."""
 
     async def generate(
+        request: gr.Request,
         class_label: str,
         seed: float,
         view_set: str,
-        first_steps: float | None,
-        novel_steps: float | None,
-        guidance: float | None,
         sampler: str,
         model: str,
-        request: gr.Request,
+        first_steps: float | None = None,
+        novel_steps: float | None = None,
+        guidance: float | None = None,
         progress: Any = gr.Progress(),  # noqa: B008  Gradio recognises it by its default
     ) -> str:
         """Make a scene; returns its .ivid file. Steps, guidance and sampler are the model's own when left out."""
@@ -84,11 +84,11 @@ def add_endpoints(desk: Desk) -> None:
                 gr.Textbox(card.class_names[0] if card.class_names else "", label="class_label"),
                 gr.Number(0, label="seed"),
                 gr.Textbox("3x9", label="view_set"),
+                gr.Textbox("", label="sampler"),
+                gr.Textbox(card.name, label="model"),
                 gr.Number(None, label="first_steps"),
                 gr.Number(None, label="novel_steps"),
                 gr.Number(None, label="guidance"),
-                gr.Textbox("", label="sampler"),
-                gr.Textbox(card.name, label="model"),
             ],
             file_out,
             api_name="generate",

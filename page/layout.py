@@ -55,8 +55,8 @@ def build_page(shelf: Shelf, examples: Path = ROOT / "assets") -> gr.Blocks:
                 shown = _stage()
         room = Room(page=page, **controls, **shown)
         desk = Desk(room, shelf, Examples(examples))
+        add_endpoints(desk)  # first, for handlers are named after their functions and the first keeps the name
         _connect(room, desk)
-        add_endpoints(desk)
     page.queue(max_size=200)
     return page
 
