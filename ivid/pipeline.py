@@ -316,10 +316,7 @@ class IvidPipeline(DiffusionPipeline):
 
     def condition(self, views: Sequence[View], camera: Camera) -> Condition:
         """What `views` tell the novel-view network of a new camera, with the model's constants (method §6)."""
-        threshold, radius = self.config["edge_threshold"], self.config["erosion_radius_px"]
-        return aggregate_conditions(
-            views, camera, self.depth_range, erosion_radius=radius, atol=threshold, rtol=threshold
-        )
+        return aggregate_conditions(views, camera, self.depth_range, erosion_radius=self.config["erosion_radius_px"])
 
     def denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:
         """One of the model's networks as a denoiser for a scheduler of `make_scheduler`."""

@@ -299,7 +299,8 @@ def fragment_weights(fragments: Fragments, mesh: Mesh) -> np.ndarray:
     p = interpolated(fragments, mesh, mesh.points)
     n = interpolated(fragments, mesh, mesh.normals)
     to_camera = mesh.camera.position - p
-    cosine = (n * to_camera).sum(-1) / np.linalg.norm(n, axis=-1) / np.linalg.norm(to_camera, axis=-1)
+    lengths = np.linalg.norm(n, axis=-1) * np.linalg.norm(to_camera, axis=-1)
+    cosine = (n * to_camera).sum(-1) / np.where(lengths > 0, lengths, 1.0)  # no normal where nothing was drawn
     angle = np.arccos(np.clip(cosine, 0, 1))
     w = np.maximum(np.exp(np.maximum(-20 * angle, -50)), 1e-4)
     w = np.where(interpolated_flag(fragments, mesh, mesh.eroded) >= 0.999, w * 1e-8, w)
@@ -340,9 +341,7 @@ def metric(inverse_z: np.ndarray, empty: float) -> np.ndarray:
     return np.where(inverse_z > 0, 1 / np.where(inverse_z > 0, inverse_z, 1.0), empty)
 
 
-def render(
-    views: list[View], camera: Camera, size: int, supersample: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def render(views: list[View], camera: Camera, size: int, supersample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Colour, metric depth and mask (method §5, video planes and padding)."""
     radius = max(1, round(3 * views[0].size / 128))
     meshes = [build_mesh(view, "pixels", view.size / 4, radius, 0.03, 0.03) for view in views]

@@ -13,14 +13,13 @@ from ivid import depth as codec
 from ivid.cameras import Camera
 from ivid.depth import DepthRange
 from ivid.fusion.mesh import MeshSettings, default_erosion_radius
-from ivid.fusion.rasteriser import Planes
-from ivid.fusion.renderer import FusionRenderer, metric_depth
-from ivid.fusion.resample import more_than_three_quarters, reduce_colour
+from ivid.fusion.rasteriser import Planes, Shading
+from ivid.fusion.renderer import FusionRenderer
+from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
 from ivid.scene import View
 
 PLANES: Planes = (0.01, 200.0)
 SUPERSAMPLE = 3
-TOLERANCE = 0.03  # of depth edges in d and in 1/d
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +47,8 @@ def aggregate_conditions(
     depth_range: DepthRange,
     *,
     erosion_radius: int | None = None,
-    atol: float = 0.03,
-    rtol: float = 0.03,
+    edge_threshold: float | None = None,
+    shading: Shading = "fragment",
     renderer: FusionRenderer | None = None,
 ) -> Condition:
     """Fuse the views so far into a new camera, at their own size S, and say how far to trust the result (method §6).
@@ -59,8 +58,11 @@ def aggregate_conditions(
         camera: the new view's camera.
         depth_range: (near, far) in metres, with which the result's depth is encoded.
         erosion_radius: r of method §6; 3/128 S, at least 1, unless told.
-        atol, rtol: of depth edges in the views' meshes, in metres and in 1/metres.
-        renderer: where to compute and where meshes are kept between calls; one on the CPU, shared by all callers, unless given.
+        edge_threshold: of depth edges in the views' meshes, in metres and in 1/metres, and of depth edges in the
+            result, in d and in 1/d; the views' own (0.03 in the published method) unless told.
+        shading: see `FusionRenderer.render`.
+        renderer: where to compute, and where meshes are kept between calls; unless given, one on the CPU that all
+            callers share.
 
     Raises:
         ValueError: there are no views, or they differ in size.
@@ -68,14 +70,15 @@ def aggregate_conditions(
     renderer = renderer or shared_renderer()
     size = views[0].size if views else 0
     radius = default_erosion_radius(size) if erosion_radius is None else erosion_radius
-    settings = MeshSettings(ring="frustum", erosion_radius=radius, atol=atol, rtol=rtol)
-    samples = renderer.sample(views, camera, size, SUPERSAMPLE, settings, PLANES)
+    threshold = (views[0].edge_threshold if views else 0.0) if edge_threshold is None else edge_threshold
+    settings = MeshSettings(ring="frustum", erosion_radius=radius, atol=threshold, rtol=threshold)
+    samples = renderer.sample(views, camera, size, SUPERSAMPLE, settings, PLANES, shading)
 
     d = codec.encode(metric_depth(samples.closeness, empty=PLANES[0]), depth_range).astype(np.float32)
-    mask = more_than_three_quarters(samples.with_depth, SUPERSAMPLE) & ~depth_edges(d, TOLERANCE)
+    mask = more_than_three_quarters(samples.with_depth, SUPERSAMPLE) & ~depth_edges(d, threshold)
     mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, radius - 1)
     return Condition(
-        rgb=reduce_colour(samples.rgb, size) * mask_rgb[..., None],
+        rgb=reduced(samples.picture, size) * mask_rgb[..., None],
         depth=d * mask,
         mask=mask,
         mask_rgb=mask_rgb,
@@ -86,8 +89,8 @@ def aggregate_conditions(
 def depth_edges(d: np.ndarray, tolerance: float) -> np.ndarray:
     """Depth edges bool [S, S] of z-buffer values d [S, S] (method §6).
 
-    A pixel is one if at least 3 of its 8 neighbours differ by more than `tolerance` both in d and in 1/d. Values under 1e-6
-    are lifted to it; neighbours outside the image do not count.
+    A pixel is one if at least 3 of its 8 neighbours differ by more than `tolerance` both in d and in 1/d. Values under
+    1e-6 are lifted to it; neighbours outside the image do not count.
     """
     d = np.maximum(d, np.float32(1e-6)).astype(np.float64)
     size = d.shape[0]
@@ -107,7 +110,7 @@ def eroded(mask: np.ndarray, radius: int) -> np.ndarray:
     for axis in range(2):
         padded = np.pad(mask, [(radius, radius) if axis == k else (0, 0) for k in range(2)], constant_values=True)
         shifted = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis=axis)
-        mask = shifted.all(axis=-1)
+        mask = np.asarray(shifted.all(axis=-1))
     return mask
 
 

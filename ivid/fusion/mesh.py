@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
 import warp as wp
 
 from ivid.fusion import mesh_kernels as kernels
-from ivid.fusion.runtime import split
+from ivid.fusion.runtime import empty, launch, split
 from ivid.scene import View
 
 MIN_SLOTS = 4
@@ -25,12 +25,12 @@ class MeshSettings:
     """How a view becomes a mesh (method §4).
 
     Attributes:
-        ring: the padding around the grid: "none", "pixels" (moved outwards by `ring_px` at its depth) or "frustum" (moved by
-            one pixel and pulled towards the camera).
+        ring: the padding around the grid: "none", "pixels" (moved outwards by `ring_px` at its depth) or "frustum"
+            (moved by one pixel and pulled towards the camera).
         ring_px: width of a "pixels" ring in source pixels.
         erosion_radius: vertices within a (2r + 1)^2 box around an edge vertex are eroded.
-        atol, rtol: a triangle is an edge if its depths differ by more than `atol` metres and their inverses by more than
-            `rtol`; None makes no edges.
+        atol, rtol: a triangle is an edge if its depths differ by more than `atol` metres and their inverses by more
+            than `rtol` per metre; `atol` None makes no edges.
     """
 
     ring: Literal["none", "pixels", "frustum"] = "none"
@@ -53,108 +53,130 @@ def default_erosion_radius(size: int) -> int:
     return max(1, int(3 * size / 128 + 0.5))
 
 
+@dataclass(frozen=True)
+class MeshArrays:
+    """What kernels read of meshes (see `mesh_kernels`), each array with a slot per view as its first axis.
+
+    Attributes:
+        depth: float32 [slots, S, S], metres.
+        colours: vec3 [slots, S, S], in [0, 1].
+        points, normals: vec3 [slots, (S + 2)^2], in their view's camera space.
+        flags: uint8 [slots, (S + 2)^2].
+        quads: uint8 [slots, (S + 1)^2].
+    """
+
+    depth: wp.array
+    colours: wp.array
+    points: wp.array
+    normals: wp.array
+    flags: wp.array
+    quads: wp.array
+
+    @classmethod
+    def empty(cls, slots: int, size: int, device: wp.Device) -> MeshArrays:
+        """Room for some views of `size` pixels."""
+        vertices, quads = (slots, (size + 2) ** 2), (slots, (size + 1) ** 2)
+        return cls(
+            depth=empty((slots, size, size), wp.float32, device),
+            colours=empty((slots, size, size), wp.vec3, device),
+            points=empty(vertices, wp.vec3, device),
+            normals=empty(vertices, wp.vec3, device),
+            flags=empty(vertices, wp.uint8, device),
+            quads=empty(quads, wp.uint8, device),
+        )
+
+    def take_over(self, other: MeshArrays) -> None:
+        """Copy all meshes of smaller arrays into the first slots."""
+        for name in (field.name for field in fields(self)):
+            old = getattr(other, name)
+            wp.copy(getattr(self, name), old, count=old.size)
+
+
 class MeshStore:
     """The meshes of views of one size, made once per view and kept while the view lives and is in use.
 
-    A view is known by its identity: it is a value, and its arrays must not be changed once it has been rendered. All arrays
-    have a slot per view as their first axis; see `mesh_kernels` for the rest.
+    A view is known by its identity: it is a value, and its arrays must not be changed once it has been rendered.
     """
 
     def __init__(self, size: int, settings: MeshSettings, device: wp.Device, threads: int) -> None:
-        self.size, self.settings, self.device, self._threads = size, settings, device, threads
+        self.size, self.settings = size, settings
+        self.arrays = MeshArrays.empty(MIN_SLOTS, size, device)
+        self._device, self._threads = device, threads
         self._slot_of: weakref.WeakKeyDictionary[View, int] = weakref.WeakKeyDictionary()
-        self._capacity = 0
-        self._clock = 0
-        self._last_use: list[int] = []
-        self._reserve(MIN_SLOTS)
+        self._last_use = [0] * MIN_SLOTS
+        self._uses = 0
 
     @property
     def vertices(self) -> int:
+        """Vertices of a mesh, with the ring."""
         return (self.size + 2) ** 2
 
     @property
-    def quads_per_view(self) -> int:
+    def quads(self) -> int:
+        """Quads of a mesh, with those to the ring."""
         return (self.size + 1) ** 2
 
     def slots(self, views: Sequence[View]) -> list[int]:
         """The slot of each view's mesh; views not seen before are uploaded and meshed."""
-        self._clock += 1
-        known = {view: slot for view in views if (slot := self._slot_of.get(view)) is not None}
-        fresh = [view for view in dict.fromkeys(views) if view not in known]
-        taken = set(self._slot_of.values())
-        # Slots of dead views first, then new ones up to the limit, then those unused for longest.
-        idle = sorted(taken - set(known.values()), key=lambda slot: self._last_use[slot])
-        limit = max(len(known) + len(fresh), IDLE_VIEWS)
-        if len(taken) + len(fresh) > self._capacity and self._capacity < limit:
-            self._reserve(min(limit, max(len(taken) + len(fresh), 2 * self._capacity)))
-        free = [slot for slot in range(self._capacity) if slot not in taken] + idle
-        placed = dict(zip(fresh, free, strict=False))
-        evicted = set(placed.values()) & taken
-        for view in [view for view, slot in self._slot_of.items() if slot in evicted]:
-            del self._slot_of[view]
-        for view, slot in placed.items():
-            self._slot_of[view] = slot
-        if placed:
-            self._build(list(placed.items()))
+        self._uses += 1
+        fresh = [view for view in dict.fromkeys(views) if view not in self._slot_of]
+        if fresh:
+            placed = list(zip(fresh, self._make_room(views, len(fresh)), strict=True))
+            self._slot_of.update(placed)
+            self._build(placed)
         slots = [self._slot_of[view] for view in views]
         for slot in slots:
-            self._last_use[slot] = self._clock
+            self._last_use[slot] = self._uses
         return slots
 
-    def _reserve(self, capacity: int) -> None:
-        shapes = {
-            "depth": ((self.size, self.size), wp.float32),
-            "colours": ((self.size, self.size), wp.vec3),
-            "points": ((self.vertices,), wp.vec3),
-            "normals": ((self.vertices,), wp.vec3),
-            "flags": ((self.vertices,), wp.uint8),
-            "quads": ((self.quads_per_view,), wp.uint8),
-        }
-        for name, (shape, dtype) in shapes.items():
-            grown = wp.empty((capacity, *shape), dtype=dtype, device=self.device)
-            if self._capacity:
-                wp.copy(grown, getattr(self, name), count=self._capacity * int(np.prod(shape)))
-            setattr(self, name, grown)
-        self._last_use += [0] * (capacity - self._capacity)
-        self._capacity = capacity
+    def _make_room(self, views: Sequence[View], count: int) -> list[int]:
+        """Slots for `count` more views: empty ones, then new ones, then those of views unused for longest."""
+        slot_of = dict(self._slot_of)  # holds the views, which might die meanwhile
+        room = [slot for slot in range(len(self._last_use)) if slot not in slot_of.values()]
+        most = max(len(views), IDLE_VIEWS)
+        if len(room) < count and len(self._last_use) < most:
+            slots = min(most, max(2 * len(self._last_use), len(slot_of) + count))
+            room += range(len(self._last_use), slots)
+            arrays = MeshArrays.empty(slots, self.size, self._device)
+            arrays.take_over(self.arrays)
+            self.arrays = arrays
+            self._last_use += [0] * (slots - len(self._last_use))
+        idle = sorted((view for view in slot_of if view not in views), key=lambda view: self._last_use[slot_of[view]])
+        for view in idle[: max(0, count - len(room))]:
+            room.append(slot_of[view])
+            del self._slot_of[view]
+        return room[:count]
 
-    def _build(self, placed: list[tuple[View, int]]) -> None:
+    def _build(self, placed: Sequence[tuple[View, int]]) -> None:
         for view, slot in placed:
             rgb = view.rgb if view.rgb.dtype == np.float32 else view.rgb.astype(np.float32) / np.float32(255)
-            self._upload(self.colours, slot, rgb)
-            self._upload(self.depth, slot, view.depth)
+            upload(rgb, self.arrays.colours, slot)
+            upload(view.depth, self.arrays.depth, slot)
 
         def build(first: int, count: int) -> None:
-            edges = wp.empty(self.vertices, dtype=wp.uint8, device=self.device)
-            spread = wp.empty(self.vertices, dtype=wp.uint8, device=self.device)
+            edges = empty((self.vertices,), wp.uint8, self._device)
+            spread = empty((self.vertices,), wp.uint8, self._device)
             for view, slot in placed[first : first + count]:
                 self._build_one(slot, view.camera.focal, edges, spread)
 
         split(len(placed), self._threads, build)
 
-    def _upload(self, target: wp.array, slot: int, values: np.ndarray) -> None:
-        source = wp.array(np.ascontiguousarray(values), dtype=target.dtype, device="cpu", copy=False)
-        wp.copy(target[slot], source)
-
     def _build_one(self, slot: int, focal: float, edges: wp.array, spread: wp.array) -> None:
-        size, settings, side = self.size, self.settings, self.size + 2
-        ring = _RINGS[settings.ring]
+        """Mesh one view; `edges` and `spread` are scratch, a byte per vertex."""
+        size, settings, arrays, device = self.size, self.settings, self.arrays, self._device
+        ring, radius, side = _RINGS[settings.ring], settings.erosion_radius, size + 2
         atol = -1.0 if settings.atol is None else settings.atol
+        inputs = [slot, size, focal, ring, settings.ring_px, arrays.depth, arrays.points, edges]
+        launch(kernels.place_vertices, self.vertices, inputs, device)
+        launch(kernels.find_normals, self.vertices, [slot, size, arrays.points, arrays.normals], device)
+        inputs = [slot, size, ring, atol, settings.rtol, arrays.depth, arrays.points, arrays.quads, edges]
+        launch(kernels.split_quads, self.quads, inputs, device)
+        launch(kernels.spread_rows, self.vertices, [side, radius, edges, spread], device)
+        launch(kernels.flag_vertices, self.vertices, [slot, side, radius, ring, edges, spread, arrays.flags], device)
+        launch(kernels.sort_triangles, self.quads, [slot, size, arrays.flags, arrays.quads], device)
 
-        def launch(kernel: wp.Kernel, count: int, arguments: list) -> None:
-            wp.launch(kernel, count, arguments, device=self.device, record_tape=False)
 
-        vertices, quads = self.vertices, self.quads_per_view
-        launch(
-            kernels.place_vertices,
-            vertices,
-            [slot, size, focal, ring, settings.ring_px, self.depth, self.points, self.normals, edges],
-        )
-        launch(
-            kernels.split_quads,
-            quads,
-            [slot, size, ring, atol, settings.rtol, self.depth, self.points, self.quads, edges],
-        )
-        launch(kernels.spread_rows, vertices, [side, settings.erosion_radius, edges, spread])
-        launch(kernels.flag_vertices, vertices, [slot, side, settings.erosion_radius, ring, edges, spread, self.flags])
-        launch(kernels.sort_triangles, quads, [slot, size, self.flags, self.quads])
+def upload(values: np.ndarray, target: wp.array, slot: int) -> None:
+    """Copy one view's values into its slot of an array."""
+    source = wp.array(np.ascontiguousarray(values), dtype=target.dtype, device="cpu", copy=False)
+    wp.copy(target, source, dest_offset=slot * source.size, count=source.size)

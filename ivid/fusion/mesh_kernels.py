@@ -1,9 +1,10 @@
+# type: ignore - kernels are Warp's language, whose types a checker of Python does not know.
 # ruff: noqa: UP018, RUF046 - Warp wants int(0), float(0) for what changes in a loop.
 """Kernels that turn RGBD views into triangle meshes with a ring of padding around them (method §4).
 
-Grids: a view of S x S pixels has (S + 2) x (S + 2) vertices, its pixel centres and the ring, row by row, and (S + 1) x (S + 1)
-quads between them. Every array has the store's slot as its first axis. Points and normals are in the camera space of
-their view: the angle between them, all that fusion needs of them, does not depend on the frame.
+Grids: a view of S x S pixels has (S + 2) x (S + 2) vertices, its pixel centres and the ring, row by row, and
+(S + 1) x (S + 1) quads between them. Arrays of views have the store's slot as their first axis. Points and normals are
+in the camera space of their view: the angle between them, all that fusion needs of normals, is the same in any frame.
 """
 
 from __future__ import annotations
@@ -35,20 +36,6 @@ def pixel_ray(row: float, column: float, size: int, focal: float) -> wp.vec3:
     return wp.vec3((u - 0.5) / focal, (0.5 - v) / focal, -1.0)
 
 
-@wp.func
-def surface_point(depth: wp.array3d[float], slot: int, row: int, column: int, size: int, focal: float) -> wp.vec3:
-    """Camera-space point of a pixel; the border is replicated."""
-    i = wp.clamp(row, 0, size - 1)
-    j = wp.clamp(column, 0, size - 1)
-    return depth[slot, i, j] * pixel_ray(float(i), float(j), size, focal)
-
-
-@wp.func
-def border_depth(depth: wp.array3d[float], slot: int, row: int, column: int, size: int) -> float:
-    """Depth of a vertex, a ring vertex's being that of its border pixel."""
-    return depth[slot, wp.clamp(row - 1, 0, size - 1), wp.clamp(column - 1, 0, size - 1)]
-
-
 @wp.kernel
 def place_vertices(
     slot: int,
@@ -58,10 +45,9 @@ def place_vertices(
     ring_px: float,
     depth: wp.array3d[float],
     points: wp.array2d[wp.vec3],
-    normals: wp.array2d[wp.vec3],
     edges: wp.array[wp.uint8],
 ):
-    """Points and normals of all vertices, and a clean slate for the edge flags."""
+    """Points of all vertices, and a clean slate for the edge flags."""
     vertex = wp.tid()
     side = size + 2
     row = vertex // side
@@ -77,18 +63,29 @@ def place_vertices(
     points[slot, vertex] = point
     edges[vertex] = wp.uint8(0)
 
-    # Sobel: central differences, smoothed 1-2-1 across.
+
+@wp.func
+def grid_point(points: wp.array2d[wp.vec3], slot: int, row: int, column: int, size: int) -> wp.vec3:
+    """Point of a pixel; the border is replicated."""
+    return points[slot, (wp.clamp(row, 0, size - 1) + 1) * (size + 2) + wp.clamp(column, 0, size - 1) + 1]
+
+
+@wp.kernel
+def find_normals(slot: int, size: int, points: wp.array2d[wp.vec3], normals: wp.array2d[wp.vec3]):
+    """Normals from central differences, smoothed 1-2-1 across (Sobel); a ring vertex has its border pixel's."""
+    vertex = wp.tid()
+    row = vertex // (size + 2)
+    i = wp.clamp(row - 1, 0, size - 1)
+    j = wp.clamp(vertex - row * (size + 2) - 1, 0, size - 1)
     right = wp.vec3(0.0)
     up = wp.vec3(0.0)
     for step in range(-1, 2):
         weight = 2.0 - float(wp.abs(step))
         right += weight * (
-            surface_point(depth, slot, i + step, j + 1, size, focal)
-            - surface_point(depth, slot, i + step, j - 1, size, focal)
+            grid_point(points, slot, i + step, j + 1, size) - grid_point(points, slot, i + step, j - 1, size)
         )
         up += weight * (
-            surface_point(depth, slot, i - 1, j + step, size, focal)
-            - surface_point(depth, slot, i + 1, j + step, size, focal)
+            grid_point(points, slot, i - 1, j + step, size) - grid_point(points, slot, i + 1, j + step, size)
         )
     normals[slot, vertex] = wp.normalize(wp.cross(right, up))
 
@@ -105,8 +102,8 @@ def is_steep(a: float, b: float, c: float, atol: float, rtol: float) -> bool:
 def corners_of(diagonal: int, half: int) -> int:
     """Which corners of its quad a triangle has, counter-clockwise seen from the view's own camera.
 
-    Bit k says whether corner k is a lower one, bit 3 + k whether it is a right one. Diagonal 0 runs from top right to bottom
-    left: TL BL TR and TR BL BR; diagonal 1 from top left to bottom right: TL BL BR and TL BR TR.
+    Bit k says whether corner k is a lower one, bit 3 + k whether it is a right one. Diagonal 0 runs from top right to
+    bottom left: TL BL TR and TR BL BR; diagonal 1 from top left to bottom right: TL BL BR and TL BR TR.
     """
     return (CORNERS >> (6 * (2 * diagonal + half))) & 63
 
@@ -115,6 +112,16 @@ def corners_of(diagonal: int, half: int) -> int:
 def corner(top_left: int, corners: int, which: int, side: int) -> int:
     """Vertex index of a triangle's corner."""
     return top_left + ((corners >> which) & 1) * side + ((corners >> (3 + which)) & 1)
+
+
+@wp.func
+def corner_depth(
+    depth: wp.array3d[float], slot: int, row: int, column: int, corners: int, which: int, size: int
+) -> float:
+    """Depth of a triangle's corner, a ring vertex's being that of its border pixel."""
+    i = wp.clamp(row - 1 + ((corners >> which) & 1), 0, size - 1)
+    j = wp.clamp(column - 1 + ((corners >> (3 + which)) & 1), 0, size - 1)
+    return depth[slot, i, j]
 
 
 @wp.kernel
@@ -149,9 +156,9 @@ def split_quads(
         a = corner(tl, corners, 0, side)
         b = corner(tl, corners, 1, side)
         c = corner(tl, corners, 2, side)
-        za = border_depth(depth, slot, a // side, a % side, size)
-        zb = border_depth(depth, slot, b // side, b % side, size)
-        zc = border_depth(depth, slot, c // side, c % side, size)
+        za = corner_depth(depth, slot, row, column, corners, 0, size)
+        zb = corner_depth(depth, slot, row, column, corners, 1, size)
+        zc = corner_depth(depth, slot, row, column, corners, 2, size)
         if is_steep(za, zb, zc, atol, rtol):
             edges[a] = wp.uint8(1)
             edges[b] = wp.uint8(1)

@@ -1,16 +1,18 @@
-
+# type: ignore - kernels are Warp's language, whose types a checker of Python does not know.
 """Kernels that draw meshes into z-buffers: which triangle of a view each sample of the picture sees, and how far away.
 
-Convention: samples are the pixels of the enlarged picture, `extent` on a side. A point in front of the target camera projects
-to homogeneous sample coordinates (X, Y, w): X/w to the right and Y/w **upwards** from the middle of the picture, in
-samples; w is its depth. Edge functions are cross products of two such vectors (Olano & Greer, "Triangle scan conversion
-using 2D homogeneous coordinates", 1997), so triangles that reach behind the camera need no clipping. They are taken in
-double precision, where products of two floats are exact: two triangles that share an edge get opposite coefficients and so
-the very same crossing with each row. A row's samples from the left crossing on, up to but without the right one, are inside;
-of a horizontal edge's two triangles the upper one has it. So every sample of a surface is covered once.
+Convention: samples are the pixels of the enlarged picture, `extent` on a side. A point in front of the target camera
+projects to homogeneous sample coordinates (X, Y, w): X/w to the right and Y/w **upwards** from the middle of the
+picture, in samples; w is its depth. Edge functions are cross products of two such vectors (Olano & Greer, "Triangle
+scan conversion using 2D homogeneous coordinates", 1997), so triangles that reach behind the camera need no clipping.
 
-A z-buffer entry is 64 bits, 0 for nothing, and the largest wins: the bits of the float 1/w, then the triangle's number,
-inverted so that the lower wins a tie, its diagonal and its kind.
+Fill rule: edge functions are taken in double precision, where products of two floats are exact, so two triangles that
+share an edge get opposite coefficients and the very same crossing with each row of samples. Samples from the left
+crossing on, up to but without the right one, are inside; a sample on a horizontal edge belongs to the triangle above
+it. So every sample of a surface is covered once.
+
+A z-buffer entry is 64 bits, 0 for nothing, and the largest wins: the bits of the float 1/w, then the triangle, inverted
+so that the lower number wins a tie, its diagonal and its kind.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ def project_vertices(
     points: wp.array2d[wp.vec3],
     projected: wp.array2d[wp.vec3],
 ):
-    """Vertices of the views from `first` on in homogeneous sample coordinates; `scale` is the focal length in samples."""
+    """Vertices of the views from `first` on in homogeneous sample coordinates; `scale` is the focal length there."""
     offset, vertex = wp.tid()
     view = first + offset
     point = wp.transform_point(view_to_target[view], points[slots[view], vertex])
@@ -166,8 +168,8 @@ def draw_triangle(
 ):
     """Draw one triangle into rows of a view's z-buffer, of which `first_row` begins at entry `base`.
 
-    `ring` is 1 at corners on the ring, where that is padding. Where more than MAX_RING_SHARE of a fragment is ring, it is
-    hidden, or dropped if it is a back face.
+    `ring` is 1 at corners on the ring, where that is padding. Where more than MAX_RING_SHARE of a fragment is ring, it
+    is hidden, or dropped if it is a back face.
     """
     box = visible_box(a, b, c, near)
     half = 0.5 * float(extent)
@@ -244,9 +246,7 @@ def draw_triangle(
             key = plain_key
             if padding and surface_row + surface[0] * wp.float64(column) < zero:
                 key = ring_key
-            wp.atomic_max(
-                depth_keys, entry + column, (wp.uint64(wp.cast(closeness, wp.uint32)) << wp.uint64(32)) | key
-            )
+            wp.atomic_max(depth_keys, entry + column, (wp.uint64(wp.cast(closeness, wp.uint32)) << wp.uint64(32)) | key)
 
 
 @wp.func

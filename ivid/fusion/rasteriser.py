@@ -1,9 +1,10 @@
-"""Drawing meshes for a target camera: projection, z-buffers in bands of bounded memory, then a kernel that reads them."""
+"""Drawing meshes for a target camera: projection, z-buffers in bands of bounded memory, and what is read from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import numpy as np
 import warp as wp
@@ -11,11 +12,27 @@ import warp as wp
 from ivid.cameras import Camera
 from ivid.fusion import raster_kernels, shading_kernels
 from ivid.fusion.mesh import MeshStore
-from ivid.fusion.runtime import split
+from ivid.fusion.runtime import empty, launch, split
 
 BAND_BYTES = 96_000_000  # of z-buffers at a time; larger pictures are drawn in several bands
 
 Planes = tuple[float, float]
+Shading = Literal["fragment", "pixel"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be drawn: `size` output pixels on a side of `supersample`^2 samples each, planes in metres."""
+
+    camera: Camera
+    size: int
+    supersample: int
+    planes: Planes
+
+    @property
+    def extent(self) -> int:
+        """Samples on a side."""
+        return self.size * self.supersample
 
 
 @dataclass(frozen=True)
@@ -23,15 +40,24 @@ class Samples:
     """An enlarged picture and what is known of each output pixel.
 
     Attributes:
-        rgb: float32 [k*S, k*S, 3].
+        picture: uint8 [k*S, k*S, 3], or float32 [S, S, 3] if there is one sample per pixel.
         closeness: float32 [S, S], 1/z of each pixel's centre sample, 0 where there is nothing.
         with_depth, with_rgb: int32 [S, S], how many of a pixel's k^2 samples know depth and colour.
     """
 
-    rgb: np.ndarray
+    picture: np.ndarray
     closeness: np.ndarray
     with_depth: np.ndarray
     with_rgb: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Some output rows of a target, with the z-buffers of all views: keys [V * rows * k * k*S], view by view."""
+
+    top: int
+    rows: int
+    keys: wp.array
 
 
 class Rasteriser:
@@ -39,158 +65,129 @@ class Rasteriser:
 
     def __init__(self, device: wp.Device, threads: int) -> None:
         self._device, self._threads = device, threads
-        self._keys: wp.array | None = None
+        self._scratch: dict[str, wp.array] = {}
 
     def fuse(
         self,
         store: MeshStore,
         slots: Sequence[int],
         cameras: Sequence[Camera],
-        target: Camera,
-        size: int,
-        supersample: int,
-        planes: Planes,
+        target: Target,
+        shading: Shading = "fragment",
     ) -> Samples:
         """Blend the views in `slots`, seen by `cameras`, into the target (method §5)."""
-        picture = self._picture(size, supersample)
-        rgb, closeness, with_depth, with_rgb = picture
+        extent, supersample = target.extent, target.supersample
+        views = self._array(np.asarray(slots, np.int32), int)
+        target_to_view = self._transforms([camera.world_to_view @ target.camera.view_to_world for camera in cameras])
+        rgb = empty((extent, extent) if supersample == 1 else (1, 1), wp.vec3, self._device)
+        levels = empty((1, 1) if supersample == 1 else (extent, extent), wp.vec3ub, self._device)
+        known = [empty((target.size, target.size), dtype, self._device) for dtype in (float, int, int)]
+        per_pixel = shading == "pixel" and supersample > 1
+        run = extent if self._device.is_cpu else 1  # samples per thread, which a CPU takes one after the other
+        projected = self._projected(store, views, cameras, target)
+        for band in self._bands(store, views, projected, target, ring_is_padding=True):
+            rows = band.rows * supersample
+            totals = self._kept("totals", rows * extent, wp.vec4).reshape((rows, extent))
+            depths = self._kept("depths", rows * extent, wp.vec3).reshape((rows, extent))
 
-        def blend(scene: _Projected, band_row: int, rows: int, keys: wp.array) -> None:
-            def launch(first: int, count: int) -> None:
-                inputs = [
-                    band_row + first,
-                    band_row,
-                    rows * supersample,
-                    len(slots),
-                    scene.slots,
-                    store.size,
-                    supersample,
-                    size * supersample,
-                    store.points,
-                    store.normals,
-                    store.flags,
-                    store.colours,
-                    scene.vertices,
-                    keys,
-                    *picture,
+            def blend(first: int, count: int, band: _Band = band, totals=totals, depths=depths) -> None:
+                begin, end = first * supersample, (first + count) * supersample
+                totals[begin:end].zero_()
+                depths[begin:end].zero_()
+                inputs = [band.rows * supersample, extent, band.top * supersample]
+                blended = [len(slots), views, target_to_view, target.camera.focal * extent, store.size]
+                blended += [
+                    store.arrays.normals,
+                    store.arrays.flags,
+                    store.arrays.colours,
+                    projected,
+                    band.keys,
+                    totals,
+                    depths,
                 ]
-                self._launch(shading_kernels.blend_views, (count, size), inputs)
+                if per_pixel:
+                    inputs = [first, run, *inputs, supersample, *blended]
+                    launch(
+                        shading_kernels.accumulate_views_per_pixel,
+                        (count, -(-target.size // run)),
+                        inputs,
+                        self._device,
+                    )
+                else:
+                    inputs = [begin, run, *inputs, *blended]
+                    launch(shading_kernels.accumulate_views, (end - begin, -(-extent // run)), inputs, self._device)
+                inputs = [first, band.top, supersample, totals, depths, rgb, levels, *known]
+                launch(shading_kernels.finish_blend, (count, target.size), inputs, self._device)
 
-            split(rows, self._threads, launch)
+            split(band.rows, self._threads, blend)
+        closeness, with_depth, with_rgb = (array.numpy() for array in known)
+        return Samples((rgb if supersample == 1 else levels).numpy(), closeness, with_depth, with_rgb)
 
-        self._draw(store, slots, cameras, target, size, supersample, planes, True, blend)
-        return Samples(*(array.numpy() for array in (rgb, closeness, with_depth, with_rgb)))
-
-    def single(
-        self, store: MeshStore, slot: int, camera: Camera, target: Camera, size: int, supersample: int, planes: Planes
-    ) -> Samples:
+    def single(self, store: MeshStore, slot: int, camera: Camera, target: Target) -> Samples:
         """Draw one mesh as ordinary surface, padding included; back faces are black (method §10, steps 3 and 4).
 
-        `with_depth` and `with_rgb` count the samples that are neither edge nor back face.
+        Colours are 8 bits, also at one sample per pixel. `with_depth` and `with_rgb` count the samples that are neither
+        edge nor back face.
         """
-        rgb, closeness, good, _ = self._picture(size, supersample)
+        views = self._array(np.asarray([slot], np.int32), int)
+        levels = empty((target.extent, target.extent), wp.vec3ub, self._device)
+        closeness = empty((target.size, target.size), float, self._device)
+        good = empty((target.size, target.size), int, self._device)
+        projected = self._projected(store, views, [camera], target)
+        for band in self._bands(store, views, projected, target, ring_is_padding=False):
 
-        def shade(scene: _Projected, band_row: int, rows: int, keys: wp.array) -> None:
-            def launch(first: int, count: int) -> None:
-                inputs = [
-                    band_row + first,
-                    band_row,
-                    slot,
-                    store.size,
-                    supersample,
-                    size * supersample,
-                    store.flags,
-                    store.colours,
-                    scene.vertices,
-                    keys,
-                    rgb,
-                    closeness,
-                    good,
-                ]
-                self._launch(shading_kernels.shade_nearest, (count, size), inputs)
+            def shade(first: int, count: int, band: _Band = band) -> None:
+                inputs = [first, band.top, slot, store.size, target.supersample, target.extent, store.arrays.normals]
+                inputs += [store.arrays.flags, store.arrays.colours, projected, band.keys, levels, closeness, good]
+                launch(shading_kernels.shade_nearest, (count, target.size), inputs, self._device)
 
-            split(rows, self._threads, launch)
+            split(band.rows, self._threads, shade)
+        return Samples(levels.numpy(), closeness.numpy(), good.numpy(), good.numpy())
 
-        self._draw(store, [slot], [camera], target, size, supersample, planes, False, shade)
-        return Samples(rgb.numpy(), closeness.numpy(), good.numpy(), good.numpy())
-
-    def _draw(
-        self,
-        store: MeshStore,
-        slots: Sequence[int],
-        cameras: Sequence[Camera],
-        target: Camera,
-        size: int,
-        supersample: int,
-        planes: Planes,
-        ring_is_padding: bool,
-        read: Callable[[_Projected, int, int, wp.array], None],
-    ) -> None:
-        """Fill z-buffers band by band and let `read` use each; bands are counted in output rows."""
-        extent, views = size * supersample, len(slots)
-        near, far = planes
-        to_target = np.stack([target.world_to_view @ camera.view_to_world for camera in cameras])
-        scene = _Projected(
-            wp.array(np.asarray(slots, np.int32), dtype=int, device=self._device),
-            wp.array(to_target.astype(np.float32), dtype=wp.mat44, device=self._device),
-            wp.empty((views, store.vertices), dtype=wp.vec3, device=self._device),
-        )
-        focal_samples = target.focal * extent
+    def _projected(self, store: MeshStore, views: wp.array, cameras: Sequence[Camera], target: Target) -> wp.array:
+        """Vertices [V, N] of the views in homogeneous sample coordinates of the target."""
+        view_to_target = self._transforms([target.camera.world_to_view @ camera.view_to_world for camera in cameras])
+        projected = self._kept("projected", len(cameras) * store.vertices, wp.vec3)
+        projected = projected.reshape((len(cameras), store.vertices))
 
         def project(first: int, count: int) -> None:
-            inputs = [first, scene.slots, scene.to_target, focal_samples, store.points, scene.vertices]
-            self._launch(raster_kernels.project_vertices, (count, store.vertices), inputs)
+            inputs = [first, views, view_to_target, target.camera.focal * target.extent, store.arrays.points, projected]
+            launch(raster_kernels.project_vertices, (count, store.vertices), inputs, self._device)
 
-        split(views, self._threads, project)
-        band = max(1, min(size, BAND_BYTES // (8 * views * extent * supersample)))
-        for band_row in range(0, size, band):
-            rows = min(band, size - band_row)
-            keys = self._scratch(views * rows * supersample * extent)
+        split(len(cameras), self._threads, project)
+        return projected
 
-            def draw(first: int, count: int, band_row: int = band_row, rows: int = rows, keys: wp.array = keys) -> None:
-                entries = rows * supersample * extent
+    def _bands(
+        self, store: MeshStore, views: wp.array, projected: wp.array, target: Target, ring_is_padding: bool
+    ) -> Iterator[_Band]:
+        """The target band by band, drawn; a band's z-buffers are good until the next is asked for."""
+        near, far = target.planes
+        row_entries = target.supersample * target.extent  # of one view in one output row
+        height = max(1, min(target.size, BAND_BYTES // (8 * views.size * row_entries)))
+        for top in range(0, target.size, height):
+            rows = min(height, target.size - top)
+            entries = rows * row_entries
+            keys = self._kept("keys", views.size * entries, wp.uint64)
+
+            def draw(first: int, count: int, top: int = top, entries: int = entries, keys: wp.array = keys) -> None:
                 keys[first * entries : (first + count) * entries].zero_()
-                inputs = [
-                    first,
-                    scene.slots,
-                    store.size,
-                    int(ring_is_padding),
-                    near,
-                    far,
-                    extent,
-                    band_row * supersample,
-                    rows * supersample,
-                    store.quads,
-                    scene.vertices,
-                    keys,
-                ]
-                self._launch(raster_kernels.draw_quads, (count, store.quads_per_view), inputs)
+                inputs = [first, views, store.size, int(ring_is_padding), near, far, target.extent]
+                inputs += [top * target.supersample, entries // target.extent, store.arrays.quads, projected, keys]
+                launch(raster_kernels.draw_quads, (count, store.quads), inputs, self._device)
 
-            split(views, self._threads, draw)
-            read(scene, band_row, rows, keys)
+            split(views.size, self._threads, draw)
+            yield _Band(top, rows, keys)
 
-    def _picture(self, size: int, supersample: int) -> tuple[wp.array, wp.array, wp.array, wp.array]:
-        extent = size * supersample
-        return (
-            wp.empty((extent, extent), dtype=wp.vec3, device=self._device),
-            wp.empty((size, size), dtype=float, device=self._device),
-            wp.empty((size, size), dtype=int, device=self._device),
-            wp.empty((size, size), dtype=int, device=self._device),
-        )
+    def _transforms(self, matrices: list[np.ndarray]) -> wp.array:
+        return self._array(np.stack(matrices).astype(np.float32), wp.mat44)
 
-    def _scratch(self, entries: int) -> wp.array:
-        if self._keys is None or self._keys.size < entries:
-            self._keys = wp.empty(entries, dtype=wp.uint64, device=self._device)
-        return self._keys[:entries]
+    def _array(self, values: np.ndarray, dtype: Any) -> wp.array:
+        return wp.array(values, dtype=dtype, device=self._device)
 
-    def _launch(self, kernel: wp.Kernel, dim: tuple[int, ...], inputs: list) -> None:
-        wp.launch(kernel, dim, inputs, device=self._device, record_tape=False)
-
-
-@dataclass(frozen=True)
-class _Projected:
-    """Views on their way into a target camera: slots [V], source-to-target transforms [V], vertices [V, N]."""
-
-    slots: wp.array
-    to_target: wp.array
-    vertices: wp.array
+    def _kept(self, name: str, entries: int, dtype: Any) -> wp.array:
+        """Scratch memory that stays allocated between pictures."""
+        kept = self._scratch.get(name)
+        if kept is None or kept.size < entries:
+            self._scratch.pop(name, None)
+            kept = self._scratch[name] = empty((entries,), dtype, self._device)
+        return cast(wp.array, kept[:entries])

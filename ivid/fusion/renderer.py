@@ -10,8 +10,8 @@ import numpy as np
 
 from ivid.cameras import Camera
 from ivid.fusion.mesh import MeshSettings, MeshStore, default_erosion_radius
-from ivid.fusion.rasteriser import Planes, Rasteriser, Samples
-from ivid.fusion.resample import more_than_three_quarters, reduce_colour
+from ivid.fusion.rasteriser import Planes, Rasteriser, Samples, Shading, Target
+from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
 from ivid.fusion.runtime import kernel_device, thread_count
 from ivid.scene import View
 
@@ -26,7 +26,8 @@ class Rendering:
 
     Attributes:
         rgb: float32 [H, W, 3] in [0, 1], 0 where nothing is.
-        depth: float32 [H, W], metres along the viewing axis, of each pixel's centre sample; the near plane where nothing is.
+        depth: float32 [H, W], metres along the viewing axis, of each pixel's centre sample; where nothing is, the near
+            plane.
         mask: bool [H, W], where more than 75 % of a pixel's samples see a surface, not only padding or depth edges.
     """
 
@@ -38,8 +39,9 @@ class Rendering:
 class FusionRenderer:
     """Renders views from cameras in between, without any network (method §4, §5).
 
-    Meshes of views are kept between calls as long as the view objects live, so a video of a scene builds them once. May be called from
-    several threads, which then take turns. The same views give the same picture, however many threads compute it.
+    Meshes of views are kept between calls as long as the view objects live, so a video of a scene builds them once. May
+    be called from several threads, which then take turns. The same views give the same picture, however many threads
+    compute it.
 
     Args:
         device: "cpu" (also None) or a CUDA device such as "cuda:0".
@@ -66,8 +68,8 @@ class FusionRenderer:
         padding_px: float | None = None,
         erosion_radius: int | None = None,
         planes: Planes = PLANES,
-        atol: float = 0.03,
-        rtol: float = 0.03,
+        edge_threshold: float | None = None,
+        shading: Shading = "fragment",
     ) -> Rendering:
         """Fuse `views` into `camera`.
 
@@ -80,22 +82,25 @@ class FusionRenderer:
             padding_px: how far each view's border is stretched outwards, in its pixels; 32/128 S unless told.
             erosion_radius: pixels around depth edges that give way to other views; 3/128 S (at least 1) unless told.
             planes: (near, far) in metres, between which surfaces are drawn.
-            atol, rtol: a triangle is a depth edge if its depths differ by more than `atol` metres and their inverses by
-                more than `rtol` per metre.
+            edge_threshold: a triangle is a depth edge if its depths differ by more than this in metres, and their
+                inverses by more than this per metre; the views' own unless told.
+            shading: "fragment" weighs and colours every sample on its own (method §5); "pixel" does so once per view
+                and pixel, but keeps what each sample sees and how far away: faster where `supersample` is above 1.
 
         Raises:
             ValueError: there are no views, or they differ in size, or a number is out of range.
         """
+        threshold = (views[0].edge_threshold if views else 0.0) if edge_threshold is None else edge_threshold
         settings = MeshSettings(
             ring="pixels",
             ring_px=_view_size(views) * 32 / 128 if padding_px is None else padding_px,
             erosion_radius=default_erosion_radius(_view_size(views)) if erosion_radius is None else erosion_radius,
-            atol=atol,
-            rtol=rtol,
+            atol=threshold,
+            rtol=threshold,
         )
-        samples = self.sample(views, camera, size, supersample, settings, planes)
+        samples = self.sample(views, camera, size, supersample, settings, planes, shading)
         return Rendering(
-            rgb=reduce_colour(samples.rgb, size),
+            rgb=reduced(samples.picture, size),
             depth=metric_depth(samples.closeness, empty=planes[0]),
             mask=more_than_three_quarters(samples.with_depth, supersample),
         )
@@ -108,6 +113,7 @@ class FusionRenderer:
         supersample: int,
         settings: MeshSettings,
         planes: Planes,
+        shading: Shading = "fragment",
     ) -> Samples:
         """The enlarged picture behind `render`, with any kind of mesh; raises what `render` raises."""
         view_size = _view_size(views)
@@ -116,6 +122,8 @@ class FusionRenderer:
                 f"a picture of {size} pixels at {supersample}x is out of range: both must be at least 1, "
                 f"and their product at most {MAX_EXTENT}"
             )
+        if shading not in ("fragment", "pixel"):
+            raise ValueError(f"there is no shading {shading!r}; choose fragment or pixel")
         near, far = planes
         if not 0 < near < far < float("inf"):
             raise ValueError(f"the planes must be 0 < near < far, got {near} and {far}")
@@ -123,7 +131,7 @@ class FusionRenderer:
             store = self._store(view_size, settings)
             slots = store.slots(views)
             cameras = [view.camera for view in views]
-            return self._rasteriser.fuse(store, slots, cameras, camera, size, supersample, planes)
+            return self._rasteriser.fuse(store, slots, cameras, Target(camera, size, supersample, planes), shading)
 
     def _store(self, size: int, settings: MeshSettings) -> MeshStore:
         """The store of one kind of mesh; the kind unused for longest makes room."""
@@ -133,11 +141,6 @@ class FusionRenderer:
         while len(self._stores) > STORES:
             del self._stores[next(iter(self._stores))]
         return store
-
-
-def metric_depth(closeness: np.ndarray, empty: float) -> np.ndarray:
-    """Depth float32 in metres from 1/z, `empty` where that is 0."""
-    return (1 / np.where(closeness > 0, closeness, 1 / empty)).astype(np.float32)
 
 
 def _view_size(views: Sequence[View]) -> int:

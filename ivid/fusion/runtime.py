@@ -11,13 +11,18 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
 
 import warp as wp
+
+from ivid.fusion import mesh_kernels, raster_kernels, shading_kernels
 
 MAX_THREADS = 8  # splitting further gains little: the launches themselves hold the interpreter lock
 
 _start = threading.Lock()
 _started = False
+_loaded: set[str] = set()
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
@@ -34,17 +39,23 @@ def start_warp() -> None:
 
 
 def kernel_device(device: str | None) -> wp.Device:
-    """The Warp device of a name such as "cpu" or "cuda:0"; None is the CPU.
+    """The Warp device of a name such as "cpu" or "cuda:0", with the kernels compiled for it; None is the CPU.
 
     Raises:
         ValueError: there is no such device on this machine.
     """
     start_warp()
     try:
-        return wp.get_device(device or "cpu")
+        found = wp.get_device(device or "cpu")
     except (ValueError, RuntimeError):
-        known = ", ".join(found.alias for found in wp.get_devices())
+        known = ", ".join(other.alias for other in wp.get_devices())
         raise ValueError(f"there is no device {device!r} here; choose one of {known}") from None
+    with _start:  # before any launch, because launches may come from several threads at once
+        if found.alias not in _loaded:
+            for module in (mesh_kernels, raster_kernels, shading_kernels):
+                wp.load_module(module, device=found)
+            _loaded.add(found.alias)
+    return found
 
 
 def thread_count(threads: int | None, device: wp.Device) -> int:
@@ -60,18 +71,28 @@ def thread_count(threads: int | None, device: wp.Device) -> int:
     return threads or min(MAX_THREADS, os.cpu_count() or 1)
 
 
-def split(count: int, threads: int, launch: Callable[[int, int], None]) -> None:
-    """Call `launch(first, count)` for consecutive parts of range(count), on `threads` threads at a time.
+def empty(shape: tuple[int, ...], dtype: Any, device: wp.Device) -> wp.array:
+    """A new array of undefined content."""
+    return wp.empty(shape, dtype=dtype, device=device)
 
-    Warp runs a CPU kernel on the thread that launches it, without the interpreter lock. Parts must not write to the same
-    place. Each thread gets a few parts, because views differ in how much of them is seen.
+
+def launch(kernel: Any, dim: int | tuple[int, ...], inputs: list, device: wp.Device) -> None:
+    """Launch a kernel; on the CPU it has run when this returns."""
+    wp.launch(kernel, dim, inputs, device=device, record_tape=False)
+
+
+def split(count: int, threads: int, work: Callable[[int, int], None]) -> None:
+    """Call `work(first, count)` for consecutive parts of range(count), on `threads` threads at a time.
+
+    Warp runs a CPU kernel on the thread that launches it, without the interpreter lock. Parts must not write to the
+    same place. Each thread gets a few parts, because views differ in how much of them is seen.
     """
     if threads == 1 or count == 1:
-        launch(0, count)
+        work(0, count)
         return
     parts = min(count, threads * 4)
     bounds = [count * part // parts for part in range(parts + 1)]
-    tasks = [_pool(threads).submit(launch, low, high - low) for low, high in zip(bounds, bounds[1:], strict=False)]
+    tasks = [_pool(threads).submit(work, low, high - low) for low, high in pairwise(bounds)]
     for task in tasks:
         task.result()
 
@@ -84,7 +105,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _forget_threads() -> None:
-    """After a fork: the parent's threads do not exist in the child, and its lock may have been held."""
+    """After a fork: the parent's threads do not exist in the child, and one of them may have held the lock."""
     global _start
     _start = threading.Lock()
     _pools.clear()

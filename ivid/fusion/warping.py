@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -12,8 +13,8 @@ from ivid.cameras import Camera
 from ivid.depth import DepthRange
 from ivid.fusion.conditions import depth_edges
 from ivid.fusion.mesh import MeshSettings, MeshStore
-from ivid.fusion.rasteriser import Rasteriser
-from ivid.fusion.resample import more_than_three_quarters, reduce_colour
+from ivid.fusion.rasteriser import Rasteriser, Samples, Target
+from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
 from ivid.fusion.runtime import kernel_device
 from ivid.scene import View
 
@@ -38,7 +39,7 @@ class WarpedPair:
 
 
 def random_warp_camera(rng: np.random.Generator) -> Camera:
-    """A camera to warp a training image to: near orbit(0, 0), at a random distance, looking near the origin (method §10)."""
+    """A camera to warp a training image to: near orbit(0, 0), looking near the origin (method §10, step 2)."""
     yaw, pitch = rng.normal(0.0, 0.15, 2)
     radius = 1.0 + rng.normal(0.0, 0.1)
     position = Camera.orbit(yaw, pitch, radius).position
@@ -72,14 +73,12 @@ def forward_backward_warp(
     view = View(rgb, depth, source)
     there = MeshSettings(ring="pixels", ring_px=view.size, atol=None)
     drawn = machine.draw(view, there, camera)
-    moved_depth = np.where(drawn.closeness > 0, 1 / np.maximum(drawn.closeness, 1e-9), PLANES[1]).astype(np.float32)
-    moved = View(reduce_colour(drawn.rgb, view.size), moved_depth, camera)
+    moved = View(reduced(drawn.picture, view.size), metric_depth(drawn.closeness, empty=PLANES[1]), camera)
 
     back = machine.draw(moved, MeshSettings(ring="none", atol=tolerance, rtol=tolerance), source)
-    warped_depth = np.where(back.closeness > 0, 1 / np.maximum(back.closeness, 1e-9), PLANES[1])
-    d = codec.encode(warped_depth, depth_range).astype(np.float32)
+    d = codec.encode(metric_depth(back.closeness, empty=PLANES[1]), depth_range).astype(np.float32)
     mask = more_than_three_quarters(back.with_depth, SUPERSAMPLE) & ~depth_edges(d, tolerance)
-    return WarpedPair(reduce_colour(back.rgb, view.size) * mask[..., None], d * mask, mask)
+    return WarpedPair(reduced(back.picture, view.size) * mask[..., None], d * mask, mask)
 
 
 class _Machine(threading.local):
@@ -90,18 +89,16 @@ class _Machine(threading.local):
         self._rasteriser = Rasteriser(self._device, threads=1)
         self._stores: dict[tuple[int, MeshSettings], MeshStore] = {}
 
-    def draw(self, view: View, settings: MeshSettings, target: Camera):
+    def draw(self, view: View, settings: MeshSettings, target: Camera) -> Samples:
         key = (view.size, settings)
         if key not in self._stores:
             self._stores = {k: s for k, s in self._stores.items() if k[0] == view.size}
             self._stores[key] = MeshStore(view.size, settings, self._device, threads=1)
         store = self._stores[key]
         (slot,) = store.slots([view])
-        return self._rasteriser.single(store, slot, view.camera, target, view.size, SUPERSAMPLE, PLANES)
+        return self._rasteriser.single(store, slot, view.camera, Target(target, view.size, SUPERSAMPLE, PLANES))
 
 
-_machines: dict[str | None, _Machine] = {}
-
-
+@cache
 def _machine(device: str | None) -> _Machine:
-    return _machines.setdefault(device, _Machine(device))
+    return _Machine(device)

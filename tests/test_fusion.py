@@ -1,0 +1,191 @@
+"""The kernels against their slow twin, and what must hold of any renderer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ivid.cameras import Camera, view_set
+from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
+from ivid.scene import View
+from tests import fusion_reference as slow
+from tests.synthetic import DEPTH_RANGE, synthetic_scene
+
+SIZE = 32
+CAMERAS = {
+    "front": Camera.orbit(0.05, -0.03),
+    "left": Camera.orbit(-0.6, 0.1),
+    "right": Camera.orbit(0.6, -0.15),
+    "near": Camera.orbit(0.25, 0.1, radius=0.7),
+}
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return FusionRenderer()
+
+
+def smooth_noise(rng, shape, cell):
+    """Values in [0, 1], linear between random ones every `cell` pixels."""
+    coarse = rng.random((shape // cell + 2, shape // cell + 2))
+    at = np.arange(shape) / cell
+    low, share = at.astype(int), at % 1
+    rows = coarse[low] * (1 - share[:, None]) + coarse[low + 1] * share[:, None]
+    return rows[:, low] * (1 - share) + rows[:, low + 1] * share
+
+
+def random_view(seed, camera, steep=True):
+    """A smooth depth map with boxes that stand out of it, and smooth colours."""
+    rng = np.random.default_rng(seed)
+    depth = 0.9 + 0.4 * smooth_noise(rng, SIZE, 8)
+    for _ in range(3 if steep else 0):
+        row, column, height, width = (int(v) for v in rng.integers((2, 2, 5, 5), (20, 20, 12, 12)))
+        depth[row : row + height, column : column + width] -= rng.uniform(0.15, 0.3)
+    rgb = np.stack([smooth_noise(rng, SIZE, 4) for _ in range(3)], axis=-1)
+    return View((rgb * 255).astype(np.uint8), depth.astype(np.float32), camera)
+
+
+def scenes():
+    one = [random_view(1, Camera.orbit(0, 0))]
+    smooth = [random_view(2, Camera.orbit(0, 0), steep=False)]
+    return {
+        "one random view": one,
+        "one smooth view": smooth,
+        "three random views": [random_view(3 + k, Camera.orbit(0.15 * k, 0.05 * k)) for k in range(3)],
+        "objects, one view": list(synthetic_scene(size=SIZE, view_set="uncond").views),
+        "objects, 27 views": list(synthetic_scene(size=SIZE, view_set="3x9").views),
+    }
+
+
+SCENES = scenes()
+CASES = [(scene, camera) for scene in SCENES for camera in CAMERAS if "27" not in scene or camera in ("front", "left")]
+
+
+def iou(one, other):
+    return (one & other).sum() / max((one | other).sum(), 1)
+
+
+def psnr(one, other):
+    return -10 * np.log10(max(float(((one - other) ** 2).mean()), 1e-12))
+
+
+def agree(rgb, slow_rgb, depth, slow_depth, mask, slow_mask):
+    assert iou(mask, slow_mask) >= 0.995
+    both = mask & slow_mask
+    assert both.sum() > 30
+    assert psnr(rgb[both], slow_rgb[both]) >= 40
+    assert np.percentile(np.abs(depth - slow_depth)[both], 99) <= 1e-4
+
+
+@pytest.mark.parametrize(("scene", "camera"), CASES)
+def test_render_agrees_with_the_slow_twin(renderer, scene, camera):
+    views, target = SCENES[scene], CAMERAS[camera]
+    size, supersample = (24, 1) if len(views) > 3 else (24, 3)
+    ours = renderer.render(views, target, size, supersample)
+    rgb, depth, mask = slow.render(views, target, size, supersample)
+    agree(ours.rgb, rgb, ours.depth, depth, ours.mask, mask)
+
+
+@pytest.mark.parametrize(("scene", "camera"), [c for c in CASES if c != ("objects, 27 views", "left")])
+def test_conditions_agree_with_the_slow_twin(scene, camera):
+    views, target = SCENES[scene], CAMERAS[camera]
+    if len(views) > 3:
+        views = views[:9]  # the twin takes seconds a view at three times the size
+    ours = aggregate_conditions(views, target, DEPTH_RANGE)
+    rgb, depth, mask, mask_rgb, floor = slow.aggregate_conditions(views, target, DEPTH_RANGE)
+    agree(ours.rgb, rgb, ours.depth, depth, ours.mask, mask)
+    assert iou(ours.mask_rgb, mask_rgb) >= 0.99
+    common = ours.mask_rgb & mask_rgb
+    if common.any():
+        assert psnr(ours.rgb[common], rgb[common]) >= 40
+    assert np.percentile(np.abs(ours.depth_floor - floor), 99) <= 1e-4
+    assert not ours.rgb[~ours.mask_rgb].any()
+    assert not ours.depth[~ours.mask].any()
+    assert not (ours.mask_rgb & ~ours.mask).any()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_forward_backward_warping_agrees_with_the_slow_twin(seed):
+    view = random_view(seed, Camera.orbit(0, 0), steep=seed % 2 == 0)
+    camera = random_warp_camera(np.random.default_rng(seed))
+    ours = forward_backward_warp(view.rgb, view.depth, camera, DEPTH_RANGE)
+    rgb, depth, mask = slow.forward_backward_warp(view.rgb, view.depth, camera, DEPTH_RANGE)
+    agree(ours.rgb, rgb, ours.depth, depth, ours.mask, mask)
+
+
+def test_a_view_seen_by_its_own_camera_is_itself(renderer):
+    view = replace(random_view(5, Camera.orbit(0.2, -0.1)), edge_threshold=10.0)
+    drawn = renderer.render([view], view.camera, SIZE)
+    assert drawn.mask.all()
+    np.testing.assert_allclose(drawn.rgb, view.rgb / 255, atol=1 / 255)
+    np.testing.assert_allclose(drawn.depth, view.depth, rtol=1e-4)
+
+
+def test_many_views_of_one_surface_show_that_surface(renderer):
+    truth = synthetic_scene(size=64, view_set="3x9")
+    target = Camera.orbit(0.07, 0.04)
+    drawn = renderer.render(truth.views, target, 64, 3)
+    fewer = renderer.render(truth.views[:1], target, 64, 3)
+    assert drawn.mask.mean() > 0.9
+    assert drawn.mask.mean() >= fewer.mask.mean()
+
+
+def test_nothing_is_drawn_where_nothing_is(renderer):
+    view = random_view(7, Camera.orbit(0, 0))
+    away = Camera.look_at((0, 0, 1), target=(0, 0, 2))
+    drawn = renderer.render([view], away, SIZE)
+    assert not drawn.mask.any()
+    assert not drawn.rgb.any()
+
+
+def test_what_is_behind_the_camera_is_not_drawn(renderer):
+    """A camera inside the scene: parts of the surface are behind it, and do not appear mirrored in front."""
+    view = random_view(8, Camera.orbit(0, 0), steep=False)
+    inside = Camera.look_at((0, 0, -0.35), target=(0, 0, -3))
+    drawn = renderer.render([view], inside, SIZE)
+    assert not drawn.mask.any()
+
+
+def test_the_same_input_gives_the_same_picture(renderer):
+    views = SCENES["objects, 27 views"]
+    one = renderer.render(views, CAMERAS["left"], 48, 2)
+    other = FusionRenderer().render([View(v.rgb, v.depth, v.camera) for v in views], CAMERAS["left"], 48, 2)
+    np.testing.assert_array_equal(one.rgb, other.rgb)
+    np.testing.assert_array_equal(one.depth, other.depth)
+
+
+def test_float_colours_are_taken_as_they_are(renderer):
+    view = random_view(9, Camera.orbit(0, 0), steep=False)
+    sampled = View(view.rgb / np.float32(255), view.depth, view.camera)
+    for camera in CAMERAS.values():
+        one, other = (renderer.render([v], camera, SIZE) for v in (view, sampled))
+        np.testing.assert_allclose(one.rgb, other.rgb, atol=1e-5)
+
+
+def test_a_larger_edge_threshold_leaves_slopes_whole():
+    slope = np.repeat(np.linspace(0.6, 3.5, SIZE, dtype=np.float32)[:, None], SIZE, axis=1)
+    picture = np.full((SIZE, SIZE, 3), 120, np.uint8)
+    camera = Camera.orbit(0.05, 0)
+    torn = aggregate_conditions([View(picture, slope, Camera.orbit(0, 0))], camera, DEPTH_RANGE)
+    whole = aggregate_conditions([View(picture, slope, Camera.orbit(0, 0), 0.3)], camera, DEPTH_RANGE)
+    assert torn.mask.mean() < 0.6 * whole.mask.mean()
+    assert whole.mask.mean() > 0.7
+
+
+def test_views_of_no_or_different_sizes_are_refused(renderer):
+    small, large = (View(np.zeros((s, s, 3), np.uint8), np.ones((s, s)), Camera.orbit(0, 0)) for s in (8, 16))
+    with pytest.raises(ValueError, match="view"):
+        renderer.render([], Camera.orbit(0, 0), 8)
+    with pytest.raises(ValueError, match="size"):
+        renderer.render([small, large], Camera.orbit(0, 0), 8)
+    with pytest.raises(ValueError, match="size"):
+        aggregate_conditions([small, large], Camera.orbit(0, 0), DEPTH_RANGE)
+
+
+def test_the_order_of_the_views_hardly_matters(renderer):
+    views = SCENES["objects, 27 views"]
+    one, other = (renderer.render(order, CAMERAS["right"], SIZE) for order in (views, views[::-1]))
+    both = one.mask & other.mask
+    assert iou(one.mask, other.mask) > 0.999
+    np.testing.assert_allclose(one.rgb[both], other.rgb[both], atol=2e-3)
+    assert len(view_set("3x9")) == len(views)
