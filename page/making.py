@@ -208,7 +208,7 @@ class Making:
         }
         pipeline.stream(**arguments)  # not begun: only to refuse bad arguments before anything is shown
         steps = (0 if photograph else settings.first_steps) + settings.novel_steps * (len(wish.cameras) - 1)
-        self._follow(models.sampled(wish.model, arguments), steps)
+        self._follow(models.sampled(self._shelf.cards[wish.model].source, arguments), steps)
 
     def _follow(self, events: Generator[Event, None, None], steps: int) -> None:
         from ivid.pipeline import ViewDone  # imports torch, which by now is there

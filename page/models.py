@@ -29,13 +29,15 @@ class ModelCard:
     """What the page shows of a model before it is loaded.
 
     Attributes:
-        name: what `--model` said.
+        name: what the page and its links call it: the last part of what `--model` said.
+        source: what `--model` said.
         class_names: as the model has them; empty for models without classes.
         first_steps, novel_steps, guidance, first_sampler, novel_sampler: the model's defaults.
         most_steps: upper bound of both step counts.
     """
 
     name: str
+    source: str
     class_names: tuple[str, ...]
     first_steps: int
     novel_steps: int
@@ -44,33 +46,30 @@ class ModelCard:
     novel_sampler: str = "ddim"
     most_steps: int = 1000
 
-    @property
-    def title(self) -> str:
-        return Path(self.name).name
-
     @classmethod
-    def read(cls, name: str) -> ModelCard:
+    def read(cls, source: str) -> ModelCard:
         """The card of a bundled model, of a model folder, or of a model that is fetched on first use.
 
         Raises:
             ValueError: there is no such model.
         """
-        for folder in (ROOT / "ckpts" / name, Path(name).expanduser()):
+        for folder in (ROOT / "ckpts" / source, Path(source).expanduser()):
             index = folder / "model_index.json"
             if index.is_file():
-                return cls._from_index(name, index)
+                return cls._from_index(source, index)
         from ivid.checkpoints import HUB_FILES, imagenet_class_names, model_folder
 
-        if name not in HUB_FILES:
-            model_folder(name)  # says what is wrong with it
-        return cls(name, tuple(imagenet_class_names()), **PUBLISHED_DEFAULTS)
+        if source not in HUB_FILES:
+            model_folder(source)  # says what is wrong with it
+        return cls(source, source, tuple(imagenet_class_names()), **PUBLISHED_DEFAULTS)
 
     @classmethod
-    def _from_index(cls, name: str, path: Path) -> ModelCard:
+    def _from_index(cls, source: str, path: Path) -> ModelCard:
         try:
             index = json.loads(path.read_text(encoding="utf-8"))
             return cls(
-                name=name,
+                name=path.resolve().parent.name,
+                source=source,
                 class_names=tuple(str(each) for each in index["class_names"]),
                 first_steps=int(index["first_steps"]),
                 novel_steps=int(index["novel_steps"]),
@@ -87,7 +86,10 @@ class Shelf:
     """The models of a page. One pipeline is in memory at a time: the one used last."""
 
     def __init__(self, names: Sequence[str], device: str | None = None) -> None:
-        self.cards = {card.name: card for card in map(ModelCard.read, names)}
+        cards = [ModelCard.read(name) for name in names]
+        self.cards = {card.name: card for card in cards}
+        if len(self.cards) < len(cards):
+            raise ValueError(f"two models of one name cannot be told apart: {', '.join(card.name for card in cards)}")
         self.pace_s: dict[str, float] = {}  # seconds a network evaluation took, by model
         self._device = device
         self._lock = threading.Lock()
@@ -97,7 +99,7 @@ class Shelf:
         return next(iter(self.cards.values()))
 
     def is_loaded(self, name: str) -> bool:
-        return name in _PIPELINES
+        return name in self.cards and self.cards[name].source in _PIPELINES
 
     def load_in_background(self) -> None:
         """Load the first model on a thread of its own; who asks for it meanwhile waits."""
@@ -111,17 +113,18 @@ class Shelf:
         """
         if name not in self.cards:
             raise ValueError(f"this page has no model {name!r}; it has {', '.join(self.cards)}")
+        source = self.cards[name].source
         with self._lock:
-            if name not in _PIPELINES:
+            if source not in _PIPELINES:
                 from ivid.checkpoints import model_folder
                 from ivid.pipeline import load_pipeline
 
                 _PIPELINES.clear()
-                pipeline = load_pipeline(model_folder(name), self._device)
+                pipeline = load_pipeline(model_folder(source), self._device)
                 if not _shared_gpu():
                     _warm_up(pipeline)
-                _PIPELINES[name] = pipeline
-            return _PIPELINES[name]
+                _PIPELINES[source] = pipeline
+            return _PIPELINES[source]
 
     def _load_first(self) -> None:
         try:
@@ -130,13 +133,13 @@ class Shelf:
             print(f"the model {self.first.name} cannot be used: {error}", flush=True)
 
 
-def stream(name: str, arguments: dict[str, Any]) -> Generator[Event, None, None]:
+def stream(source: str, arguments: dict[str, Any]) -> Generator[Event, None, None]:
     """The events of `IvidPipeline.stream`, from a model that is loaded.
 
     On a Space with a shared GPU this runs in a process that has the GPU and inherits the loaded model, so neither the
     arguments nor the events may hold it.
     """
-    yield from _PIPELINES[name].stream(**arguments)
+    yield from _PIPELINES[source].stream(**arguments)
 
 
 def on_gpu(function: Function) -> Function:
@@ -157,5 +160,5 @@ def _warm_up(pipeline: IvidPipeline) -> None:
         pass
 
 
-_PIPELINES: dict[str, IvidPipeline] = {}
+_PIPELINES: dict[str, IvidPipeline] = {}  # by source
 sampled = on_gpu(stream)

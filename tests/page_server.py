@@ -34,6 +34,6 @@ def serving_page(folder: Path, port: int | None = None) -> Iterator[Served]:
     shelf.load_in_background()
     _, url, _ = page.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options())
     try:
-        yield Served(url, shelf, page, str(model))
+        yield Served(url, shelf, page, shelf.first.name)
     finally:
         page.close(verbose=False)
