@@ -7,11 +7,12 @@ import math
 
 import numpy as np
 import pytest
+from synthetic import synthetic_scene
+from viewer_browser import open_viewer, viewer_browser
+
 from ivid.cameras import Camera
 from ivid.fusion import FusionRenderer
 from ivid.scene import Scene
-from viewer_browser import open_viewer, viewer_browser
-from synthetic import synthetic_scene
 
 RENDERING = """([yaw, pitch]) => {
   const { stage } = viewer;

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic import synthetic_scene
+
 from ivid.cameras import Camera, trajectory, view_set
 from ivid.depth import encode
-from synthetic import synthetic_scene
 from viewer.wire import HEADER, camera_entry, pack_view
 
 WEB_TESTS = Path(__file__).with_name("web")
@@ -27,7 +28,9 @@ def vectors() -> dict:
         seen = points @ camera.world_to_view[:3, :3].T + camera.world_to_view[:3, 3]
         u = 0.5 + camera.focal * seen[:, 0] / -seen[:, 2]
         v = 0.5 - camera.focal * seen[:, 1] / -seen[:, 2]
-        poses.append({"yaw": yaw, "pitch": pitch, "radius": radius, "uv": np.stack([u, v], 1).tolist(), **camera_entry(camera)})
+        poses.append(
+            {"yaw": yaw, "pitch": pitch, "radius": radius, "uv": np.stack([u, v], 1).tolist(), **camera_entry(camera)}
+        )
     view = synthetic_scene(32).views[3]
     content = pack_view(view, (0.6, 5.0))
     header = HEADER.unpack_from(content)

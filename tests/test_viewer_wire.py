@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic import synthetic_scene
+
 from ivid.cameras import Camera
 from ivid.depth import encode
 from ivid.scene import View
-from synthetic import synthetic_scene
 from viewer import wire
 
 RANGE = (0.6, 5.0)
@@ -70,7 +71,11 @@ def test_damaged_files_are_refused(damage):
 def test_a_manifest_is_plain_json_without_pixels():
     scene = synthetic_scene(16)
     content = wire.manifest(
-        [("a.ivw", scene.views[0].camera)], size=16, depth_range=RANGE, title="</script>", planned=[scene.views[1].camera]
+        [("a.ivw", scene.views[0].camera)],
+        size=16,
+        depth_range=RANGE,
+        title="</script>",
+        planned=[scene.views[1].camera],
     )
     text = wire.dumps(content)
     assert "</script>" not in text

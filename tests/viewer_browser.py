@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ivid.scene import Scene
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from ivid.scene import Scene
 from viewer.server import SceneServer
 
 ARGUMENTS = [
@@ -22,13 +23,14 @@ ARGUMENTS = [
     "--no-first-run",
     "--disable-quic",
 ]
+CHROMIUM = "/usr/bin/chromium"
 PATIENCE_MS = 240_000  # on a machine that does other things too
 
 
 @contextmanager
-def viewer_browser(*arguments: str) -> Iterator[Browser]:
+def viewer_browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *arguments])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 

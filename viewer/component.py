@@ -50,38 +50,26 @@ import(files + props.web + '/viewer.js').then(({ mount }) => {
 """
 
 
-class SceneViewer(gr.HTML):
+def SceneViewer(
+    value: dict[str, Any] | None = None, *, height: int | str = 520, link: bool = True, **options: Any
+) -> gr.HTML:
     """A scene that can be dragged around; see the module for its value and its events.
 
-    height: CSS pixels, or any CSS length. link: keep the camera in the page's address (`#yaw=…`).
+    A function, not a subclass: Gradio writes a stub file beside the source of every subclass of a component.
+
+    height: CSS pixels, or any CSS length. link: keep the camera in the page's address (`#yaw=…`). options: of `gr.HTML`.
     """
-
-    def __init__(
-        self, value: dict[str, Any] | None = None, *, height: int | str = 520, link: bool = True, **options: Any
-    ) -> None:
-        gr.set_static_paths([WEB])
-        css_height = f"{height}px" if isinstance(height, int) else height
-        super().__init__(
-            value=value,
-            html_template=f'<div class="ivid-viewer" style="height:{css_height}"></div>',
-            js_on_load=_ON_LOAD,
-            apply_default_css=False,
-            web=str(WEB),
-            link=link,
-            **options,
-        )
-
-    def get_block_name(self) -> str:
-        return "html"
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "object", "description": "a manifest of a scene (viewer/wire.py)"}
-
-    def example_payload(self) -> Any:
-        return None
-
-    def example_value(self) -> Any:
-        return None
+    gr.set_static_paths([WEB])
+    css_height = f"{height}px" if isinstance(height, int) else height
+    return gr.HTML(
+        value=value,
+        html_template=f'<div class="ivid-viewer" style="height:{css_height}"></div>',
+        js_on_load=_ON_LOAD,
+        apply_default_css=False,
+        web=str(WEB),
+        link=link,
+        **options,
+    )
 
 
 def serve_folder(folder: str | Path) -> Path:
@@ -160,4 +148,3 @@ class SceneFiles:
             preview=preview if not self._views else None,
             keyframes=self.keyframes,
         )
-

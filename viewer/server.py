@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from ivid.cameras import view_set
 from ivid.scene import Scene
-from viewer.wire import dumps, manifest, pack_view, scene_keyframes, scene_title, valid_keyframes
+from viewer.wire import manifest, pack_view, scene_keyframes, scene_title, valid_keyframes
 
 WEB = Path(__file__).with_name("web")
 MAX_BODY = 200_000
@@ -22,7 +22,7 @@ ALLOWED_HOSTS = {"localhost", "127.0.0.1", "[::1]"}
 
 
 class SceneServer(ThreadingHTTPServer):
-    """Serves the viewer and one or two scenes at `http://127.0.0.1:<port>/`; a path of keyframes is saved with the first.
+    """Serves the viewer and one or two scenes at `http://127.0.0.1:<port>/`; a camera path is saved with the first.
 
     paths: scene files. port 0 takes any free one.
 
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(b"{}", "application/json")
 
     def _from_here(self) -> bool:
-        """Whether the request names this machine: a page elsewhere must not reach the server through a name of its own."""
+        """Whether the request names this machine: a page elsewhere must not come in through a name of its own."""
         host = self.headers.get("Host", "").rsplit(":", 1)[0]
         if host in ALLOWED_HOSTS:
             return True

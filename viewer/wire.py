@@ -161,8 +161,8 @@ def scene_keyframes(scene: Scene) -> list[dict[str, float]]:
 def valid_keyframes(frames: Sequence[Any]) -> list[dict[str, float]]:
     """Keyframes as the viewer understands them, at most 200.
 
-    Each has `t` from 0 to 1, `yaw`, `pitch` in radians, `radius`, `x`, `y`, `z` of the point looked at, and `fov` in degrees; frames
-    that lack one or hold something else than a finite number are dropped.
+    Each has `t` from 0 to 1, `yaw`, `pitch` in radians, `radius`, `x`, `y`, `z` of the point looked at, and `fov` in
+    degrees; frames that lack one or hold something else than a finite number are dropped.
     """
     names = ("t", "yaw", "pitch", "radius", "x", "y", "z", "fov")
     valid = []
