@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_bundle(commands)
     _add_convert(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -233,6 +234,24 @@ def _add_prepare(commands) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=_positive, help="processes (default: one per core)")
 
+    parser = _command(sources, "photos", _prepare_photos, "estimate the depth of photographs: FOLDER/[CLASS/]*")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--estimator", default="Intel/dpt-beit-large-512", help="a depth estimator of the hub, or a folder"
+    )
+    parser.add_argument("--batch", type=_positive, default=8)
+    parser.add_argument("--device")
+
+
+def _prepare_photos(options: argparse.Namespace) -> None:
+    from ivid.data.photos import prepare_photos
+
+    report = prepare_photos(options.folder, options.out, options.estimator, options.batch, options.device)
+    print(f"{report.prepared} photographs prepared, {report.found_done} were there, {len(report.skipped)} skipped")
+    for path, reason in report.skipped:
+        print(f"  {path}: {reason}")
+
 
 def _prepare_models(options: argparse.Namespace) -> None:
     from ivid.data.models import render_models
@@ -253,16 +272,19 @@ def _add_train(commands) -> None:
     parser.add_argument("config", type=Path, help="a file like those in configs/")
     parser.add_argument("--data", type=Path, required=True, help="a folder made by prepare")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
+    parser.add_argument("--size", type=_positive, default=128, help="side to bring photographs to (default: 128)")
     parser.add_argument("--max-minutes", type=float, help="save and stop after so long")
 
 
 def _train(options: argparse.Namespace) -> None:
+    from ivid.data.photo_dataset import PhotoDataset, is_photo_dataset
     from ivid.data.renders import Renders
     from ivid.training import train
     from ivid.training_config import TrainingConfig
 
     config = TrainingConfig.read(options.config)
-    images = Renders.open(options.data)
+    photographs = is_photo_dataset(options.data)
+    images = PhotoDataset(options.data, options.size) if photographs else Renders.open(options.data)
     train(config, images, options.out, options.max_minutes * 60 if options.max_minutes else None)
 
 
@@ -302,6 +324,43 @@ def _convert(options: argparse.Namespace) -> None:
     from ivid.checkpoints import convert_files
 
     print(convert_files(options.uncond, options.cond, options.out))
+
+
+def _add_evaluate(commands) -> None:
+    kinds = commands.add_parser("evaluate", help="score pictures or a model").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    parser = _command(kinds, "images", _evaluate_images, "FID, KID and IS of a folder of pictures")
+    parser.add_argument("--real", type=Path, required=True, help="folder of real pictures")
+    parser.add_argument("--fake", type=Path, required=True, help="folder of generated pictures")
+    parser.add_argument("--network", type=Path, help="TorchScript file of the feature network (default: Inception)")
+    parser.add_argument("--size", type=_positive, help="side to bring all pictures to")
+    parser.add_argument("--batch", type=_positive, default=64)
+    parser.add_argument("--device")
+    parser = _command(kinds, "scenes", _evaluate_scenes, "score a model against the renders it was trained on")
+    parser.add_argument("--model", default="lowpoly", help="name of a model, or its folder (default: lowpoly)")
+    parser.add_argument("--data", type=Path, required=True, help="folder made by prepare models")
+    parser.add_argument("--per-class", type=_positive, default=16, help="first views per class (default: 16)")
+    parser.add_argument("--scenes", type=_positive, default=12, help="3x9 scenes (default: 12)")
+    parser.add_argument("--classifier-samples", type=_positive, default=100_000, help="pictures to train the judge on")
+    parser.add_argument("--nearest", type=Path, help="picture of samples above the training renders nearest to them")
+
+
+def _evaluate_images(options: argparse.Namespace) -> None:
+    from ivid.evaluation import evaluate_images
+
+    print(evaluate_images(options.real, options.fake, options.network, options.size, options.batch, options.device))
+
+
+def _evaluate_scenes(options: argparse.Namespace) -> None:
+    from ivid.checkpoints import model_folder
+    from ivid.evaluation.scenes import evaluate_scenes
+    from ivid.pipeline import load_pipeline
+
+    pipeline = load_pipeline(model_folder(options.model))
+    settings = (options.per_class, options.scenes, options.classifier_samples, options.nearest)
+    for what, value in evaluate_scenes(pipeline, options.data, *settings):
+        print(f"{what:52} {value}", flush=True)
 
 
 def _positive(text: str) -> int:

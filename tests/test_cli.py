@@ -12,6 +12,7 @@ from ivid.cli import main
 from ivid.scene import Scene
 from tests.synthetic import synthetic_scene
 from tests.tiny_model import save_tiny_model
+from tests.tiny_renders import Discs, write_renders
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,20 @@ def test_generate_goes_on_from_a_picture_with_depth(model, tmp_path):
         < 0.05
     )
     assert main([*arguments, "--from-rgbd", str(tmp_path / "none.png"), pair[1]]) == 2
+
+
+def test_a_model_is_scored_against_its_renders(tmp_path, capsys):
+    data, nearest = tmp_path / "data", tmp_path / "nearest.png"
+    write_renders(data, size=32)
+    model = save_tiny_model(tmp_path / "model", Discs.classes)
+    arguments = ["evaluate", "scenes", "--model", str(model), "--data", str(data), "--per-class", "2", "--scenes", "1"]
+    assert main([*arguments, "--classifier-samples", "4000", "--nearest", str(nearest)]) == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line)
+    assert float(rows["classifier on renders of held-out models"].strip(" %")) > 90
+    assert "dB" in rows["neighbouring views of 1 scenes, colour"]
+    assert len(rows) == 10
+    assert Image.open(nearest).size == (2 * 32, 2 * 32)
+    assert (data / "classifier.safetensors").exists()
 
 
 def test_render_writes_a_video(scene_file, tmp_path):

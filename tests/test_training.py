@@ -12,14 +12,13 @@ from safetensors.torch import load_file
 
 from ivid.cli import main
 from ivid.data.pairs import PairSettings, gaussian_blur_3x3
-from ivid.data.renders import Renders
 from ivid.data.training_set import SampleSettings, TrainingSamples
 from ivid.diffusion.enlarging import enlarged, training_condition
 from ivid.pipeline import load_pipeline
 from ivid.training import build_unet, train
 from ivid.training_config import TrainingConfig
+from tests.tiny_renders import SIZE, Discs, write_renders
 
-SIZE = 16
 TINY = {
     "block_out_channels": [16, 16],
     "layers_per_block": 1,
@@ -43,50 +42,6 @@ CONFIG = TrainingConfig(
     sample_every=100,
     sample_steps=2,
 )
-
-
-class Discs:
-    """Discs of a colour per class in front of a far wall."""
-
-    depth_range = (0.5, 4.0)
-    classes = ("red", "green")
-
-    def __len__(self):
-        return 20
-
-    def __getitem__(self, index):
-        rng = np.random.default_rng(index)
-        centre, radius = rng.uniform(5, 11, 2), rng.uniform(3, 5)
-        y, x = np.mgrid[:SIZE, :SIZE]
-        inside = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 < radius**2
-        label = index % 2
-        rgb = np.full((SIZE, SIZE, 3), 120, np.uint8)
-        rgb[inside] = [(220, 30, 30), (30, 200, 40)][label]
-        return rgb, np.where(inside, 0.4, 1.0).astype(np.float32), label
-
-
-def write_renders(folder: Path) -> Renders:
-    """The discs as a folder of renders."""
-    pictures = [Discs()[index] for index in range(20)]
-    folder.mkdir()
-    for split in ("train", "held_out"):
-        np.save(folder / f"{split}_rgb.npy", np.stack([rgb for rgb, _, _ in pictures]))
-        np.save(folder / f"{split}_depth.npy", np.stack([np.rint(d * 65535).astype(np.uint16) for _, d, _ in pictures]))
-        np.save(folder / f"{split}_label.npy", np.array([label for _, _, label in pictures], np.int64))
-        np.save(folder / f"{split}_model.npy", np.zeros(20, np.int64))
-    manifest = {
-        "format": "ivid-renders",
-        "version": 1,
-        "size": SIZE,
-        "classes": Discs.classes,
-        "images": {"train": 20, "held_out": 20},
-        "models": {"train": ["red/disc"], "held_out": ["red/disc"]},
-        "depth_range": Discs.depth_range,
-        "fov_y_deg": 45.0,
-        "seed": 0,
-    }
-    (folder / "renders.json").write_text(json.dumps(manifest))
-    return Renders.open(folder)
 
 
 def weights(folder: Path):

@@ -212,7 +212,7 @@ def load_classifier(path: str | Path, device: str = "cpu") -> ImageClassifier:
 
 def to_network(images: np.ndarray, device: torch.device | str) -> Tensor:
     """Pictures uint8 [B, S, S, 3] as float32 [B, 3, S, S] in [-1, 1]."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    tensor = torch.from_numpy(np.array(images)).to(device)  # a copy: mapped files are not writable
     return (tensor.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
 
 

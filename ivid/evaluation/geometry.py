@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 BINS = 64
 OCCLUSION = 0.05  # a surface this much farther than what a view sees is hidden from it, relative to its depth
-EDGE = 0.03  # depth edges in d and in 1/d, as in method §6
 
 
 def non_flatness(depths: Iterable[np.ndarray], depth_range: DepthRange) -> float:
@@ -86,7 +85,8 @@ def reprojection_consistency(
     if not pairs:
         raise ValueError("a comparison of views needs at least two")
     smooth = [
-        eroded(~depth_edges(encode(view.depth, scene.depth_range).astype(np.float32), EDGE), 1) for view in scene.views
+        eroded(~depth_edges(encode(view.depth, scene.depth_range).astype(np.float32), view.edge_threshold), 1)
+        for view in scene.views
     ]
     squared = relative = compared = pixels = 0.0
     for index, neighbour in pairs:

@@ -1,0 +1,62 @@
+"""Renders small and plain enough for any test: discs of a colour per class in front of a slanted ground."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ivid.data.renders import Renders
+
+SIZE = 16
+COUNT = 20
+
+
+class Discs:
+    """Labelled RGBD images (`ivid.data.training_set.RgbdImages`), made when they are asked for."""
+
+    depth_range = (0.5, 4.0)
+    classes = ("red", "green")
+
+    def __init__(self, size: int = SIZE) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return COUNT
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, int]:
+        rng = np.random.default_rng(index)
+        scale = self.size / 16
+        centre, radius = rng.uniform(5, 11, 2) * scale, rng.uniform(3, 5) * scale
+        y, x = np.mgrid[: self.size, : self.size]
+        inside = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 < radius**2
+        label = index % 2
+        rgb = np.full((self.size, self.size, 3), 120, np.uint8)
+        rgb[inside] = [(220, 30, 30), (30, 200, 40)][label]
+        return rgb, np.where(inside, 0.4, 1.0 - 0.3 * y / self.size).astype(np.float32), label
+
+
+def write_renders(folder: Path, size: int = SIZE) -> Renders:
+    """The discs as a folder of renders, the same in both splits."""
+    discs = Discs(size)
+    pictures = [discs[index] for index in range(COUNT)]
+    folder.mkdir()
+    for split in ("train", "held_out"):
+        np.save(folder / f"{split}_rgb.npy", np.stack([rgb for rgb, _, _ in pictures]))
+        np.save(folder / f"{split}_depth.npy", np.stack([np.rint(d * 65535).astype(np.uint16) for _, d, _ in pictures]))
+        np.save(folder / f"{split}_label.npy", np.array([label for _, _, label in pictures], np.int64))
+        np.save(folder / f"{split}_model.npy", np.zeros(COUNT, np.int64))
+    manifest = {
+        "format": "ivid-renders",
+        "version": 1,
+        "size": size,
+        "classes": Discs.classes,
+        "images": {"train": COUNT, "held_out": COUNT},
+        "models": {"train": ["red/disc"], "held_out": ["red/disc"]},
+        "depth_range": Discs.depth_range,
+        "fov_y_deg": 45.0,
+        "seed": 0,
+    }
+    (folder / "renders.json").write_text(json.dumps(manifest))
+    return Renders.open(folder)
