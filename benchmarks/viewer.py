@@ -1,0 +1,43 @@
+"""The viewer in Chromium with software WebGL: what two cores emulate, a graphics chip does many times faster."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.timing import Row
+from tests.synthetic import synthetic_scene
+from tests.viewer_browser import open_viewer, settle, viewer_browser
+
+SIZE_PX = 512
+DRAG_S = 6.0
+
+
+def rows() -> Iterator[Row]:
+    scene = synthetic_scene(size=128, view_set="3x9")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        viewer_browser() as browser,
+        open_viewer(browser, Path(folder), scene, SIZE_PX, SIZE_PX) as page,
+    ):
+        settle(page)
+        _drag(page, 2.0)  # the number of views drawn in motion settles
+        before, started = page.evaluate("viewer.stage.frames"), time.perf_counter()
+        _drag(page, DRAG_S)
+        frames = page.evaluate("viewer.stage.frames") - before
+        yield "viewer: frames while dragging, 512², 27 views", frames / (time.perf_counter() - started), "/s", ">= 12"
+
+
+def _drag(page, seconds: float) -> None:
+    """Hold the scene and move it to and fro."""
+    middle = SIZE_PX / 2
+    page.mouse.move(middle, middle)
+    page.mouse.down()
+    deadline, step = time.perf_counter() + seconds, 0
+    while time.perf_counter() < deadline:
+        step += 1
+        page.mouse.move(middle + 60 * ((step % 40) / 20 - 1), middle + 10)
+        page.wait_for_timeout(8)
+    page.mouse.up()
