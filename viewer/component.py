@@ -57,7 +57,7 @@ def SceneViewer(
 
     A function, not a subclass: Gradio writes a stub file beside the source of every subclass of a component.
 
-    height: CSS pixels, or any CSS length. link: keep the camera in the page's address (`#yaw=…`). options: of `gr.HTML`.
+    height: CSS pixels, or any CSS length. link: keep the camera in the address (`#yaw=…`). options: of `gr.HTML`.
     """
     gr.set_static_paths([WEB])
     css_height = f"{height}px" if isinstance(height, int) else height
