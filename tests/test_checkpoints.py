@@ -33,6 +33,8 @@ from ivid.checkpoints import (
     model_folder,
 )
 from ivid.published_unet import recognised_config, unet_arguments
+from ivid.training import build_unet
+from ivid.training_config import TrainingConfig
 
 CLASSES = 7
 
@@ -139,6 +141,20 @@ class TestConversion:
             assert unet.mid_block.attentions[0].group_norm is not None
         assert sizes["imagenet128_uncond"] == 422  # what the paper's authors and the literature say of this size
         assert len(sizes) == 6
+
+    @pytest.mark.parametrize("name", PUBLISHED_CONFIGS)
+    def test_each_has_a_training_config_of_the_same_network(self, name: str) -> None:
+        published = PUBLISHED_CONFIGS[name]
+        config = TrainingConfig.read(Path(__file__).parent.parent / "configs" / f"{name}.json")
+        with torch.device("meta"):
+            trained = build_unet(config, published["image_size"], published["num_classes"] or 0)
+            expected = UNet2DModel(**unet_arguments(published))
+        shapes = [{n: t.shape for n, t in unet.state_dict().items()} for unet in (trained, expected)]
+        assert shapes[0] == shapes[1]
+        trained_config, expected_config = dict(trained.config), dict(expected.config)
+        assert trained_config.pop("_use_default_values") == expected_config.pop("_use_default_values")
+        assert trained_config == expected_config
+        assert config.mixed_precision == ("fp16" if published["use_fp16"] else "no")
 
     def test_configurations_are_recognised_from_the_weights(self) -> None:
         config = published_network.tiny_config(4, CLASSES, 128)
