@@ -15,18 +15,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("scene", type=Path, nargs="+", metavar="SCENE", help="an .ivid file; two are compared")
     parser.add_argument("--port", type=int, default=0, help="port of the local server (default: any free one)")
     parser.add_argument("--no-browser", action="store_true", help="serve, but open no browser")
-    parser.add_argument("--window", action="store_true", help="open a native window instead of a browser")
     options = parser.parse_args(arguments)
-    if len(options.scene) > 2 or (options.window and len(options.scene) > 1):
-        parser.error("give one scene, or two to compare them in the browser")
+    if len(options.scene) > 2:
+        parser.error("give one scene, or two to compare them")
     if not 0 <= options.port <= 65535:
         parser.error(f"a port lies between 0 and 65535, got {options.port}")
     try:
-        if options.window:
-            from viewer.window import show  # needs a graphics library, which the browser does not
-
-            show(options.scene[0])
-            return 0
         server = SceneServer(options.scene, options.port)
     except (ValueError, OSError) as error:
         print(f"python -m viewer: {error}", file=sys.stderr)
