@@ -1,11 +1,12 @@
 """The slow, obvious twin of `ivid.fusion`: method §4-§6 and §10 in plain numpy, one triangle at a time.
 
-It shares no formula with the kernels that could be got wrong twice: triangles are clipped to the near plane as polygons, edges
-and barycentrics are taken on the screen, points and normals in the world, everything in double precision.
+It shares no formula with the kernels that could be got wrong twice: triangles are clipped to the near plane as polygons,
+edges and barycentrics are taken on the screen, points and normals in the world, everything in double precision.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,12 +123,17 @@ class Fragments:
     triangle: np.ndarray
 
 
+CORNERS = np.eye(3)  # barycentrics of a triangle's own corners
+
+
 def clipped_to_near(corners: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray]:
     """The polygon of a camera-space triangle beyond the near plane, and its corners' barycentrics in the triangle."""
+    if (-corners[:, 2] >= near).all():
+        return corners, CORNERS
     kept, shares = [], []
     for k in range(3):
         a, b = corners[k], corners[(k + 1) % 3]
-        share_a, share_b = np.eye(3)[k], np.eye(3)[(k + 1) % 3]
+        share_a, share_b = CORNERS[k], CORNERS[(k + 1) % 3]
         inside_a, inside_b = -a[2] >= near, -b[2] >= near
         if inside_a:
             kept.append(a)
@@ -178,8 +184,8 @@ def draw_screen_triangle(
     area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
     if area == 0:
         return
-    left, right = max(int(np.ceil(x.min() - 0.51)), 0), min(int(np.floor(x.max() - 0.49)), extent - 1)
-    top, bottom = max(int(np.ceil(y.min() - 0.51)), 0), min(int(np.floor(y.max() - 0.49)), extent - 1)
+    left, right = max(math.ceil(min(x) - 0.51), 0), min(math.floor(max(x) - 0.49), extent - 1)
+    top, bottom = max(math.ceil(min(y) - 0.51), 0), min(math.floor(max(y) - 0.49), extent - 1)
     if left > right or top > bottom:
         return
     px = np.arange(left, right + 1)[None, :] + 0.5
@@ -312,25 +318,27 @@ def fragment_weights(fragments: Fragments, mesh: Mesh) -> np.ndarray:
 
 
 def fuse(meshes: list[Mesh], camera: Camera, extent: int, near: float, far: float) -> Blend:
-    """Method §5, one sample of one view after the other."""
+    """Method §5, one view after the other, all samples at once."""
     colour = np.zeros((extent, extent, 3))
     weight, nearness, nearness_weight, largest = (np.zeros((extent, extent)) for _ in range(4))
     for mesh in meshes:
         fragments = rasterise(mesh, camera, extent, near, far, drop_ring_backs=True)
         w = fragment_weights(fragments, mesh)
         c = texel_colours(fragments, mesh)
-        for i, j in zip(*np.nonzero(w), strict=True):
-            hidden = w[i, j] <= 1e-14
-            depth_weight = 1e-8 if hidden else 1.0
-            if hidden and 0 < largest[i, j] <= 1e-14:
-                if fragments.inverse_z[i, j] >= nearness[i, j] / nearness_weight[i, j] * (1 - 1e-9):
-                    continue
-                colour[i, j], weight[i, j], nearness[i, j], nearness_weight[i, j] = 0, 0, 0, 0
-            colour[i, j] += w[i, j] * c[i, j]
-            weight[i, j] += w[i, j]
-            nearness[i, j] += depth_weight * fragments.inverse_z[i, j]
-            nearness_weight[i, j] += depth_weight
-            largest[i, j] = max(largest[i, j], w[i, j])
+        hidden = (w > 0) & (w <= 1e-14)
+        depth_w = np.where(hidden, 1e-8, np.where(w > 0, 1.0, 0.0))
+        both_hidden = hidden & (largest > 0) & (largest <= 1e-14)
+        so_far = nearness / np.where(nearness_weight > 0, nearness_weight, 1)
+        farther = fragments.inverse_z < so_far * (1 - 1e-9)
+        replaced, left = both_hidden & farther, both_hidden & ~farther
+        for total in (colour, weight, nearness, nearness_weight):
+            total[replaced] = 0
+        w, depth_w = np.where(left, 0, w), np.where(left, 0, depth_w)
+        colour += w[..., None] * c
+        weight += w
+        nearness += depth_w * fragments.inverse_z
+        nearness_weight += depth_w
+        largest = np.maximum(largest, w)
     covered = weight > 0
     return Blend(
         colour / np.where(covered, weight, 1)[..., None], nearness / np.where(covered, nearness_weight, 1), largest
