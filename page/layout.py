@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from ivid.cameras import VIEW_SETS
 from ivid.data.rgbd import DEPTH_KINDS
 from page import exporting
 from page.api import add_endpoints
@@ -23,7 +22,7 @@ SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")
 VIEW_SET_LABELS = {
     "3x9": "3 × 9 grid",
     "360": "All around",
-    "random": "One more",
+    "random": "Two views",
     "uncond": "First view only",
 }
 MAX_UPLOAD = "64mb"
@@ -94,10 +93,10 @@ def _controls(shelf: Shelf) -> dict[str, Any]:
         stop = gr.Button("Stop", interactive=False, elem_id="ivid-stop", min_width=60)
     line = drawn("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
     with gr.Accordion("Advanced", open=False, elem_id="ivid-advanced"):
-        view_set = gr.Radio([(VIEW_SET_LABELS[name], name) for name in reversed(VIEW_SETS)], value="3x9", label="Views")
+        view_set = gr.Radio([(label, name) for name, label in VIEW_SET_LABELS.items()], value="3x9", label="Views")
         with gr.Row():
-            first_steps = gr.Number(None, label="Steps, first view", placeholder=str(card.first_steps), min_width=80)
-            novel_steps = gr.Number(None, label="Steps, others", placeholder=str(card.novel_steps), min_width=80)
+            first_steps = gr.Number(card.first_steps, label="Steps, first view", min_width=80)
+            novel_steps = gr.Number(card.novel_steps, label="Steps, others", min_width=80)
         guidance = gr.Slider(0, 10, card.guidance, step=0.1, label="Guidance", elem_id="ivid-guidance")
         sampler = gr.Dropdown([("the model's own", ""), *SAMPLERS], value="", label="Sampler")
     with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-photograph"):
@@ -171,7 +170,7 @@ def _for_model(card: ModelCard) -> list[Any]:
     names = list(card.class_names)
     return [
         gr.update(choices=names, value=names[0] if names else None, visible=bool(names)),
-        gr.update(value=None, placeholder=str(card.first_steps)),
-        gr.update(value=None, placeholder=str(card.novel_steps)),
+        gr.update(value=card.first_steps),
+        gr.update(value=card.novel_steps),
         gr.update(value=card.guidance),
     ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from ivid.cameras import VIEW_SETS
 from page.making import Photograph, Wish
 from page.models import Shelf
+
+Number = TypeVar("Number", int, float)
 
 FIELDS = ("model", "class_label", "seed", "view_set", "first_steps", "novel_steps", "guidance", "sampler")
 IN_LINKS = {"class_label": "class", "view_set": "views"}  # shorter there than in code
@@ -52,9 +54,9 @@ def read_wish(
         class_label=class_label or None,
         seed=int(text),
         view_set=view_set,
-        first_steps=_steps("first view", first_steps, card.most_steps),
-        novel_steps=_steps("further views", novel_steps, card.most_steps),
-        guidance=guidance,
+        first_steps=_unless(card.first_steps, _steps("first view", first_steps, card.most_steps)),
+        novel_steps=_unless(card.novel_steps, _steps("further views", novel_steps, card.most_steps)),
+        guidance=_unless(card.guidance, guidance),
         sampler=sampler or None,
         photograph=Photograph(Path(picture), Path(depth), depth_kind) if picture and depth else None,
     )
@@ -96,6 +98,11 @@ def linked_fields(shelf: Shelf, query: Mapping[str, Any]) -> tuple[dict[str, Any
     if found:
         fields["model"] = card.name
     return fields, f"The link asks for {' and '.join(bad)}, which this page does not have." if bad else ""
+
+
+def _unless(default: Number, value: Number | None) -> Number | None:
+    """None where the model's default is asked for, so that links stay short."""
+    return None if value == default else value
 
 
 def _steps(what: str, value: float | None, most: int) -> int | None:
