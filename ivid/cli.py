@@ -208,9 +208,9 @@ def _export_with_bar(path: Path, out: Path, kind: str | None, **settings) -> Non
     from tqdm import tqdm
 
     from ivid.export import export_scene
-    from ivid.scene import Scene
+    from ivid.published_scene import open_scene
 
-    scene = Scene.load(path)
+    scene = open_scene(path)
     with tqdm(desc=out.name, dynamic_ncols=True) as bar:
 
         def progress(done: int, total: int) -> None:
