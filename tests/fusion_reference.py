@@ -1,7 +1,7 @@
 """The slow, obvious twin of `ivid.fusion`: method §4-§6 and §10 in plain numpy, one triangle at a time.
 
-It shares no formula with the kernels that could be got wrong twice: triangles are clipped to the near plane as polygons,
-edges and barycentrics are taken on the screen, points and normals in the world, everything in double precision.
+It shares no formula with the kernels that could be got wrong twice: triangles are clipped to the near plane as
+polygons, edges and barycentrics are taken on the screen, points and normals in the world, all in double precision.
 """
 
 from __future__ import annotations
