@@ -14,7 +14,7 @@ from ivid.scene import Scene
 from tests.viewer_browser import PATIENCE_MS, viewer_browser
 
 expect.set_options(timeout=PATIENCE_MS)
-SLOW = "&novel_steps=80"  # a scene that takes long enough to be stopped
+SLOW = "&novel_steps=400"  # a scene that takes long enough to be stopped
 
 
 @pytest.fixture(scope="module")
