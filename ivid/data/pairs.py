@@ -92,5 +92,3 @@ def gaussian_blur_3x3(image: np.ndarray, sigma: float) -> np.ndarray:
     kernel = np.array([side, 1.0, side]) / (1 + 2 * side)
     blurred = ndimage.correlate1d(image, kernel, axis=0, mode="mirror")
     return ndimage.correlate1d(blurred, kernel, axis=1, mode="mirror")
-
-
