@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from synthetic import synthetic_scene
-from viewer_browser import ARGUMENTS, CHROMIUM, PATIENCE_MS, open_viewer, settle, viewer_browser
+from viewer_browser import PATIENCE_MS, open_viewer, settle, viewer_browser
 
 from ivid.scene import Scene
 from viewer.html import write_html
@@ -186,13 +186,3 @@ def test_one_file_works_from_disk_without_requests(browser, tmp_path):
     assert np.abs(np.diff(picture(page), axis=0)).mean() > 1
     assert all(url.startswith(("file:", "blob:", "data:")) for url in requested)
     page.close()
-
-
-def test_without_webgl_the_first_view_stands_still(browser, tmp_path):
-    path = write_html(small_scene(2), tmp_path / "scene.html")
-    flat = browser.browser_type.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, "--disable-3d-apis"])
-    page = flat.new_page(viewport={"width": SIDE, "height": SIDE})
-    page.goto(path.as_uri())
-    page.get_by_text("no WebGL2").wait_for(timeout=PATIENCE_MS)
-    page.locator("canvas.still").wait_for(timeout=PATIENCE_MS)
-    flat.close()
