@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 
 from ivid.data.pairs import PairSettings
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
-from ivid.diffusion.conditioning import network_condition, randn
+from ivid.diffusion.conditioning import batch_condition, randn
 from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.enlarging import training_condition
 from ivid.diffusion.sampling import make_scheduler, sample
@@ -37,12 +37,11 @@ def write_novel_view_sheet(
 ) -> None:
     """Per row two images, each as condition, prediction and truth, colour and depth."""
     batch = _shown(images, pairs, denoiser.unet.device)
-    known, masks = batch["known"], batch["masks"]
+    known = batch["known"]
     generators = [torch.Generator().manual_seed(seed) for seed in range(ROWS)]
 
     def condition() -> Tensor:
-        noise = randn(known.shape[1:], generators, known.device)
-        return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
+        return batch_condition(batch, randn(known.shape[1:], generators, known.device))
 
     _write_triples(path, denoiser, schedule, steps, batch, known * 2 - 1, condition, generators)
 

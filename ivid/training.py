@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
-from ivid.diffusion.conditioning import network_condition
+from ivid.diffusion.conditioning import batch_condition
 from ivid.diffusion.denoiser import Denoiser, signal_and_noise, training_target
 from ivid.diffusion.enlarging import training_condition
 from ivid.files import written_aside
@@ -190,12 +190,6 @@ def _loss(
     if config.weighting == "v":
         error = error / sigma.square().clamp_min(config.weighting_floor)
     return error.mean()
-
-
-def batch_condition(batch: dict[str, Tensor], noise: Tensor) -> Tensor:
-    """The condition channels [B, 6, S, S] of a batch of training samples, `noise` [B, 4, S, S] outside the masks."""
-    known, masks = batch["known"], batch["masks"]
-    return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
 
 
 def _draw(config: TrainingConfig, unet: UNet2DModel, alphas_cumprod: Tensor, images: RgbdImages, path: Path) -> None:

@@ -5,7 +5,7 @@ Convention: `known` [B, 4, S, S] is colour and encoded depth in [0, 1], 0 outsid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +60,12 @@ def network_condition(
         ],
         dim=1,
     )
+
+
+def batch_condition(batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
+    """The condition channels [B, 6, S, S] of a batch of training samples, `noise` [B, 4, S, S] outside the masks."""
+    known, masks = batch["known"], batch["masks"]
+    return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
 
 
 def fresh_condition(known: Known, generators: Sequence[torch.Generator]) -> Tensor:
