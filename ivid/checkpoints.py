@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ivid.published_unet import (
     PUBLISHED_CONFIGS,
@@ -22,6 +23,9 @@ from ivid.published_unet import (
     load_published,
     recognised_config,
 )
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
 
 __all__ = [
     "BUNDLED_MODELS",
@@ -108,8 +112,14 @@ def check_model_folder(folder: str | Path) -> Path:
     return folder
 
 
-def convert_files(uncond: str | Path, cond: str | Path, out: str | Path, name: str | None = None) -> Path:
-    """Make the two published `.pt` files into a model folder (method §9).
+def convert_files(
+    uncond: str | Path,
+    cond: str | Path,
+    out: str | Path,
+    name: str | None = None,
+    upsampler: str | Path | None = None,
+) -> Path:
+    """Make the two published `.pt` files, and an upsampler's if there is one, into a model folder (method §9).
 
     Depth range, steps, guidance and the constants of the pull are the published ones. The folder is written aside and
     renamed. Networks of the same layout and other widths are recognised too.
@@ -119,6 +129,7 @@ def convert_files(uncond: str | Path, cond: str | Path, out: str | Path, name: s
         cond: weights of the novel-view network, 10 input channels.
         out: the folder to write; it must not exist, or be empty.
         name: what the model is called; the folder's name when None.
+        upsampler: weights of the network that doubles the size of views, 8 input channels.
 
     Returns:
         `out`.
@@ -133,28 +144,19 @@ def convert_files(uncond: str | Path, cond: str | Path, out: str | Path, name: s
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is there already; give the name of a folder that is not")
-    networks = []
-    for path, channels, role in ((uncond, 4, "first-view"), (cond, 10, "novel-view")):
-        tensors = load_published(path)
-        try:
-            config = recognised_config(tensors)
-            if config["in_channels"] != channels:
-                raise PublishedWeightsError(
-                    f"it has {config['in_channels']} input channels; a {role} network has {channels}"
-                )
-            networks.append(convert_published(tensors, config))
-        except PublishedWeightsError as error:
-            raise PublishedWeightsError(f"{Path(path).name}: {error}") from None
-    first, novel = networks
-    if first.config["num_class_embeds"] != novel.config["num_class_embeds"]:
-        raise PublishedWeightsError(
-            f"{Path(uncond).name} and {Path(cond).name} do not belong together: they know different numbers of classes"
-        )
+    networks = {
+        role: _network(path, channels, role.replace("_", "-"))
+        for role, path, channels in (("first_view", uncond, 4), ("novel_view", cond, 10), ("upsampler", upsampler, 8))
+        if path is not None
+    }
+    known_classes = {role: unet.config["num_class_embeds"] or 1 for role, unet in networks.items()}
+    if len(set(known_classes.values())) > 1:
+        told = ", ".join(f"{role.replace('_', '-')} {rows - 1}" for role, rows in known_classes.items())
+        raise PublishedWeightsError(f"the networks do not belong together: they know different classes ({told})")
     pipeline = IvidPipeline(
-        first_view_unet=first,
-        novel_view_unet=novel,
+        **{f"{role}_unet": unet for role, unet in networks.items()},
         name=name or out.name,
-        class_names=_class_names((first.config["num_class_embeds"] or 1) - 1),
+        class_names=_class_names(known_classes["first_view"] - 1),
         depth_range=(0.6, 5.0),
         schedule=PUBLISHED_SCHEDULE,
         prediction_type="epsilon",
@@ -176,6 +178,21 @@ def convert_files(uncond: str | Path, cond: str | Path, out: str | Path, name: s
     return out
 
 
+def _network(path: str | Path, in_channels: int, role: str) -> UNet2DModel:
+    """The network of a published file, for a role that takes so many channels."""
+    tensors = load_published(path)
+    try:
+        config = recognised_config(tensors)
+        if config["in_channels"] != in_channels:
+            article = "an" if role == "upsampler" else "a"
+            raise PublishedWeightsError(
+                f"it has {config['in_channels']} input channels; {article} {role} network has {in_channels}"
+            )
+        return convert_published(tensors, config)
+    except PublishedWeightsError as error:
+        raise PublishedWeightsError(f"{Path(path).name}: {error}") from None
+
+
 def imagenet_class_names() -> list[str]:
     """The 1000 classes of ImageNet in the order of their indices, each with its synonyms, all different."""
     return json.loads(files("ivid").joinpath("imagenet_classes.json").read_text(encoding="utf-8"))
@@ -190,15 +207,20 @@ def cache_folder() -> Path:
     candidates = [Path(chosen)] if chosen else []
     candidates.append(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ivid")
     for folder in candidates:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
+        if _can_be_written(folder):
             return folder
     folder = Path(tempfile.gettempdir()) / "ivid-cache"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether files can be put into a folder; it is made if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _class_names(count: int) -> Sequence[str]:
@@ -208,28 +230,39 @@ def _class_names(count: int) -> Sequence[str]:
 
 def _fetched(name: str) -> Path:
     """The converted model in the cache, downloaded and converted if it is not there yet."""
-    folder = cache_folder() / name
-    if folder.is_dir():
-        return check_model_folder(folder)
-    from httpx import HTTPError
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from filelock import FileLock
 
-    uncond, cond = HUB_FILES[name]
+    folder = cache_folder() / name
+    if not folder.is_dir():
+        with FileLock(folder.with_suffix(".lock")):  # several processes may want it at once
+            if not folder.is_dir():
+                return convert_files(*_downloaded(name), folder, name=name)
+    return check_model_folder(folder)
+
+
+def _downloaded(name: str) -> list[str]:
+    """The published files of a model in the hub's cache; what is there already needs no network."""
+    from httpx2 import HTTPError
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    files = HUB_FILES[name]
+    cache = Path(constants.HF_HUB_CACHE) if _can_be_written(Path(constants.HF_HUB_CACHE)) else cache_folder() / "hub"
 
     def download(file: str) -> str:
         try:
-            return hf_hub_download(HUB_REPOSITORY, file, local_files_only=True)
+            return hf_hub_download(HUB_REPOSITORY, file, cache_dir=cache, local_files_only=True)
         except LocalEntryNotFoundError:
-            return hf_hub_download(HUB_REPOSITORY, file)
+            # asked once, where the download would ask for half a minute before it gives up
+            get_hf_file_metadata(hf_hub_url(HUB_REPOSITORY, file))
+            return hf_hub_download(HUB_REPOSITORY, file, cache_dir=cache)
 
     try:
-        uncond_path, cond_path = download(uncond), download(cond)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, HTTPError, OSError) as error:
+        return [download(file) for file in files]
+    except (HTTPError, OSError) as error:  # the library's own errors are kinds of these
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"the model {name} could not be downloaded from the hub's {HUB_REPOSITORY} ({reason}); connect to the "
-            f"network and try again, or get {uncond} and {cond} and run: "
-            f"python -m ivid convert {uncond} {cond} --out {BUNDLED_MODELS / name}"
+            f"network and try again, or get {' and '.join(files)} and run: "
+            f"python -m ivid convert {' '.join(files)} --out {BUNDLED_MODELS / name}"
         ) from None
-    return convert_files(uncond_path, cond_path, folder, name=name)
