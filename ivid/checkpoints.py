@@ -154,7 +154,9 @@ def convert_files(
         told = ", ".join(f"{role.replace('_', '-')} {rows - 1}" for role, rows in known_classes.items())
         raise PublishedWeightsError(f"the networks do not belong together: they know different classes ({told})")
     pipeline = IvidPipeline(
-        **{f"{role}_unet": unet for role, unet in networks.items()},
+        first_view_unet=networks["first_view"],
+        novel_view_unet=networks["novel_view"],
+        upsampler_unet=networks.get("upsampler"),
         name=name or out.name,
         class_names=_class_names(known_classes["first_view"] - 1),
         depth_range=(0.6, 5.0),
@@ -236,7 +238,8 @@ def _fetched(name: str) -> Path:
     if not folder.is_dir():
         with FileLock(folder.with_suffix(".lock")):  # several processes may want it at once
             if not folder.is_dir():
-                return convert_files(*_downloaded(name), folder, name=name)
+                uncond, cond = _downloaded(name)
+                return convert_files(uncond, cond, folder, name=name)
     return check_model_folder(folder)
 
 
