@@ -6,6 +6,7 @@
 import { Matrix3, Matrix4 } from "./vendor/three/three.core.min.js";
 import { projection } from "./camera.js";
 import { bindTexture, createFramebuffer, createProgram, createTarget, createTexture, deleteTarget } from "./gl.js";
+import { coarsen } from "./coarse.js";
 import { buildMesh } from "./mesh.js";
 import { meshFragment, meshVertex, quickFragment } from "./shaders/mesh.js";
 import { resolveFragment, screenVertex } from "./shaders/screen.js";
@@ -37,13 +38,16 @@ import { cloudFragment } from "./shaders/cloud.js";
  * @typedef {object} StoredView
  * @property {SourceCamera} camera
  * @property {WebGLBuffer} triangles
- * @property {number} count
+ * @property {number} count  of indices
+ * @property {WebGLBuffer} quickTriangles
+ * @property {number} quickCount
  * @property {number} indexType
  * @property {WebGLBuffer | null} lines
  * @property {DecodedView} decoded  kept for a restored context
  */
 
 const BATCH_BYTES = 48e6;
+const QUICK_TRIANGLES = 9000; // of a view in motion, where the processor draws
 /** @type {Backdrop} */
 const BLACK = { bottom: [0, 0, 0], top: [0, 0, 0] };
 const SHOWN = { fused: 0, nearest: 0, depth: 1, normals: 2, points: 0, mesh: 0 };
@@ -51,12 +55,14 @@ const SHOWN = { fused: 0, nearest: 0, depth: 1, normals: 2, points: 0, mesh: 0 }
 export class Fusion {
   /**
    * @param {WebGL2RenderingContext} gl
+   * @param {boolean} thrifty  whether pictures in motion make do with fewer triangles
    */
-  constructor(gl) {
+  constructor(gl, thrifty) {
     if (!gl.getExtension("EXT_color_buffer_float") && !gl.getExtension("EXT_color_buffer_half_float")) {
       throw new Error("this graphics card cannot draw to float textures");
     }
     this.gl = gl;
+    this.thrifty = thrifty;
     this.meshProgram = createProgram(gl, meshVertex, meshFragment);
     this.quickProgram = createProgram(gl, meshVertex, quickFragment, ["QUICK"]);
     this.resolveProgram = createProgram(gl, screenVertex, resolveFragment);
@@ -114,6 +120,7 @@ export class Fusion {
     const view = this.views.get(index);
     if (!view) return;
     this.gl.deleteBuffer(view.triangles);
+    this.gl.deleteBuffer(view.quickTriangles);
     this.gl.deleteBuffer(view.lines);
     this.views.delete(index);
   }
@@ -136,12 +143,28 @@ export class Fusion {
     bindTexture(gl, 1, gl.TEXTURE_2D_ARRAY, this.colours);
     const [s, colour] = [this.size, decoded.colour];
     gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, index, s, s, 1, gl.RGBA, gl.UNSIGNED_BYTE, colour);
-    const triangles = gl.createBuffer();
+    const quick = this.thrifty ? coarsen(mesh, QUICK_TRIANGLES) : mesh.indices;
+    const triangles = this.indexBuffer(mesh.indices);
+    this.views.set(index, {
+      camera,
+      triangles,
+      count: mesh.indices.length,
+      quickTriangles: quick === mesh.indices ? triangles : this.indexBuffer(quick),
+      quickCount: quick.length,
+      indexType: mesh.indices instanceof Uint32Array ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT,
+      lines: null,
+      decoded,
+    });
+  }
+
+  /** @param {Uint16Array | Uint32Array} indices */
+  indexBuffer(indices) {
+    const { gl } = this;
+    const buffer = gl.createBuffer();
     gl.bindVertexArray(null);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, triangles);
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, mesh.indices, gl.STATIC_DRAW);
-    const indexType = mesh.indices instanceof Uint32Array ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT;
-    this.views.set(index, { camera, triangles, count: mesh.indices.length, indexType, lines: null, decoded });
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffer);
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices, gl.STATIC_DRAW);
+    return buffer;
   }
 
   /**
@@ -241,8 +264,8 @@ export class Fusion {
     gl.uniform1i(at.smoothly, frame.exact ? 0 : 1);
     gl.uniformMatrix3fv(at.sourceToWorld, false, new Matrix3().setFromMatrix4(view.camera.viewToWorld).elements);
     this.setBackdrop(at, frame);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, view.triangles);
-    gl.drawElements(gl.TRIANGLES, view.count, view.indexType, 0);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, frame.quick ? view.quickTriangles : view.triangles);
+    gl.drawElements(gl.TRIANGLES, frame.quick ? view.quickCount : view.count, view.indexType, 0);
   }
 
   /**
@@ -360,9 +383,7 @@ export class Fusion {
       lines.set([indices[k], indices[k + 1], indices[k + 1], indices[k + 2], indices[k + 2], indices[k]], n);
       n += 6;
     }
-    view.lines = gl.createBuffer();
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, view.lines);
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, lines, gl.STATIC_DRAW);
+    view.lines = this.indexBuffer(lines);
     return view.lines;
   }
 

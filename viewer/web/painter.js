@@ -11,10 +11,13 @@ import { lanczosFragment, presentFragment, screenVertex } from "./shaders/screen
 const FRAMES_BYTES = 80e6;
 
 export class Painter {
-  /** @param {WebGL2RenderingContext} gl */
-  constructor(gl) {
+  /**
+   * @param {WebGL2RenderingContext} gl
+   * @param {boolean} thrifty  see Fusion
+   */
+  constructor(gl, thrifty) {
     this.gl = gl;
-    this.fusion = new Fusion(gl);
+    this.fusion = new Fusion(gl, thrifty);
     this.lanczosProgram = createProgram(gl, screenVertex, lanczosFragment);
     this.presentProgram = createProgram(gl, screenVertex, presentFragment);
     /** @type {Target[]} */

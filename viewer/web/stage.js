@@ -34,8 +34,8 @@ export class Stage {
     });
     if (!gl) throw new Error("this browser offers no WebGL2");
     this.gl = gl;
-    this.painter = new Painter(gl);
     this.budget = new Budget(isSoftware(gl));
+    this.painter = new Painter(gl, this.budget.software);
     /** @type {Map<number, Held>} */
     this.held = new Map();
     this.size = 0;
@@ -76,7 +76,7 @@ export class Stage {
 
   onRestored = () => {
     this.lost = false;
-    this.painter = new Painter(this.gl);
+    this.painter = new Painter(this.gl, this.budget.software);
     if (this.size) this.painter.fusion.reserve(this.size, this.capacity, this.depthRange);
     for (const [index, { view, camera }] of this.held) this.painter.fusion.setView(index, view, camera);
     this.resize(this.canvas.width, this.canvas.height);

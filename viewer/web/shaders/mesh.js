@@ -14,11 +14,10 @@ uniform mat4 clipFromSource;
 uniform float pointSize;            // of a pixel's footprint, in pixels of the target at equal distance
 
 #ifdef QUICK
-uniform sampler2DArray colours;
 uniform int shows;
 uniform float logGain;
 uniform mat3 sourceToWorld;
-out vec4 shade;   // what is seen here, and how much it is to be believed
+out vec4 shade;   // what is seen here (of colours their place), and how much it is to be believed
 out vec2 hiding;  // edge, padding
 #else
 out vec3 point;   // source camera space
@@ -47,8 +46,7 @@ void main() {
   int flag = int(bits);
   gl_Position = clipFromSource * vec4(at, 1.0);
 #ifdef QUICK
-  // Vertices are pixel centres: between them colours may as well be interpolated as looked up.
-  vec3 value = shows == 0 ? texelFetch(colours, ivec3(pixel, layer), 0).rgb
+  vec3 value = shows == 0 ? vec3(inside, float(layer))
     : shows == 1 ? vec3(1.0 / max(gl_Position.w, 1e-3)) : sourceToWorld * facing * 0.5 + 0.5;
   vec2 inwards = min(inside, 1.0 - inside);
   float belief = max(-28.853901 * acos(clamp(dot(facing, normalize(-at)), 0.0, 1.0)), -13.287712);
@@ -136,11 +134,13 @@ void main() {
 }
 `;
 
-/** The same for a picture in motion, shaded at the vertices. */
+/** The same for a picture in motion: all but its colours is worked out at the vertices. */
 export const quickFragment = /* glsl */ `#version 300 es
 precision highp float;
 precision highp int;
+precision highp sampler2DArray;
 
+uniform sampler2DArray colours;
 uniform vec3 background;
 uniform vec3 backgroundFar;
 uniform float targetHeight;
@@ -151,11 +151,12 @@ in vec2 hiding;
 out vec4 result;
 
 void main() {
+  vec3 seen = shows == 0 ? texture(colours, shade.xyz).rgb : shade.xyz;
   if (gl_FrontFacing && hiding.y <= 0.001) {
-    result = hiding.x > 0.999 ? vec4(shade.rgb, gl_FragCoord.w) : shade;
+    result = vec4(seen, hiding.x > 0.999 ? gl_FragCoord.w : shade.w);
   } else if (gl_FrontFacing) {
     vec3 behind = shows == 1 ? vec3(0.2) : mix(background, backgroundFar, gl_FragCoord.y / targetHeight);
-    vec3 value = mix(shade.rgb, behind, smoothstep(0.0, 0.85, hiding.y));
+    vec3 value = mix(seen, behind, smoothstep(0.0, 0.85, hiding.y));
     result = vec4(value, gl_FragCoord.w + 1.3 * hiding.y);
   } else {
     if (hiding.y > 0.001) discard;
