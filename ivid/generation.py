@@ -1,11 +1,10 @@
-"""Making many scenes: which ones, in what batches, and into which files."""
+"""Making many scenes: which ones, and in what batches."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,13 @@ class SceneRequest:
         class_label: name of the class; None for models without classes.
         class_index: its index, 0 without classes.
         seed: of the scene.
+        number: its place in the work, from 0.
     """
 
     class_label: str | None
     class_index: int
     seed: int
+    number: int = 0
 
     @property
     def name(self) -> str:
@@ -63,16 +64,16 @@ def plan(pipeline: IvidPipeline, classes: str, seeds: Sequence[int]) -> list[Sce
     """
     names = pipeline.class_names
     if not names:
-        return [SceneRequest(None, 0, seed) for seed in seeds]
+        return [SceneRequest(None, 0, seed, number) for number, seed in enumerate(seeds)]
     if classes == "mod":
         chosen = [(seed % len(names), seed) for seed in seeds]
     elif classes == "uniform":
-        chosen = [(index % len(names), seed) for index, seed in enumerate(seeds)]
-    elif classes == "random":
-        chosen = [(int(np.random.default_rng(seed).integers(len(names))), seed) for seed in seeds]
+        chosen = [(number % len(names), seed) for number, seed in enumerate(seeds)]
+    elif classes == "random":  # a stream of its own: the seed alone draws the camera of the view set `random`
+        chosen = [(int(np.random.default_rng((seed, 1)).integers(len(names))), seed) for seed in seeds]
     else:
         chosen = [(index, seed) for index in _listed_classes(pipeline, classes) for seed in seeds]
-    return [SceneRequest(names[index], index, seed) for index, seed in chosen]
+    return [SceneRequest(names[index], index, seed, number) for number, (index, seed) in enumerate(chosen)]
 
 
 def _listed_classes(pipeline: IvidPipeline, text: str) -> list[int]:
@@ -129,8 +130,3 @@ def generate(
             views = [event.view for event in events]
             view_set = settings.get("view_set", "3x9")
             yield request, pipeline.scene(views, request.class_label, request.seed, view_set, chosen), events
-
-
-def skip_existing(requests: Sequence[SceneRequest], folder: Path) -> list[SceneRequest]:
-    """The requests whose scene file is not in `folder` yet; a file that is there is whole, for it was renamed there."""
-    return [request for request in requests if not (folder / f"{request.name}.ivid").exists()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from ivid.diffusion.enlarging import enlarged
 from ivid.diffusion.sampling import make_scheduler, sample
 from ivid.events import Preview, ViewDone
 from ivid.pipeline import IvidPipeline
-from ivid.scene import Scene
+from ivid.scene import Scene, View
 
 WHICH = ("all", "first")
 
@@ -57,10 +57,20 @@ def upsampled(
     which: str = "all",
     steps: int | None = None,
     guidance: float | None = None,
+    on_evaluation: Callable[[Preview], None] | None = None,
 ) -> Scene:
     """The scene with its views enlarged; of the first view alone when `which` is `first`. See `stream_upsampling`."""
-    events = stream_upsampling(pipeline, scene, which, steps, guidance)
-    views = [event.view for event in events if isinstance(event, ViewDone)]
+    views = []
+    for event in stream_upsampling(pipeline, scene, which, steps, guidance):
+        if isinstance(event, ViewDone):
+            views.append(event.view)
+        elif on_evaluation is not None:
+            on_evaluation(event)
+    return upsampled_scene(scene, views, which)
+
+
+def upsampled_scene(scene: Scene, views: Sequence[View], which: str = "all") -> Scene:
+    """The scene with these enlarged views in place of its own, and a record of that."""
     return replace(scene, views=views, settings={**scene.settings, "upsampled": which})
 
 

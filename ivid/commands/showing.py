@@ -1,0 +1,136 @@
+"""Commands that turn scenes into other files: render, export."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ivid.commands.declaring import command, positive
+from ivid.export.paths import PATHS
+
+VIDEO_KINDS = ("mp4", "webm", "gif", "webp")
+
+
+def add_commands(commands) -> None:
+    _add_render(commands)
+    _add_export(commands)
+
+
+def _add_render(commands) -> None:
+    parser = command(commands, "render", _render, "render a scene, or all scenes of a folder, along a trajectory")
+    parser.add_argument("scene", type=Path, help="a scene file, or a folder of them")
+    parser.add_argument(
+        "--trajectory",
+        choices=PATHS,
+        default="swing",
+        help="the camera's path; of a folder's scenes, random gives one picture each",
+    )
+    parser.add_argument("--keyframes", type=Path, metavar="FILE", help="a .json list of cameras to pass through")
+    parser.add_argument("--loop", action="store_true", help="close the path, for videos that repeat")
+    parser.add_argument(
+        "--out", type=Path, help="a .mp4, .webm, .gif, .webp or .png file; for a folder, the folder (default: itself)"
+    )
+    parser.add_argument("--size", type=positive, default=512, help="side in pixels (default: 512)")
+    parser.add_argument("--supersample", type=positive, metavar="N", help="draw N times larger, and reduce")
+    parser.add_argument("--frames", type=positive, default=60)
+    parser.add_argument("--fps", type=positive, default=30)
+    parser.add_argument(
+        "--what",
+        choices=("colour", "depth", "both"),
+        help="both: side by side (default: colour; a folder: a file each)",
+    )
+    parser.add_argument("--kind", choices=VIDEO_KINDS, default="mp4", help="kind of a folder's videos (default: mp4)")
+
+
+def _render(options: argparse.Namespace) -> None:
+    path: dict[str, Any] = {"trajectory": options.trajectory, "loop": options.loop, "frames": options.frames}
+    if options.keyframes:
+        path |= {"trajectory": "keyframes", "keyframes": _read_keyframes(options.keyframes)}
+    picture: dict[str, Any] = {"size": options.size}
+    if options.supersample:
+        picture["supersample"] = options.supersample
+    if options.scene.is_dir():
+        _render_folder(options, path, picture)
+    elif options.out is None:
+        raise ValueError("--out is missing: the file to write, such as scene.mp4")
+    elif options.out.suffix.lower() == ".png":
+        from ivid.export.paths import camera_path
+        from ivid.published_scene import open_scene
+
+        scene = open_scene(options.scene)
+        first = camera_path(scene, path.pop("trajectory"), **path)[0]
+        _export_with_bar(scene, options.out, "still", camera=first, what=options.what or "colour", **picture)
+    else:
+        from ivid.published_scene import open_scene
+
+        settings = {**path, **picture, "fps": options.fps, "what": options.what or "colour"}
+        _export_with_bar(open_scene(options.scene), options.out, "video", **settings)
+
+
+def _render_folder(options: argparse.Namespace, path: dict[str, Any], picture: dict[str, Any]) -> None:
+    from tqdm import tqdm
+
+    from ivid.batch_rendering import planned_pictures, render_all, scene_files
+
+    name, out, shown = path["trajectory"], options.out or options.scene, (options.what,) if options.what else ()
+    wanted = planned_pictures(scene_files(options.scene), out, name, f".{options.kind}", shown)
+    missing = [each for each in wanted if not each.path.exists()]
+    if len(missing) < len(wanted):
+        print(f"{len(wanted) - len(missing)} of {len(wanted)} files are there already", file=sys.stderr)
+    failed = []
+    frames = 1 if name == "random" else options.frames
+    with tqdm(total=frames * len(missing), unit="frame", dynamic_ncols=True) as bar:
+
+        def progress(rendered, done: int, total: int) -> None:
+            bar.set_description(rendered.path.name, refresh=False)
+            bar.update()
+
+        for rendered, complaint in render_all(missing, name, picture, {**path, "fps": options.fps}, progress):
+            bar.write(f"{rendered.path} not written: {complaint}" if complaint else str(rendered.path))
+            if complaint:
+                failed.append(rendered)
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(missing)} files could not be rendered")
+
+
+def _read_keyframes(path: Path) -> list[Any]:
+    try:
+        keyframes = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(keyframes, list):
+        raise ValueError(f"{path} must hold a list of keyframes")
+    return keyframes
+
+
+def _add_export(commands) -> None:
+    parser = command(commands, "export", _export, "write a scene as points, a mesh, a video, ...")
+    parser.add_argument("scene", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="the file; its suffix says the kind")
+    parser.add_argument(
+        "--as", dest="kind", help="the kind, where the suffix leaves a choice: points, mesh, splats, ..."
+    )
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ivid.published_scene import open_scene
+
+    _export_with_bar(open_scene(options.scene), options.out, options.kind)
+
+
+def _export_with_bar(scene, out: Path, kind: str | None, **settings) -> None:
+    from tqdm import tqdm
+
+    from ivid.export import export_scene
+
+    with tqdm(desc=out.name, dynamic_ncols=True) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        export_scene(scene, out, kind, progress=progress, **settings)
+    print(out)

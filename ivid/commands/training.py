@@ -1,0 +1,159 @@
+"""Commands that make data, networks and models, and score them: prepare, train, bundle, convert, evaluate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ivid.commands.declaring import command, positive
+
+
+def add_commands(commands) -> None:
+    _add_prepare(commands)
+    _add_train(commands)
+    _add_bundle(commands)
+    _add_convert(commands)
+    _add_evaluate(commands)
+
+
+def _add_prepare(commands) -> None:
+    sources = commands.add_parser("prepare", help="make training data").add_subparsers(required=True, metavar="SOURCE")
+    parser = command(sources, "models", _prepare_models, "render RGBD images of 3D models: FOLDER/CLASS/*.glb")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--images", type=positive, default=40_000, help="how many (default: 40000)")
+    parser.add_argument("--size", type=positive, default=128, help="side in pixels (default: 128)")
+    parser.add_argument(
+        "--held-out", type=float, default=0.1, metavar="SHARE", help="share of models kept for evaluation"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=positive, help="processes (default: one per core)")
+
+    parser = command(sources, "photos", _prepare_photos, "estimate the depth of photographs: FOLDER/[CLASS/]*")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--estimator", default="Intel/dpt-beit-large-512", help="a depth estimator of the hub, or a folder"
+    )
+    parser.add_argument("--batch", type=positive, default=8)
+    parser.add_argument("--device")
+
+
+def _prepare_photos(options: argparse.Namespace) -> None:
+    from ivid.data.photos import prepare_photos
+
+    report = prepare_photos(options.folder, options.out, options.estimator, options.batch, options.device)
+    print(f"{report.prepared} photographs prepared, {report.found_done} were there, {len(report.skipped)} skipped")
+    for path, reason in report.skipped:
+        print(f"  {path}: {reason}")
+
+
+def _prepare_models(options: argparse.Namespace) -> None:
+    from ivid.data.models import render_models
+
+    render_models(
+        options.folder,
+        options.out,
+        size=options.size,
+        images=options.images,
+        held_out_share=options.held_out,
+        seed=options.seed,
+        workers=options.workers,
+    )
+
+
+def _add_train(commands) -> None:
+    parser = command(commands, "train", _train, "train the first-view or the novel-view network")
+    parser.add_argument("config", type=Path, help="a file like those in configs/")
+    parser.add_argument("--data", type=Path, required=True, help="a folder made by prepare")
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
+    parser.add_argument("--size", type=positive, default=128, help="side to bring photographs to (default: 128)")
+    parser.add_argument("--max-minutes", type=float, help="save and stop after so long")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from ivid.data.photo_dataset import PhotoDataset, is_photo_dataset
+    from ivid.data.renders import Renders
+    from ivid.training import train
+    from ivid.training_config import TrainingConfig
+
+    config = TrainingConfig.read(options.config)
+    photographs = is_photo_dataset(options.data)
+    images = PhotoDataset(options.data, options.size) if photographs else Renders.open(options.data)
+    train(config, images, options.out, options.max_minutes * 60 if options.max_minutes else None)
+
+
+def _add_bundle(commands) -> None:
+    parser = command(commands, "bundle", _bundle, "put two trained networks together into a model folder")
+    parser.add_argument("config", type=Path, help="how the model samples: a file like those in configs/models/")
+    parser.add_argument("first_view", type=Path, help="run folder of the first-view network")
+    parser.add_argument("novel_view", type=Path, help="run folder of the novel-view network")
+    parser.add_argument("--data", type=Path, required=True, help="what they were trained on")
+    parser.add_argument("--out", type=Path, required=True, help="the model folder")
+
+
+def _bundle(options: argparse.Namespace) -> None:
+    from ivid.bundling import bundle, read_model_config
+    from ivid.data.renders import Renders
+
+    images = Renders.open(options.data)
+    bundle(
+        options.first_view,
+        options.novel_view,
+        options.out,
+        read_model_config(options.config),
+        class_names=images.classes,
+        depth_range=images.depth_range,
+    )
+    print(options.out)
+
+
+def _add_convert(commands) -> None:
+    parser = command(commands, "convert", _convert, "make the authors' published weights into a model folder")
+    parser.add_argument("uncond", type=Path, help="imagenet128_uncond.pt")
+    parser.add_argument("cond", type=Path, help="imagenet128_cond.pt")
+    parser.add_argument("--upsampler", type=Path, metavar="FILE", help="weights of an upsampler, if there is one")
+    parser.add_argument("--out", type=Path, required=True, help="the model folder")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from ivid.checkpoints import convert_files
+
+    print(convert_files(options.uncond, options.cond, options.out, upsampler=options.upsampler))
+
+
+def _add_evaluate(commands) -> None:
+    kinds = commands.add_parser("evaluate", help="score pictures or a model").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    parser = command(kinds, "images", _evaluate_images, "FID, KID and IS of a folder of pictures")
+    parser.add_argument("--real", type=Path, required=True, help="folder of real pictures")
+    parser.add_argument("--fake", type=Path, required=True, help="folder of generated pictures")
+    parser.add_argument("--network", type=Path, help="TorchScript file of the feature network (default: Inception)")
+    parser.add_argument("--size", type=positive, help="side to bring all pictures to")
+    parser.add_argument("--batch", type=positive, default=64)
+    parser.add_argument("--device")
+    parser = command(kinds, "scenes", _evaluate_scenes, "score a model against the renders it was trained on")
+    parser.add_argument("--model", default="lowpoly", help="name of a model, or its folder (default: lowpoly)")
+    parser.add_argument("--data", type=Path, required=True, help="folder made by prepare models")
+    parser.add_argument("--per-class", type=positive, default=16, help="first views per class (default: 16)")
+    parser.add_argument("--scenes", type=positive, default=12, help="3x9 scenes (default: 12)")
+    parser.add_argument("--classifier-samples", type=positive, default=100_000, help="pictures to train the judge on")
+    parser.add_argument("--nearest", type=Path, help="picture of samples above the training renders nearest to them")
+
+
+def _evaluate_images(options: argparse.Namespace) -> None:
+    from ivid.evaluation import evaluate_images
+
+    print(evaluate_images(options.real, options.fake, options.network, options.size, options.batch, options.device))
+
+
+def _evaluate_scenes(options: argparse.Namespace) -> None:
+    from ivid.checkpoints import model_folder
+    from ivid.evaluation.scenes import evaluate_scenes
+    from ivid.pipeline import load_pipeline
+
+    pipeline = load_pipeline(model_folder(options.model))
+    settings = (options.per_class, options.scenes, options.classifier_samples, options.nearest)
+    for what, value in evaluate_scenes(pipeline, options.data, *settings):
+        print(f"{what:52} {value}", flush=True)
