@@ -185,10 +185,9 @@ class TestFolders:
         assert (scenes / "videos" / names[0]).stat().st_mtime_ns == kept
 
     def test_random_pictures_differ_from_scene_to_scene(self, scenes, tmp_path):
-        assert (
-            main(["render", str(scenes), "--trajectory", "random", "--size", "32", "--out", str(tmp_path / "o")]) == 0
-        )
-        one, other = (picture(tmp_path / f"o/results/chair_seed0000{seed}.png") for seed in (1, 2))
+        out = tmp_path / "out"
+        assert main(["render", str(scenes), "--trajectory", "random", "--size", "32", "--out", str(out)]) == 0
+        one, other = (picture(out / f"results/chair_seed0000{seed}.png") for seed in (1, 2))
         assert one.shape == (32, 32, 3)
         assert np.abs(one.astype(int) - other).mean() > 2  # the same scene, from other cameras
         assert len(list((out / "depths").iterdir())) == 2
