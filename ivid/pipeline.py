@@ -21,6 +21,7 @@ from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.sampling import SAMPLERS, Step, make_scheduler, sample
 from ivid.events import Event, Preview, SamplingSettings, ViewDone
 from ivid.fusion import Condition, aggregate_conditions
+from ivid.fusion.conditions import shared_renderer
 from ivid.scene import EDGE_THRESHOLD, Scene, View
 
 
@@ -315,8 +316,18 @@ class IvidPipeline(DiffusionPipeline):
         )
 
     def condition(self, views: Sequence[View], camera: Camera) -> Condition:
-        """What `views` tell the novel-view network of a new camera, with the model's constants (method §6)."""
-        return aggregate_conditions(views, camera, self.depth_range, erosion_radius=self.config["erosion_radius_px"])
+        """What `views` tell the novel-view network of a new camera, with the model's constants (method §6).
+
+        Computed on the model's GPU, if it is on one.
+        """
+        device = self.novel_view_unet.device
+        return aggregate_conditions(
+            views,
+            camera,
+            self.depth_range,
+            erosion_radius=self.config["erosion_radius_px"],
+            renderer=shared_renderer(str(device) if device.type == "cuda" else "cpu"),
+        )
 
     def denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:
         """One of the model's networks as a denoiser for a scheduler of `make_scheduler`."""
