@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDPMScheduler, UNet2DModel
+from diffusers import UNet2DModel
 
 from ivid.depth import DepthRange
+from ivid.diffusion.schedules import recorded_schedule
 from ivid.pipeline import IvidPipeline
 from ivid.training_config import TrainingConfig
 
@@ -71,11 +72,6 @@ def bundle(
     if first.scheduler != novel.scheduler or first.fold != novel.fold:
         raise ValueError("the two runs have different noise schedules, predictions or folding")
     unets = [UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16) for run in (first_view, novel_view)]
-    schedule = {
-        key: value
-        for key, value in DDPMScheduler(**first.scheduler).config.items()
-        if key in ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end")
-    }
     out = Path(out)
     pipeline = IvidPipeline(
         *unets,
@@ -83,7 +79,7 @@ def bundle(
         class_names=class_names,
         depth_range=depth_range,
         fold=first.fold,
-        schedule=schedule,
+        schedule=recorded_schedule(first.scheduler),
         prediction_type=first.scheduler["prediction_type"],
         **sampling,
     )

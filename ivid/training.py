@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from diffusers import DDPMScheduler, UNet2DModel
+from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 from torch.nn import functional
@@ -31,6 +31,8 @@ from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.conditioning import batch_condition
 from ivid.diffusion.denoiser import Denoiser, signal_and_noise, training_target
 from ivid.diffusion.enlarging import training_condition
+from ivid.diffusion.schedules import alphas_cumprod as schedule_alphas
+from ivid.diffusion.schedules import recorded_schedule
 from ivid.files import written_aside
 from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_upsampler_sheet
 from ivid.training_config import INPUT_CHANNELS, TrainingConfig
@@ -63,20 +65,33 @@ def start_from(unet: UNet2DModel, source: UNet2DModel) -> None:
     """Copy weights; input channels that `source` lacks start at zero (method §10).
 
     With folding, the k² channels of one image channel lie together, and x_t comes first, so the new ones are the last.
+    A network that folds m times larger blocks begins with pictures reduced by m, and enlarges by m what it draws.
 
     Raises:
-        ValueError: the networks differ in more than their input channels.
+        ValueError: the networks differ in more than their input channels and folding.
     """
     weights = source.state_dict()
     own = unet.state_dict()
-    narrow, wide = weights["conv_in.weight"], torch.zeros_like(own["conv_in.weight"])
+    fold = math.isqrt(source.config["out_channels"] // 4)
+    times = math.isqrt(unet.config["out_channels"] // 4) // fold
+    narrow = _refolded(weights["conv_in.weight"], 1, fold, times) / times**2
+    wide = torch.zeros_like(own["conv_in.weight"])
     wide[:, : narrow.shape[1]] = narrow
     weights["conv_in.weight"] = wide
+    for name in ("conv_out.weight", "conv_out.bias"):
+        weights[name] = _refolded(weights[name], 0, fold, times)
     differing = own.keys() ^ weights.keys()
     differing |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
     if differing:
         raise ValueError(f"the network to start from differs in {len(differing)} tensors, {sorted(differing)[0]} first")
     unet.load_state_dict(weights)
+
+
+def _refolded(weight: Tensor, dim: int, fold: int, times: int) -> Tensor:
+    """The channels of blocks of `fold`² pixels along `dim`, each in the places of all it becomes in larger blocks."""
+    blocks = weight.unflatten(dim, (-1, fold, fold))
+    enlarged = blocks.repeat_interleave(times, dim + 1).repeat_interleave(times, dim + 2)
+    return enlarged.flatten(dim, dim + 2)
 
 
 def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_seconds: float | None = None) -> None:
@@ -100,7 +115,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         raise ValueError(f"batch_size {config.batch_size} does not divide into processes and accumulations")
     torch.manual_seed(config.seed)
     size = images[0][1].shape[0]
-    unet = build_unet(config, size, len(images.classes))
+    unet = build_unet(config, size, len(images.classes)).to(accelerator.device)
     if accelerator.device.type == "cpu":
         unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if images.classes:
@@ -113,8 +128,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     ema.to(accelerator.device)
     accelerator.register_for_checkpointing(ema)
     first_step = _resume(accelerator, config, out)
-    scheduler = DDPMScheduler(**config.scheduler)
-    alphas_cumprod = scheduler.alphas_cumprod.to(accelerator.device)
+    alphas_cumprod = schedule_alphas(config.scheduler).to(accelerator.device)
     batches = _batches(config, images, first_step, share, accelerator)
     progress = tqdm(
         total=config.steps,
@@ -194,7 +208,7 @@ def _loss(
 
 def _draw(config: TrainingConfig, unet: UNet2DModel, alphas_cumprod: Tensor, images: RgbdImages, path: Path) -> None:
     denoiser = Denoiser(unet, alphas_cumprod, config.scheduler["prediction_type"], config.fold)
-    schedule = dict(DDPMScheduler(**config.scheduler).config)
+    schedule = recorded_schedule(config.scheduler)
     if config.network == "upsampler":
         write_upsampler_sheet(path, denoiser, images, schedule, config.sample_steps)
     elif config.network == "novel_view":

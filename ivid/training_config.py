@@ -19,7 +19,7 @@ class TrainingConfig:
     Attributes:
         network: one of `INPUT_CHANNELS`.
         unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
-        scheduler: arguments of diffusers' DDPMScheduler: the noise schedule and what the network predicts.
+        scheduler: the noise schedule (`ivid.diffusion.schedules`) and, as `prediction_type`, what the network predicts.
         fold: side of the pixel blocks folded into channels.
         init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
         weighting: `none` (plain MSE of the prediction) or `v`: a clean-sample prediction weighted like a v loss,

@@ -9,6 +9,7 @@ import torch
 from diffusers import UNet2DModel
 from PIL import Image
 from safetensors.torch import load_file
+from torch.nn import functional
 
 from ivid.cli import main
 from ivid.data.pairs import PairSettings, gaussian_blur_3x3
@@ -141,6 +142,21 @@ def test_the_novel_view_network_starts_as_the_first_view_network(tmp_path):
         expected = source(x, 500, class_labels=labels).sample
         actual = novel(torch.cat([x, condition], dim=1), 500, class_labels=labels).sample
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_larger_blocks_starts_as_the_smaller_one_on_reduced_pictures(tmp_path):
+    train(replace(CONFIG, steps=2), Discs(), tmp_path / "run")
+    source = UNet2DModel.from_pretrained(tmp_path / "run" / "unet")
+    larger = build_unet(replace(CONFIG, fold=6, init_from=str(tmp_path / "run" / "unet")), 3 * SIZE, 2)
+    labels, small = torch.tensor([0, 2]), torch.randn(2, 4, SIZE, SIZE)
+    noise = torch.randn(2, 4, 3 * SIZE, 3 * SIZE)
+    noise -= functional.interpolate(functional.avg_pool2d(noise, 3), scale_factor=3)  # of which reducing leaves nothing
+    large = functional.interpolate(small, scale_factor=3) + noise
+    with torch.no_grad():
+        expected = source(functional.pixel_unshuffle(small, 2), 500, class_labels=labels).sample
+        actual = larger(functional.pixel_unshuffle(large, 6), 500, class_labels=labels).sample
+    drawn = functional.interpolate(functional.pixel_shuffle(expected, 2), scale_factor=3)
+    torch.testing.assert_close(functional.pixel_shuffle(actual, 6), drawn, rtol=1e-4, atol=1e-5)
 
 
 def test_another_architecture_is_no_start(tmp_path):

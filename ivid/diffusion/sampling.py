@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ivid.diffusion.conditioning import randn
 from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.schedules import schedule_arguments
 
 SAMPLERS = {
     "ddpm": DDPMScheduler,
@@ -43,7 +44,7 @@ def make_scheduler(sampler: str, schedule: Mapping[str, Any], steps: int):
 
     Args:
         sampler: one of `SAMPLERS`.
-        schedule: config of the noise schedule (`num_train_timesteps`, `beta_schedule`, ...), as diffusers saves it.
+        schedule: the noise schedule, as `schedule_arguments` takes it.
         steps: network evaluations, 1 to T.
 
     Raises:
@@ -54,11 +55,7 @@ def make_scheduler(sampler: str, schedule: Mapping[str, Any], steps: int):
     total = schedule["num_train_timesteps"]
     if not 1 <= steps <= total:
         raise ValueError(f"the number of steps must lie between 1 and {total}, got {steps}")
-    noise = {
-        name: schedule[name]
-        for name in ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas")
-        if name in schedule
-    }
+    noise = schedule_arguments(schedule)
     if sampler in ("ddpm", "ddim"):
         extra = {"variance_type": "fixed_small"} if sampler == "ddpm" else {"set_alpha_to_one": True}
         scheduler = SAMPLERS[sampler](**noise, prediction_type="sample", clip_sample=False, **extra)
