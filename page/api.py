@@ -31,12 +31,14 @@ def add_endpoints(desk: Desk) -> None:
         first_steps: float | None = None,
         novel_steps: float | None = None,
         guidance: float | None = None,
+        upsample: bool = False,
         progress: Any = gr.Progress(),  # noqa: B008  Gradio recognises it by its default
     ) -> str:
-        """Make a scene; returns its .ivid file. Steps, guidance and sampler are the model's own when left out."""
+        """Make a scene; returns its .ivid file. Steps, guidance and sampler are the model's own when left out; upsample
+        makes the views twice as large, where the model can."""
         session = desk.sessions.of(request.session_hash)
         number = int(seed) if float(seed).is_integer() else str(seed)
-        fields = (model, class_label, number, view_set, first_steps, novel_steps, guidance, sampler)
+        fields = (model, class_label, number, view_set, first_steps, novel_steps, guidance, sampler, upsample)
         try:
             wish = wishes.read_wish(desk.shelf, *fields)
         except ValueError as error:
@@ -89,6 +91,7 @@ def add_endpoints(desk: Desk) -> None:
                 gr.Number(None, label="first_steps"),
                 gr.Number(None, label="novel_steps"),
                 gr.Number(None, label="guidance"),
+                gr.Checkbox(False, label="upsample"),
             ],
             file_out,
             api_name="generate",

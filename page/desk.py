@@ -66,7 +66,7 @@ class Desk:
         self.sessions.leave(request.session_hash)
 
     async def _follow(self, session: Session, making: Making) -> AsyncIterator[Update]:
-        before, publication = (session.shown, session.scene), None
+        before, publication, large = (session.shown, session.scene), None, None
         told: tuple = ()
         started = time.monotonic()
         while True:
@@ -74,7 +74,7 @@ class Desk:
             session.touched = time.monotonic()
             if session.making is not making:  # another scene has been asked for since
                 return
-            news = (progress.phase, progress.ahead, len(progress.views), id(progress.preview))
+            news = (progress.phase, progress.ahead, len(progress.views), len(progress.large), id(progress.preview))
             if news != told:
                 told = news
                 update: Update = {self.room.status: making_status(making.wish, progress, time.monotonic() - started)}
@@ -83,7 +83,13 @@ class Desk:
                     session.show(publication, making.scene)
                 if publication is not None:
                     update |= await self._shown(publication, progress)
+                if publication is not None and progress.phase in ("enlarging", "done") and making.wish.upsample:
+                    large = large or self._publication(session, making.wish, progress)
+                    update |= await self._enlarged(large, publication, progress)
                 if progress.over:
+                    if large is not None and progress.phase == "done":
+                        publication = large
+                        session.show(large, making.scene)
                     yield update | await self._end(session, making, progress, publication, before)
                     return
                 yield update | {self.room.stop: gr.update(interactive=True)}
@@ -104,6 +110,15 @@ class Desk:
             update[self.room.viewer] = publication.manifest(preview)
         if grown:
             update[self.room.exports] = self._exports(enabled=True)
+        return update
+
+    async def _enlarged(self, large: Publication, publication: Publication, progress: Progress) -> Update:
+        """The grid, as the views in it are enlarged; the viewer changes over when all of them are."""
+        for view in progress.large[large.count :]:
+            await asyncio.to_thread(large.add, view)
+        update: Update = {self.room.grid: large.grid(progress.preview, not progress.over, before=publication)}
+        if progress.phase == "done":
+            update[self.room.viewer] = large.manifest()
         return update
 
     async def _end(
@@ -270,13 +285,15 @@ def making_status(wish: Wish, progress: Progress, took_s: float) -> dict[str, An
         return status(f"Stopped{kept}", "idle", link=link if done else None)
     if progress.phase == "done":
         return status(f"Done: {views} in {took_s:.0f} s.", "done", 1.0, link)
+    enlarging = progress.phase == "enlarging"
+    done = len(progress.large) if enlarging else done
     now, share, step = min(done + 1, total), done / total, ""
     if progress.preview is not None:
         index, number, steps, _, _ = progress.preview
         now, share = index + 1, (index + number / steps) / total
         step = f" · step {number} of {steps}" if index == 0 else ""
     left = f" · {_duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
-    return status(f"View {now} of {total}{step}{left}", "busy", share, link)
+    return status(f"{'Enlarging view' if enlarging else 'View'} {now} of {total}{step}{left}", "busy", share, link)
 
 
 def sentence(text: str) -> str:

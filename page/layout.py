@@ -99,6 +99,7 @@ def _controls(shelf: Shelf) -> dict[str, Any]:
             novel_steps = gr.Number(card.novel_steps, label="Steps, others", min_width=80)
         guidance = gr.Slider(0, 10, card.guidance, step=0.1, label="Guidance", elem_id="ivid-guidance")
         sampler = gr.Dropdown([("the model's own", ""), *SAMPLERS], value="", label="Sampler")
+        upsample = gr.Checkbox(False, label="Views twice as large", visible=card.upsampler, elem_id="ivid-upsample")
     with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-photograph"):
         picture = gr.File(label="Picture", file_types=["image"], height=92, type="filepath")
         depth = gr.File(label="Depth map (16-bit .png, .npy, .exr)", file_types=[".png", ".npy", ".exr"], height=92)
@@ -124,6 +125,7 @@ def _controls(shelf: Shelf) -> dict[str, Any]:
         "novel_steps": novel_steps,
         "guidance": guidance,
         "sampler": sampler,
+        "upsample": upsample,
         "picture": picture,
         "depth": depth,
         "depth_kind": depth_kind,
@@ -163,7 +165,7 @@ def _connect(room: Room, desk: Desk) -> None:
 
 
 def _model_fields(room: Room) -> list[Any]:
-    return [room.class_label, room.first_steps, room.novel_steps, room.guidance]
+    return [room.class_label, room.first_steps, room.novel_steps, room.guidance, room.upsample]
 
 
 def _for_model(card: ModelCard) -> list[Any]:
@@ -173,4 +175,5 @@ def _for_model(card: ModelCard) -> list[Any]:
         gr.update(value=card.first_steps),
         gr.update(value=card.novel_steps),
         gr.update(value=card.guidance),
+        gr.update(value=False, visible=card.upsampler),
     ]

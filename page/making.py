@@ -57,6 +57,7 @@ class Wish:
     novel_steps: int | None = None
     guidance: float | None = None
     sampler: str | None = None
+    upsample: bool | None = None
     photograph: Photograph | None = None
 
     @property
@@ -86,9 +87,10 @@ class Progress:
     """How far a scene is.
 
     Attributes:
-        phase: waiting (for its turn), loading (the model), sampling, done, stopped or failed.
+        phase: waiting (for its turn), loading (the model), sampling, enlarging, done, stopped or failed.
         ahead: scenes to be made before this one, while waiting.
         views: those that are finished.
+        large: those that are enlarged.
         preview: (view index, step, steps, rgb uint8 [S, S, 3], depth [S, S] metres) of the view being denoised.
         seconds_left: estimated; None while there is nothing to go by.
         depth_range: of the model, in metres.
@@ -98,6 +100,7 @@ class Progress:
     phase: str = "waiting"
     ahead: int = 0
     views: tuple[View, ...] = ()
+    large: tuple[View, ...] = ()
     preview: tuple | None = None
     seconds_left: float | None = None
     depth_range: DepthRange = PUBLISHED_SAMPLING_RANGE
@@ -166,9 +169,16 @@ class Making:
         self._stop.set()
 
     def scene(self) -> Scene | None:
-        """The scene of the views that are finished; None while there are none."""
-        views = self._progress.views
-        return self._as_scene(views) if self._as_scene and views else None
+        """The scene of the views that are finished, enlarged if all of them are; None while there are none."""
+        now = self._progress
+        if not self._as_scene or not now.views:
+            return None
+        scene = self._as_scene(now.views)
+        if len(now.large) < len(now.views):
+            return scene
+        from ivid.upsampling import upsampled_scene
+
+        return upsampled_scene(scene, now.large)
 
     def _unwanted(self) -> bool:
         return self._stop.is_set() or time.monotonic() - self._looked_at > UNWATCHED_S
@@ -186,7 +196,8 @@ class Making:
             self._update(phase="failed", preview=None, message=f"the scene could not be made ({error})")
 
     def _complete(self) -> bool:
-        return len(self._progress.views) == len(self.wish.cameras)
+        wanted = len(self.wish.cameras)
+        return len(self._progress.views) == wanted and (not self.wish.upsample or len(self._progress.large) == wanted)
 
     def _make(self) -> None:
         wish = self.wish
@@ -208,17 +219,23 @@ class Making:
         }
         pipeline.stream(**arguments)  # not begun: only to refuse bad arguments before anything is shown
         steps = (0 if photograph else settings.first_steps) + settings.novel_steps * (len(wish.cameras) - 1)
-        self._follow(models.sampled(self._shelf.cards[wish.model].source, arguments), steps)
+        source = self._shelf.cards[wish.model].source
+        self._follow("sampling", models.sampled(source, arguments), steps)
+        if wish.upsample and not self._unwanted():
+            enlarging = {"steps": settings.novel_steps, "guidance": settings.guidance}
+            events = models.enlarged(source, self._as_scene(self._progress.views), enlarging)
+            self._follow("enlarging", events, settings.novel_steps * len(wish.cameras))
 
-    def _follow(self, events: Generator[Event, None, None], steps: int) -> None:
+    def _follow(self, phase: str, events: Generator[Event, None, None], steps: int) -> None:
         from ivid.pipeline import ViewDone  # imports torch, which by now is there
 
-        pace_s, left, before = self._shelf.pace_s.get(self.wish.model), steps, time.monotonic()
-        self._update(phase="sampling", seconds_left=pace_s * left if pace_s else None)
+        task, growing = (self.wish.model, phase), "large" if phase == "enlarging" else "views"
+        pace_s, left, before = self._shelf.pace_s.get(task), steps, time.monotonic()
+        self._update(phase=phase, seconds_left=pace_s * left if pace_s else None)
         with contextlib.closing(events):
             for event in events:
                 if isinstance(event, ViewDone):
-                    self._update(views=(*self._progress.views, event.view), preview=None)
+                    self._update(**{growing: (*getattr(self._progress, growing), event.view)}, preview=None)
                 else:
                     now = time.monotonic()
                     took_s, before, left = now - before, now, left - 1
@@ -228,7 +245,7 @@ class Making:
                 if self._unwanted():
                     return
         if pace_s:
-            self._shelf.pace_s[self.wish.model] = pace_s
+            self._shelf.pace_s[task] = pace_s
 
     def _update(self, **changes: Any) -> None:
         self._progress = replace(self._progress, **changes)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from ivid.pipeline import Event, IvidPipeline
+    from ivid.scene import Scene
 
 ROOT = Path(__file__).resolve().parent.parent
 GPU_SECONDS = 120  # what one scene may take of a shared GPU
@@ -33,6 +34,7 @@ class ModelCard:
         source: what `--model` said.
         class_names: as the model has them; empty for models without classes.
         first_steps, novel_steps, guidance, first_sampler, novel_sampler: the model's defaults.
+        upsampler: whether it can enlarge its views.
         most_steps: upper bound of both step counts.
     """
 
@@ -44,6 +46,7 @@ class ModelCard:
     guidance: float
     first_sampler: str = "auto"
     novel_sampler: str = "ddim"
+    upsampler: bool = False
     most_steps: int = 1000
 
     @classmethod
@@ -76,6 +79,7 @@ class ModelCard:
                 guidance=float(index["guidance"]),
                 first_sampler=str(index["first_sampler"]),
                 novel_sampler=str(index["novel_sampler"]),
+                upsampler=(index.get("upsampler_unet") or [None])[0] is not None,
                 most_steps=int(index["schedule"]["num_train_timesteps"]),
             )
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -90,7 +94,7 @@ class Shelf:
         self.cards = {card.name: card for card in cards}
         if len(self.cards) < len(cards):
             raise ValueError(f"two models of one name cannot be told apart: {', '.join(card.name for card in cards)}")
-        self.pace_s: dict[str, float] = {}  # seconds a network evaluation took, by model
+        self.pace_s: dict[tuple[str, str], float] = {}  # seconds a network evaluation took, by model and phase
         self._device = device
         self._lock = threading.Lock()
 
@@ -142,6 +146,13 @@ def stream(source: str, arguments: dict[str, Any]) -> Generator[Event, None, Non
     yield from _PIPELINES[source].stream(**arguments)
 
 
+def enlarge(source: str, scene: Scene, settings: dict[str, Any]) -> Generator[Event, None, None]:
+    """The events of `ivid.upsampling.stream_upsampling`, from a model that is loaded; see `stream`."""
+    from ivid.upsampling import stream_upsampling
+
+    yield from stream_upsampling(_PIPELINES[source], scene, **settings)
+
+
 def on_gpu(function: Function) -> Function:
     """The function with a GPU for as long as it runs, where GPUs are lent by the call (the package `spaces`)."""
     if not _shared_gpu():
@@ -161,4 +172,4 @@ def _warm_up(pipeline: IvidPipeline) -> None:
 
 
 _PIPELINES: dict[str, IvidPipeline] = {}  # by source
-sampled = on_gpu(stream)
+sampled, enlarged = on_gpu(stream), on_gpu(enlarge)

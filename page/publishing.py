@@ -100,13 +100,19 @@ class Publication:
         index, step, steps, rgb, depth = preview
         return self._files.preview(rgb, depth, self._cameras[index], step, steps)
 
-    def grid(self, preview: tuple | None = None, making: bool = False) -> dict[str, Any]:
-        """The grid's value: a place for every view, pictures of those that are finished, one that is on its way."""
+    def grid(
+        self, preview: tuple | None = None, making: bool = False, before: Publication | None = None
+    ) -> dict[str, Any]:
+        """The grid's value: a place for every view, pictures of those that are finished, one that is on its way.
+
+        before: the same views, enlarged here; their pictures stand in the places of those that are not finished.
+        """
         cells = []
         for index, (row, column) in enumerate(self._places):
             cell: dict[str, Any] = {"row": row, "column": column}
-            if index < self.count:
-                stem = self._stem(index)
+            finished = self if index < self.count else before
+            if finished is not None:
+                stem = finished._stem(index)
                 cell |= {"colour": str(stem.with_suffix(".webp")), "depth": str(depth_file(stem))}
             cells.append(cell)
         value = {

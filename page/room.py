@@ -24,6 +24,7 @@ class Room:
     novel_steps: gr.Number
     guidance: gr.Slider
     sampler: gr.Dropdown
+    upsample: gr.Checkbox
     picture: gr.File
     depth: gr.File
     depth_kind: gr.Radio
@@ -46,6 +47,7 @@ class Room:
             self.novel_steps,
             self.guidance,
             self.sampler,
+            self.upsample,
             self.picture,
             self.depth,
             self.depth_kind,

@@ -14,7 +14,7 @@ from page.models import Shelf
 
 Number = TypeVar("Number", int, float)
 
-FIELDS = ("model", "class_label", "seed", "view_set", "first_steps", "novel_steps", "guidance", "sampler")
+FIELDS = ("model", "class_label", "seed", "view_set", "first_steps", "novel_steps", "guidance", "sampler", "upsample")
 IN_LINKS = {"class_label": "class", "view_set": "views"}  # shorter there than in code
 
 
@@ -28,6 +28,7 @@ def read_wish(
     novel_steps: float | None = None,
     guidance: float | None = None,
     sampler: str | None = None,
+    upsample: bool = False,
     picture: str | None = None,
     depth: str | None = None,
     depth_kind: str = "metric",
@@ -47,6 +48,8 @@ def read_wish(
         raise ValueError(f"this page has no model {model!r}; it has {', '.join(shelf.cards)}")
     if card.class_names and not class_label:
         raise ValueError("pick a class first")
+    if upsample and not card.upsampler:
+        raise ValueError(f"the model {card.name} has no upsampler")
     if bool(picture) != bool(depth):
         raise ValueError(f"to begin with a picture, give its {'depth map' if picture else 'colours'} too")
     wish = Wish(
@@ -58,6 +61,7 @@ def read_wish(
         novel_steps=_unless(card.novel_steps, _steps("further views", novel_steps, card.most_steps)),
         guidance=_unless(card.guidance, guidance),
         sampler=sampler or None,
+        upsample=upsample or None,
         photograph=Photograph(Path(picture), Path(depth), depth_kind) if picture and depth else None,
     )
     wish.check(shelf)
@@ -85,6 +89,9 @@ def linked_fields(shelf: Shelf, query: Mapping[str, Any]) -> tuple[dict[str, Any
     if card is None:
         bad.append(f"the model {model}")
         card = shelf.first
+    if found.pop("upsample", "") == "True":
+        fields["upsample"] = card.upsampler
+        bad += [] if card.upsampler else ["larger views"]
     for name, text in found.items():
         if name in ("first_steps", "novel_steps", "guidance"):
             try:

@@ -24,9 +24,9 @@ class Served:
 
 
 @contextmanager
-def serving_page(folder: Path, port: int | None = None) -> Iterator[Served]:
-    """The page with the tiny model and one example, "still"."""
-    model = save_tiny_model(folder / "tiny")
+def serving_page(folder: Path, port: int | None = None, model: Path | None = None) -> Iterator[Served]:
+    """The page with a model, the tiny one unless told, and one example, "still"."""
+    model = model or save_tiny_model(folder / "tiny")
     (folder / "examples").mkdir()
     synthetic_scene(48).save(folder / "examples" / "still.ivid")
     shelf = Shelf([str(model)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,6 +36,18 @@ def tiny_config(in_channels: int, classes: int | None, size: int = 32) -> dict[s
         "dropout": 0.0,
         "use_fp16": True,
     }
+
+
+def write_files(folder: Path) -> tuple[Path, Path, Path]:
+    """Files as the authors publish them, with small random networks of 1000 classes: of the first view in single
+    precision, of novel views in half; and an upsampler."""
+    uncond, cond, upsampler = (folder / f"imagenet{name}.pt" for name in ("128_uncond", "128_cond", "256_upsampler"))
+    smaller = {"num_res_blocks": 1, "channel_mult": [1, 1, 1, 8], "attention_resolutions": [16]}
+    torch.save(random_weights(tiny_config(4, 1000, 128) | smaller), uncond)
+    torch.save(random_weights(tiny_config(10, 1000, 128) | smaller, 1, torch.half), cond)
+    narrow = smaller | {"channel_mult": [1, 1, 1, 2], "attention_resolutions": [32]}
+    torch.save(random_weights(tiny_config(8, 1000, 256) | narrow, 2), upsampler)
+    return uncond, cond, upsampler
 
 
 def random_weights(config: Mapping[str, Any], seed: int = 0, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:

@@ -40,15 +40,13 @@ CLASSES = 7
 
 
 @pytest.fixture(scope="module")
-def published_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Files as the authors publish them, with small random networks: single precision and half."""
-    folder = tmp_path_factory.mktemp("published")
-    uncond, cond = folder / "imagenet128_uncond.pt", folder / "imagenet128_cond.pt"
-    smaller = {"num_res_blocks": 1, "channel_mult": [1, 1, 1, 8], "attention_resolutions": [16]}
-    configs = [published_network.tiny_config(channels, 1000, 128) | smaller for channels in (4, 10)]
-    torch.save(published_network.random_weights(configs[0]), uncond)
-    torch.save(published_network.random_weights(configs[1], 1, torch.half), cond)
-    return uncond, cond
+def all_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    return published_network.write_files(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture(scope="module")
+def published_files(all_files: tuple[Path, Path, Path]) -> tuple[Path, Path]:
+    return all_files[:2]
 
 
 @pytest.fixture(scope="module")
@@ -197,21 +195,20 @@ class TestFiles:
             convert_files(uncond, cond, tmp_path / "mine")
         assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine", "notes.txt"]
 
-    def test_an_upsampler_becomes_part_of_the_model(self, published_files: tuple[Path, Path], tmp_path: Path) -> None:
+    def test_an_upsampler_becomes_part_of_the_model(self, all_files: tuple[Path, Path, Path], tmp_path: Path) -> None:
         from ivid.pipeline import IvidPipeline
         from ivid.upsampling import upsampled
 
-        narrow = {"num_res_blocks": 1, "channel_mult": [1, 1, 1, 2], "attention_resolutions": [32]}
-        config = published_network.tiny_config(8, 1000, 256) | narrow
-        torch.save(published_network.random_weights(config, 2), tmp_path / "upsampler.pt")
-        folder = convert_files(*published_files, tmp_path / "model", upsampler=tmp_path / "upsampler.pt")
+        *published_files, upsampler = all_files
+        folder = convert_files(*published_files, tmp_path / "model", upsampler=upsampler)
         pipeline = IvidPipeline.from_pretrained(str(check_model_folder(folder)), local_files_only=True)
         scene = pipeline("goldfish", 3, view_set="random", first_steps=1, novel_steps=1, guidance=0)
         large = upsampled(pipeline, scene, "first", steps=2, guidance=1.0)
         assert large.views[0].rgb.shape == (256, 256, 3)
         with pytest.raises(PublishedWeightsError, match="4 input channels; an upsampler network has 8"):
             convert_files(*published_files, tmp_path / "other", upsampler=published_files[0])
-        torch.save(published_network.random_weights(config | {"num_classes": 3}, 2), tmp_path / "three.pt")
+        config = published_network.tiny_config(8, 3, 256)
+        torch.save(published_network.random_weights(config), tmp_path / "three.pt")
         with pytest.raises(PublishedWeightsError, match=r"different classes \(first-view 1000, .*upsampler 3\)"):
             convert_files(*published_files, tmp_path / "other", upsampler=tmp_path / "three.pt")
         assert not (tmp_path / "other").exists()

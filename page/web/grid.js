@@ -82,7 +82,7 @@ export function mount({ element, files, props, watch }) {
     grid.cells.forEach((cell, index) => {
       const { button, picture, live } = places[index];
       const done = Boolean(cell.colour);
-      const state = done ? "done" : grid.making === index ? "making" : "empty";
+      const state = grid.making === index ? "making" : done ? "done" : "empty";
       finished += done ? 1 : 0;
       if (button.dataset.state !== state) {
         button.dataset.state = state;
