@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ivid.cameras import VIEW_SETS
-from ivid.commands.declaring import command, positive
+from ivid.commands.declaring import add_sampling, command, positive, sampling
 
 
 def add_commands(commands) -> None:
@@ -42,10 +42,7 @@ def _add_generate(commands) -> None:
     )
     parser.add_argument("--batch", type=positive, default=1, metavar="B", help="scenes in one network call")
     parser.add_argument("--processes", type=positive, metavar="N", help="share the work (default: one per GPU)")
-    parser.add_argument("--first-steps", type=int, metavar="N", help="network evaluations of the first view")
-    parser.add_argument("--novel-steps", type=int, metavar="N", help="network evaluations of every further view")
-    parser.add_argument("--guidance", type=float, metavar="S", help="classifier-free guidance; 0 is none")
-    parser.add_argument("--sampler", help="ddim, ddpm, dpm++ or unipc, for all views")
+    add_sampling(parser)
     parser.add_argument("--from-rgbd", nargs=2, type=Path, metavar=("PICTURE", "DEPTH"), help="start from a picture")
     parser.add_argument("--depth-kind", choices=("metric", "disparity"), default="metric", help="what DEPTH holds")
     parser.add_argument("--fov", type=float, metavar="DEG", help="vertical field of view of PICTURE")
@@ -72,7 +69,7 @@ def _generate(options: argparse.Namespace) -> None:
     chosen_views = read_view_set(options.views) if options.views.endswith(".json") else options.views
     views = len(view_set(chosen_views) if isinstance(chosen_views, str) else chosen_views)
     pipeline = load_pipeline(model_folder(options.model), options.device or share.device())
-    settings = {name: getattr(options, name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
+    settings = sampling(options)
     chosen = pipeline.settings(**settings)
     first_view = None
     if options.from_rgbd:

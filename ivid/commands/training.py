@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ivid.commands.declaring import command, positive
+from ivid.commands.declaring import add_sampling, command, positive, sampling
 
 
 def add_commands(commands) -> None:
@@ -140,6 +140,8 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--scenes", type=positive, default=12, help="3x9 scenes (default: 12)")
     parser.add_argument("--classifier-samples", type=positive, default=100_000, help="pictures to train the judge on")
     parser.add_argument("--nearest", type=Path, help="picture of samples above the training renders nearest to them")
+    parser.add_argument("--models", type=Path, help="the folder of 3D models, to compare novel views with true ones")
+    add_sampling(parser)
 
 
 def _evaluate_images(options: argparse.Namespace) -> None:
@@ -150,10 +152,17 @@ def _evaluate_images(options: argparse.Namespace) -> None:
 
 def _evaluate_scenes(options: argparse.Namespace) -> None:
     from ivid.checkpoints import model_folder
-    from ivid.evaluation.scenes import evaluate_scenes
+    from ivid.evaluation.scenes import EvaluationSettings, evaluate_scenes
     from ivid.pipeline import load_pipeline
 
     pipeline = load_pipeline(model_folder(options.model))
-    settings = (options.per_class, options.scenes, options.classifier_samples, options.nearest)
-    for what, value in evaluate_scenes(pipeline, options.data, *settings):
-        print(f"{what:52} {value}", flush=True)
+    settings = EvaluationSettings(
+        options.per_class,
+        options.scenes,
+        options.classifier_samples,
+        options.nearest,
+        options.models,
+        sampling(options),
+    )
+    for what, value in evaluate_scenes(pipeline, options.data, settings):
+        print(f"{what:58} {value}", flush=True)

@@ -1,9 +1,11 @@
-"""How good a model trained on renders is: its first views against renders, its scenes against themselves."""
+"""How good a model trained on renders is: first views against renders, scenes against themselves and the truth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,24 +30,41 @@ from ivid.scene import Scene, View
 
 Row = tuple[str, str]  # what, value
 
+YAWS_RAD = (0.15, 0.3, 0.6)
+_MOST_TRAINING_RENDERS = 5000  # among which the nearest to a sample is looked for
+_MOST_DEPTH_MAPS = 200
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How much is sampled, and how.
+
+    Attributes:
+        per_class: first views per class.
+        scenes: how many 3x9 scenes, one per class in turn.
+        classifier_samples: pictures the classifier is shown, counting repetitions.
+        nearest: a picture to write, of samples above the training renders nearest to them.
+        models: the folder of 3D models the renders were made of; without it, nothing is compared with true views.
+        sampling: first_steps, novel_steps, guidance, sampler, as `IvidPipeline.stream` takes them.
+    """
+
+    per_class: int = 16
+    scenes: int = 12
+    classifier_samples: int = 100_000
+    nearest: Path | None = None
+    models: Path | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
+
 
 def evaluate_scenes(
-    pipeline: IvidPipeline,
-    data: str | Path,
-    per_class: int = 16,
-    scenes: int = 12,
-    classifier_samples: int = 100_000,
-    nearest: str | Path | None = None,
+    pipeline: IvidPipeline, data: str | Path, settings: EvaluationSettings = EvaluationSettings()
 ) -> Iterator[Row]:
     """Score a model against the renders it was trained on and those held out.
 
     Args:
         pipeline: the model; its classes are those of the renders.
         data: folder of renders. A classifier trained on them is kept there as `classifier.safetensors`.
-        per_class: first views per class.
-        scenes: how many 3x9 scenes, one per class in turn.
-        classifier_samples: pictures the classifier is shown, counting repetitions.
-        nearest: a picture to write, of samples above the training renders nearest to them.
+        settings: how much, and how.
 
     Yields:
         rows of a table, as they are known.
@@ -56,45 +75,83 @@ def evaluate_scenes(
     train, held_out = Renders.open(data), Renders.open(data, "held_out")
     if list(train.classes) != pipeline.class_names:
         raise ValueError(f"the model's classes are not those of {data}")
-    judge = _classifier(train, Path(data) / "classifier.safetensors", classifier_samples)
+    judge = _classifier(train, Path(data) / "classifier.safetensors", settings.classifier_samples)
+
+    requests = plan(pipeline, ";".join(pipeline.class_names), range(settings.per_class))
+    batch = min(16, settings.per_class)
+    made = generate(pipeline, requests, batch, view_set="uncond", **settings.sampling)
+    views = [scene.views[0] for _, scene, _ in made]
+    labels = np.array([request.class_index for request in requests])
+    yield from _pictures(judge, train, held_out, np.stack([view.rgb for view in views]), labels, settings)
+    yield from _depths(views, held_out, pipeline)
+
+    wanted = plan(pipeline, ";".join(pipeline.class_names), range(-(-settings.scenes // len(pipeline.class_names))))
+    wanted = sorted(wanted, key=lambda request: request.seed)[: settings.scenes]
+    yield from _consistency("generated", [scene for _, scene, _ in generate(pipeline, wanted, **settings.sampling)])
+    if settings.models is not None:
+        chosen = _one_per_class(held_out, settings.scenes)
+        yield from _truth(pipeline, [settings.models / name for name in chosen], settings.sampling)
+
+
+def _pictures(
+    judge: ImageClassifier,
+    train: Renders,
+    held_out: Renders,
+    pictures: np.ndarray,
+    labels: np.ndarray,
+    settings: EvaluationSettings,
+) -> Iterator[Row]:
     reached = accuracy(judge, held_out.rgb, held_out.labels)
     yield "classifier on renders of held-out models", f"{reached:.1%}"
-
-    requests = plan(pipeline, ";".join(pipeline.class_names), range(per_class))
-    views = [scene.views[0] for _, scene, _ in generate(pipeline, requests, min(16, per_class), view_set="uncond")]
-    pictures = np.stack([view.rgb for view in views])
-    labels = np.array([request.class_index for request in requests])
     named = float((predict(judge, pictures) == labels).mean())
-    yield f"classifier on {len(views)} generated first views", f"{named:.1%} ({named / reached:.0%} of the former)"
+    yield f"classifier on {len(pictures)} generated first views", f"{named:.1%} ({named / reached:.0%} of the former)"
 
     rng = np.random.default_rng(0)
-    chosen = np.sort(rng.choice(len(train), min(len(train), 5000), replace=False))
-    seen, generated = features(judge, train.rgb[chosen]), features(judge, pictures)
+    chosen = np.sort(rng.choice(len(train), min(len(train), _MOST_TRAINING_RENDERS), replace=False))
+    seen, unseen, generated = (features(judge, rgb) for rgb in (train.rgb[chosen], held_out.rgb, pictures))
     yield "KID to training renders, x 1000", f"{1000 * kid(seen, generated)[0]:.1f}"
-    unseen = features(judge, held_out.rgb)
     yield "KID to held-out renders, x 1000", f"{1000 * kid(unseen, generated)[0]:.1f}"
     yield "KID between training and held-out renders, x 1000", f"{1000 * kid(seen, unseen)[0]:.1f}"
     indices, distances = nearest_neighbours(generated, seen)
     _, usual = nearest_neighbours(unseen[:: max(1, len(unseen) // 200)], seen)
     yield "distance to the nearest training render", f"{np.median(distances):.3f} (held-out: {np.median(usual):.3f})"
-    if nearest is not None:
-        _write_pairs(nearest, pictures[::per_class], train.rgb[chosen[indices[::per_class]]])
+    if settings.nearest is not None:
+        first_of_class = slice(None, None, settings.per_class)
+        _write_pairs(settings.nearest, pictures[first_of_class], train.rgb[chosen[indices[first_of_class]]])
 
-    truth = [
-        decode(held_out[i][1], held_out.depth_range) for i in range(0, len(held_out), max(1, len(held_out) // 200))
-    ]
-    flatness = (
-        non_flatness([view.depth for view in views], pipeline.depth_range),
-        non_flatness(truth, train.depth_range),
-    )
-    yield "non-flatness of first views", f"{flatness[0]:.2f} (renders: {flatness[1]:.2f})"
-    yield "ground plane error, of the depth extent", f"{np.median(list(_ground_errors(views, pipeline))):.2%}"
 
-    listed = ";".join(pipeline.class_names)
-    made: list[Scene] = [scene for _, scene, _ in generate(pipeline, plan(pipeline, listed, [0])[:scenes])]
-    scores = [reprojection_consistency(scene) for scene in made]
-    yield f"neighbouring views of {len(made)} scenes, colour", f"{np.mean([s.psnr_db for s in scores]):.1f} dB"
-    yield "neighbouring views, depth error", f"{np.mean([s.depth_error for s in scores]):.2%}"
+def _depths(views: Sequence[View], held_out: Renders, pipeline: IvidPipeline) -> Iterator[Row]:
+    apart = max(1, len(held_out) // _MOST_DEPTH_MAPS)
+    truth = [decode(held_out[index][1], held_out.depth_range) for index in range(0, len(held_out), apart)]
+    made = non_flatness([view.depth for view in views], pipeline.depth_range)
+    yield "non-flatness of first views", f"{made:.2f} (renders: {non_flatness(truth, held_out.depth_range):.2f})"
+    errors = list(_ground_errors(views, pipeline))
+    yield "ground plane error, of the depth extent", f"{np.median(errors):.2%}" if errors else "no ground"
+
+
+def _consistency(kind: str, scenes: Sequence[Scene]) -> Iterator[Row]:
+    scores = [reprojection_consistency(scene) for scene in scenes]
+    psnr, depth = np.mean([score.psnr_db for score in scores]), np.mean([score.depth_error for score in scores])
+    yield f"neighbouring views of {len(scenes)} {kind} scenes", f"{psnr:.1f} dB, depth error {depth:.2%}"
+
+
+def _truth(pipeline: IvidPipeline, models: Sequence[Path], sampling: dict[str, Any]) -> Iterator[Row]:
+    from ivid.evaluation.truth import novel_view_likeness, true_scene  # needs OpenGL
+
+    threshold = pipeline.config["edge_threshold"]
+    scenes = [true_scene(model, 0, pipeline.size, pipeline.depth_range, threshold) for model in models]
+    yield from _consistency("true", scenes)
+    rows = [list(novel_view_likeness(pipeline, model, 0, YAWS_RAD, **sampling)) for model in models]
+    for yaw, scores in zip(YAWS_RAD, zip(*rows, strict=True), strict=True):
+        psnr, ssim = np.mean([score.psnr_db for score in scores]), np.mean([score.ssim for score in scores])
+        yield f"view at yaw {yaw} from a true first view, to the true one", f"{psnr:.1f} dB, SSIM {ssim:.3f}"
+
+
+def _one_per_class(held_out: Renders, count: int) -> list[str]:
+    """Held-out models, a first one of every class, then a second one, ..."""
+    by_class = [[name for name in held_out.model_names if name.split("/")[0] == label] for label in held_out.classes]
+    longest = max(map(len, by_class))
+    return [names[turn] for turn in range(longest) for names in by_class if turn < len(names)][:count]
 
 
 def _classifier(train: Renders, path: Path, samples: int) -> ImageClassifier:
@@ -105,7 +162,7 @@ def _classifier(train: Renders, path: Path, samples: int) -> ImageClassifier:
     return judge
 
 
-def _ground_errors(views: list[View], pipeline: IvidPipeline) -> Iterator[float]:
+def _ground_errors(views: Sequence[View], pipeline: IvidPipeline) -> Iterator[float]:
     for view in views:
         try:
             yield ground_plane_fit(view, pipeline.depth_range).error
@@ -113,7 +170,7 @@ def _ground_errors(views: list[View], pipeline: IvidPipeline) -> Iterator[float]
             continue
 
 
-def _write_pairs(path: str | Path, samples: np.ndarray, references: np.ndarray) -> None:
+def _write_pairs(path: Path, samples: np.ndarray, references: np.ndarray) -> None:
     rows = [np.concatenate(list(row), axis=1) for row in (samples, references)]
     with written_aside(path) as aside:
         Image.fromarray(np.concatenate(rows)).save(aside)

@@ -1,0 +1,74 @@
+"""The scores of a model against renders of 3D models: whole, on boxes and cones, with a network that knows nothing."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from ivid.cameras import Camera
+from ivid.cli import main
+from ivid.data.models import render_models
+from ivid.evaluation.geometry import reprojection_consistency
+from ivid.evaluation.truth import likeness, true_scene
+from ivid.scene import View
+from tests.tiny_model import save_tiny_model
+
+SIZE = 32  # of the tiny model
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    for label, colour in (("box", (200, 60, 60, 255)), ("cone", (60, 160, 60, 255))):
+        (root / label).mkdir()
+        for k in range(3):
+            mesh = trimesh.creation.box([1, 1 + k, 1]) if label == "box" else trimesh.creation.cone(0.5, 1 + k)
+            mesh.visual.vertex_colors = np.tile(colour, (len(mesh.vertices), 1))
+            mesh.export(root / label / f"{label}_{k}.glb")
+    return root
+
+
+def test_a_model_is_scored(models, tmp_path, capsys):
+    render_models(models, tmp_path / "data", size=SIZE, images=120, workers=1, progress=False)
+    save_tiny_model(tmp_path / "model", classes=("box", "cone"))
+    arguments = ["evaluate", "scenes", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "data")]
+    arguments += ["--models", str(models), "--per-class", "3", "--scenes", "3", "--classifier-samples", "3200"]
+    arguments += ["--nearest", str(tmp_path / "nearest.png"), "--first-steps", "2", "--novel-steps", "1"]
+    assert main(arguments) == 0
+    table = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    table = {what: value.strip() for what, value in table.items()}
+    assert float(table["classifier on renders of held-out models"].rstrip("%")) > 70
+    assert "classifier on 6 generated first views" in table
+    between = abs(float(table["KID between training and held-out renders, x 1000"]))
+    assert float(table["KID to held-out renders, x 1000"]) > 3 * between
+    assert "neighbouring views of 3 generated scenes" in table
+    true_db = float(table["neighbouring views of 2 true scenes"].split(" dB")[0])
+    assert true_db > 20
+    for yaw in ("0.15", "0.3", "0.6"):
+        assert float(table[f"view at yaw {yaw} from a true first view, to the true one"].split("SSIM ")[1]) < 0.9
+    assert (tmp_path / "nearest.png").exists()
+    assert (tmp_path / "data" / "classifier.safetensors").exists()
+
+
+def test_true_views_agree_with_each_other_and_with_themselves(models):
+    scene = true_scene(models / "box" / "box_1.glb", 0, SIZE, (0.5, 4.0), 0.2)
+    assert len(scene.views) == 27
+    assert scene.class_name == "box"
+    score = reprojection_consistency(scene)
+    assert score.psnr_db > 25
+    assert score.depth_error < 0.02
+    first, second = scene.views[:2]
+    same, other = likeness(first, first), likeness(second, first)
+    assert (same.ssim, same.depth_error) == (1.0, 0.0)
+    assert same.psnr_db == np.inf
+    assert other.ssim < 0.99
+    assert other.depth_error > 0.001
+
+
+def test_likeness_is_that_of_known_noise():
+    rng = np.random.default_rng(0)
+    scene_rgb, depth = rng.integers(40, 200, (SIZE, SIZE, 3), dtype=np.uint8), np.full((SIZE, SIZE), 2.0, np.float32)
+    truth = View(scene_rgb, depth, Camera.orbit(0, 0))
+    made = View(scene_rgb + np.uint8(20), depth * np.float32(1.1), Camera.orbit(0, 0))
+    score = likeness(made, truth)
+    assert score.psnr_db == pytest.approx(20 * np.log10(255 / 20), abs=1e-3)
+    assert score.depth_error == pytest.approx(0.1, abs=1e-5)
