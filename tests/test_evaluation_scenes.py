@@ -7,6 +7,7 @@ import trimesh
 from ivid.cameras import Camera
 from ivid.cli import main
 from ivid.data.models import render_models
+from ivid.evaluation.classifier import ImageClassifier, save_classifier
 from ivid.evaluation.geometry import reprojection_consistency
 from ivid.evaluation.truth import likeness, true_scene
 from ivid.scene import View
@@ -47,6 +48,22 @@ def test_a_model_is_scored(models, tmp_path, capsys):
         assert float(table[f"view at yaw {yaw} from a true first view, to the true one"].split("SSIM ")[1]) < 0.9
     assert (tmp_path / "nearest.png").exists()
     assert (tmp_path / "data" / "classifier.safetensors").exists()
+
+
+def test_ways_of_sampling_are_compared(models, tmp_path, capsys):
+    render_models(models, tmp_path / "data", size=SIZE, images=40, workers=1, progress=False)
+    save_tiny_model(tmp_path / "model", classes=("box", "cone"))
+    save_classifier(ImageClassifier(("box", "cone"), (8, 8)), tmp_path / "data" / "classifier.safetensors")
+    arguments = ["evaluate", "steps", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "data")]
+    arguments += ["--first", "ddim:3,dpm++:2:1.5", "--novel", "ddim:2,unipc:1", "--per-class", "2", "--scenes", "1"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    ways = ["first view, ddim in 3 steps", "first view, dpm++ in 2 steps, guidance 1.5"]
+    ways += ["further views, ddim in 2 steps", "further views, unipc in 1 steps"]
+    assert [line.split("  ")[0] for line in lines] == ways
+    assert len({line.split("  ", 1)[1] for line in lines}) == 4
+    assert main([*arguments, "--first", "ddim"]) == 2
+    assert "SAMPLER:STEPS" in capsys.readouterr().err
 
 
 def test_true_views_agree_with_each_other_and_with_themselves(models):

@@ -142,6 +142,16 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--nearest", type=Path, help="picture of samples above the training renders nearest to them")
     parser.add_argument("--models", type=Path, help="the folder of 3D models, to compare novel views with true ones")
     add_sampling(parser)
+    parser = command(kinds, "steps", _evaluate_steps, "compare samplers and numbers of steps of a model")
+    parser.add_argument("--model", default="lowpoly", help="name of a model, or its folder (default: lowpoly)")
+    parser.add_argument("--data", type=Path, required=True, help="folder made by prepare models")
+    choices = "SAMPLER:STEPS or SAMPLER:STEPS:GUIDANCE, several separated by commas"
+    parser.add_argument("--first", metavar="LIST", default="ddim:50,ddim:20,ddim:10", help=f"first views: {choices}")
+    parser.add_argument(
+        "--novel", metavar="LIST", default="ddim:50,ddim:10,ddim:5", help=f"of further views: {choices}"
+    )
+    parser.add_argument("--per-class", type=positive, default=16, help="first views per class (default: 16)")
+    parser.add_argument("--scenes", type=positive, default=6, help="3x9 scenes (default: 6)")
 
 
 def _evaluate_images(options: argparse.Namespace) -> None:
@@ -165,4 +175,21 @@ def _evaluate_scenes(options: argparse.Namespace) -> None:
         sampling(options),
     )
     for what, value in evaluate_scenes(pipeline, options.data, settings):
+        print(f"{what:58} {value}", flush=True)
+
+
+def _evaluate_steps(options: argparse.Namespace) -> None:
+    from itertools import chain
+
+    from ivid.checkpoints import model_folder
+    from ivid.evaluation.steps import Choice, compare_first_views, compare_novel_views
+    from ivid.pipeline import load_pipeline
+
+    pipeline = load_pipeline(model_folder(options.model))
+    first, novel = ([Choice.parse(part) for part in text.split(",")] for text in (options.first, options.novel))
+    rows = chain(
+        compare_first_views(pipeline, options.data, first, options.per_class),
+        compare_novel_views(pipeline, novel, options.scenes),
+    )
+    for what, value in rows:
         print(f"{what:58} {value}", flush=True)

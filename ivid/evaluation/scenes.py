@@ -30,6 +30,7 @@ from ivid.scene import Scene, View
 
 Row = tuple[str, str]  # what, value
 
+CLASSIFIER_SAMPLES = 100_000
 YAWS_RAD = (0.15, 0.3, 0.6)
 _MOST_TRAINING_RENDERS = 5000  # among which the nearest to a sample is looked for
 _MOST_DEPTH_MAPS = 200
@@ -50,7 +51,7 @@ class EvaluationSettings:
 
     per_class: int = 16
     scenes: int = 12
-    classifier_samples: int = 100_000
+    classifier_samples: int = CLASSIFIER_SAMPLES
     nearest: Path | None = None
     models: Path | None = None
     sampling: dict[str, Any] = field(default_factory=dict)
@@ -75,7 +76,7 @@ def evaluate_scenes(
     train, held_out = Renders.open(data), Renders.open(data, "held_out")
     if list(train.classes) != pipeline.class_names:
         raise ValueError(f"the model's classes are not those of {data}")
-    judge = _classifier(train, Path(data) / "classifier.safetensors", settings.classifier_samples)
+    judge = judge_of(train, data, settings.classifier_samples)
 
     requests = plan(pipeline, ";".join(pipeline.class_names), range(settings.per_class))
     batch = min(16, settings.per_class)
@@ -154,7 +155,9 @@ def _one_per_class(held_out: Renders, count: int) -> list[str]:
     return [names[turn] for turn in range(longest) for names in by_class if turn < len(names)][:count]
 
 
-def _classifier(train: Renders, path: Path, samples: int) -> ImageClassifier:
+def judge_of(train: Renders, data: str | Path, samples: int = CLASSIFIER_SAMPLES) -> ImageClassifier:
+    """The classifier of a folder of renders: read from there, or trained on `samples` pictures and kept there."""
+    path = Path(data) / "classifier.safetensors"
     if path.exists():
         return load_classifier(path)
     judge = train_classifier(train, samples=samples)
