@@ -11,6 +11,7 @@ import numpy as np
 import warp as wp
 
 from ivid.fusion import mesh_kernels as kernels
+from ivid.fusion.raster_kernels import MAX_VIEW_SIZE
 from ivid.fusion.runtime import empty, launch, split
 from ivid.scene import View
 
@@ -31,6 +32,7 @@ class MeshSettings:
         erosion_radius: vertices within a (2r + 1)^2 box around an edge vertex are eroded.
         atol, rtol: a triangle is an edge if its depths differ by more than `atol` metres and their inverses by more
             than `rtol` per metre; `atol` None makes no edges.
+        normals: whether there are any, which only blending asks for.
     """
 
     ring: Literal["none", "pixels", "frustum"] = "none"
@@ -38,6 +40,7 @@ class MeshSettings:
     erosion_radius: int = 0
     atol: float | None = 0.03
     rtol: float = 0.03
+    normals: bool = True
 
     def __post_init__(self) -> None:
         if self.ring not in _RINGS:
@@ -99,6 +102,8 @@ class MeshStore:
     """
 
     def __init__(self, size: int, settings: MeshSettings, device: wp.Device, threads: int) -> None:
+        if size > MAX_VIEW_SIZE:
+            raise ValueError(f"a view of {size} pixels is too large to be meshed; at most {MAX_VIEW_SIZE} are possible")
         self.size, self.settings = size, settings
         self.arrays = MeshArrays.empty(MIN_SLOTS, size, device)
         self._device, self._threads = device, threads
@@ -168,11 +173,14 @@ class MeshStore:
         atol = -1.0 if settings.atol is None else settings.atol
         inputs = [slot, size, focal, ring, settings.ring_px, arrays.depth, arrays.points, edges]
         launch(kernels.place_vertices, self.vertices, inputs, device)
-        launch(kernels.find_normals, self.vertices, [slot, size, arrays.points, arrays.normals], device)
+        if settings.normals:
+            launch(kernels.find_normals, self.vertices, [slot, size, arrays.points, arrays.normals], device)
         inputs = [slot, size, ring, atol, settings.rtol, arrays.depth, arrays.points, arrays.quads, edges]
         launch(kernels.split_quads, self.quads, inputs, device)
+        if settings.atol is None:  # all triangles stay plain, as `split_quads` leaves them, and flags are not read
+            return
         launch(kernels.spread_rows, self.vertices, [side, radius, edges, spread], device)
-        launch(kernels.flag_vertices, self.vertices, [slot, side, radius, ring, edges, spread, arrays.flags], device)
+        launch(kernels.flag_vertices, self.vertices, [slot, side, radius, edges, spread, arrays.flags], device)
         launch(kernels.sort_triangles, self.quads, [slot, size, arrays.flags, arrays.quads], device)
 
 

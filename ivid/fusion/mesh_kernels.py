@@ -17,7 +17,7 @@ RING_NONE, RING_PIXELS, RING_FRUSTUM = 0, 1, 2
 FRUSTUM_DEPTH = wp.constant(0.1)  # metres from the camera to which a frustum ring is pulled
 
 # Flags of a vertex.
-EDGE, RING, ERODED = wp.constant(1), wp.constant(2), wp.constant(4)
+EDGE, ERODED = wp.constant(1), wp.constant(2)
 
 # What every fragment of a triangle is; MIXED ones have to be looked at one by one, BACK is found when drawing.
 PLAIN, FADED, HIDDEN, MIXED, BACK = (wp.constant(kind) for kind in range(5))
@@ -95,7 +95,7 @@ def is_steep(a: float, b: float, c: float, atol: float, rtol: float) -> bool:
     """Whether a triangle of these vertex depths spans a depth edge (method §4)."""
     near = wp.min(a, wp.min(b, c))
     far = wp.max(a, wp.max(b, c))
-    return far - near > atol and 1.0 / near - 1.0 / far > rtol
+    return far - near > atol and far - near > rtol * near * far
 
 
 @wp.func
@@ -182,7 +182,6 @@ def flag_vertices(
     slot: int,
     side: int,
     radius: int,
-    ring: int,
     edges: wp.array[wp.uint8],
     spread: wp.array[wp.uint8],
     flags: wp.array2d[wp.uint8],
@@ -199,8 +198,6 @@ def flag_vertices(
         bits |= EDGE
     if eroded != wp.uint8(0):
         bits |= ERODED
-    if ring != RING_NONE and (row == 0 or column == 0 or row == side - 1 or column == side - 1):
-        bits |= RING
     flags[slot, vertex] = wp.uint8(bits)
 
 
@@ -225,7 +222,7 @@ def sort_triangles(slot: int, size: int, flags: wp.array2d[wp.uint8], quads: wp.
         kind = int(MIXED)
         if any_of == 0:
             kind = PLAIN
-        elif (any_of & RING) == 0 and (all_of & EDGE) != 0:
+        elif (all_of & EDGE) != 0:
             kind = HIDDEN
         elif any_of == ERODED and all_of == ERODED:
             kind = FADED

@@ -12,10 +12,13 @@ crossing on, up to but without the right one, are inside; a sample on a horizont
 it. So every sample of a surface is covered once.
 
 A z-buffer entry is 64 bits, 0 for nothing, and the largest wins: the bits of the float 1/w, then the triangle, inverted
-so that the lower number wins a tie, its diagonal and its kind.
+so that the lower number wins a tie, its diagonal, the texel and the kind. The texel is the corner of the quad that is
+nearest in texture coordinates: which one is a matter of signs, so colours can be read with no look at the triangle.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import warp as wp
 
@@ -23,10 +26,14 @@ from ivid.fusion.mesh_kernels import ABSENT_BIT, BACK, HIDDEN, corner, corners_o
 
 wp.set_module_options({"enable_backward": False})
 
-# The low half of a z-buffer entry: the inverted triangle above bit 4, made of row, column and half of its quad; then
-# 1 bit of diagonal and 3 of kind.
-LAST_TRIANGLE = wp.constant(0x07FFFFFF)
-COLUMN_BITS = wp.constant(13)
+# The low half of a z-buffer entry: the inverted triangle from bit 6 on, made of row, column and half of its quad; then
+# 1 bit of diagonal, 2 of texel and 3 of kind.
+COLUMN_BITS = wp.constant(12)
+LAST_TRIANGLE = wp.constant(0x01FFFFFF)
+TRIANGLE_SHIFT, DIAGONAL_SHIFT = wp.constant(6), wp.constant(5)
+LOWER_TEXEL, RIGHT_TEXEL = wp.constant(16), wp.constant(8)
+KIND_BITS = wp.constant(7)
+MAX_VIEW_SIZE = 4094  # pixels on a side, for which rows and columns of quads fit into COLUMN_BITS
 MAX_RING_SHARE = wp.constant(0.001)  # a fragment of which more than this is ring is padding
 SLACK = wp.constant(0.01)  # samples added to bounding boxes, which are rounded; the edge functions decide
 LONG = wp.constant(6)  # triangles of more rows than this are worth looking at more closely first
@@ -41,19 +48,50 @@ def project_vertices(
     scale: float,
     points: wp.array2d[wp.vec3],
     projected: wp.array2d[wp.vec3],
+    on_picture: wp.array2d[wp.vec2],
 ):
-    """Vertices of the views from `first` on in homogeneous sample coordinates; `scale` is the focal length there."""
+    """Vertices of the views from `first` on in homogeneous sample coordinates; `scale` is the focal length there.
+
+    `on_picture` gets X/w and Y/w, of use for vertices in front of the camera only.
+    """
     offset, vertex = wp.tid()
     view = first + offset
     point = wp.transform_point(view_to_target[view], points[slots[view], vertex])
-    projected[view, vertex] = wp.vec3(scale * point[0], scale * point[1], -point[2])
+    x = scale * point[0]
+    y = scale * point[1]
+    projected[view, vertex] = wp.vec3(x, y, -point[2])
+    inverse = -1.0 / point[2]
+    on_picture[view, vertex] = wp.vec2(x * inverse, y * inverse)
+
+
+@wp.func
+def lesser(a: Any, b: Any):
+    """The smaller of two numbers, without `wp.min`'s care for what is not a number."""
+    return wp.where(a < b, a, b)
+
+
+@wp.func
+def greater(a: Any, b: Any):
+    """The larger of two numbers, without `wp.max`'s care for what is not a number."""
+    return wp.where(a > b, a, b)
+
+
+@wp.func
+def box_of(a: wp.vec2, b: wp.vec2, c: wp.vec2) -> wp.vec4:
+    """The box (left, bottom, right, top) of three points."""
+    return wp.vec4(
+        lesser(a[0], lesser(b[0], c[0])),
+        lesser(a[1], lesser(b[1], c[1])),
+        greater(a[0], greater(b[0], c[0])),
+        greater(a[1], greater(b[1], c[1])),
+    )
 
 
 @wp.func
 def grown(box: wp.vec4, point: wp.vec2) -> wp.vec4:
-    """A box (left, bottom, right, top) that also holds a point."""
+    """A box that also holds a point."""
     return wp.vec4(
-        wp.min(box[0], point[0]), wp.min(box[1], point[1]), wp.max(box[2], point[0]), wp.max(box[3], point[1])
+        lesser(box[0], point[0]), lesser(box[1], point[1]), greater(box[2], point[0]), greater(box[3], point[1])
     )
 
 
@@ -80,7 +118,7 @@ def visible_box(a: wp.vec3, b: wp.vec3, c: wp.vec3, near: float) -> wp.vec4:
 @wp.func
 def bounded_int(value: float, low: int, high: int) -> int:
     """An integer-valued float as an int; clamped first, because most floats fit no int."""
-    return int(wp.clamp(value, float(low), float(high)))
+    return int(lesser(greater(value, float(low)), float(high)))
 
 
 @wp.func
@@ -92,10 +130,14 @@ def edge_plane(a: wp.vec3, b: wp.vec3) -> wp.vec3d:
 @wp.func
 def crossing(edge: wp.vec3d, middle: wp.float64) -> wp.vec2d:
     """Where rows cross an edge: column = [0] + [1] * row. The same for both triangles of an edge, to the last bit."""
-    if edge[0] == wp.float64(0.0):
-        return wp.vec2d(wp.float64(0.0), wp.float64(0.0))
-    scale = wp.float64(-1.0) / edge[0]
+    scale = wp.where(edge[0] == wp.float64(0.0), wp.float64(0.0), wp.float64(-1.0) / edge[0])
     return wp.vec2d((edge[2] - edge[0] * middle + edge[1] * middle) * scale, -edge[1] * scale)
+
+
+@wp.func
+def over_samples(plane: wp.vec3d, middle: wp.float64) -> wp.vec3d:
+    """The same function as [0] + [1] * column + [2] * row."""
+    return wp.vec3d(plane[2] + (plane[1] - plane[0]) * middle, plane[0], -plane[1])
 
 
 @wp.func
@@ -146,8 +188,8 @@ def narrowed(span: wp.vec2d, edge: wp.vec3d, cross: wp.vec2d, row: wp.float64) -
     """A span of columns, cut off where a row crosses an edge."""
     at = cross[0] + cross[1] * row
     return wp.vec2d(
-        wp.max(span[0], wp.where(edge[0] > wp.float64(0.0), at, -NOWHERE)),
-        wp.min(span[1], wp.where(edge[0] < wp.float64(0.0), at, NOWHERE)),
+        greater(span[0], wp.where(edge[0] > wp.float64(0.0), at, -NOWHERE)),
+        lesser(span[1], wp.where(edge[0] < wp.float64(0.0), at, NOWHERE)),
     )
 
 
@@ -156,7 +198,10 @@ def draw_triangle(
     a: wp.vec3,
     b: wp.vec3,
     c: wp.vec3,
-    payload: int,
+    box: wp.vec4,
+    number: int,
+    diagonal: int,
+    kind: int,
     ring: wp.vec3d,
     near: float,
     far: float,
@@ -168,15 +213,14 @@ def draw_triangle(
 ):
     """Draw one triangle into rows of a view's z-buffer, of which `first_row` begins at entry `base`.
 
-    `ring` is 1 at corners on the ring, where that is padding. Where more than MAX_RING_SHARE of a fragment is ring, it
-    is hidden, or dropped if it is a back face.
+    `box` holds what is seen of it. `ring` is 1 at corners on the ring, where that is padding. Where more than
+    MAX_RING_SHARE of a fragment is ring, it is hidden, or dropped if it is a back face.
     """
-    box = visible_box(a, b, c, near)
-    half = 0.5 * float(extent)
-    left = bounded_int(wp.ceil(box[0] + half - 0.5 - SLACK), 0, extent)
-    right = bounded_int(wp.floor(box[2] + half - 0.5 + SLACK), -1, extent - 1)
-    top = bounded_int(wp.ceil(half - box[3] - 0.5 - SLACK), first_row, last_row + 1)
-    bottom = bounded_int(wp.floor(half - box[1] - 0.5 + SLACK), first_row - 1, last_row)
+    half_extent = 0.5 * float(extent)
+    left = bounded_int(wp.ceil(box[0] + half_extent - 0.5 - SLACK), 0, extent)
+    right = bounded_int(wp.floor(box[2] + half_extent - 0.5 + SLACK), -1, extent - 1)
+    top = bounded_int(wp.ceil(half_extent - box[3] - 0.5 - SLACK), first_row, last_row + 1)
+    bottom = bounded_int(wp.floor(half_extent - box[1] - 0.5 + SLACK), first_row - 1, last_row)
     if left > right or top > bottom:
         return
     zero = wp.float64(0.0)
@@ -186,15 +230,13 @@ def draw_triangle(
     volume = wp.dot(wp.vec3d(a), edge_a)
     if volume == zero:
         return
-    inverse_w = (edge_a + edge_b + edge_c) / volume  # 1/w is linear over the picture
-    low_half = payload
     back = volume < zero
     if back:
         edge_a = -edge_a
         edge_b = -edge_b
         edge_c = -edge_c
-        low_half = (payload & ~7) | BACK
-    middle = wp.float64(half) - wp.float64(0.5)
+        kind = BACK
+    middle = wp.float64(half_extent) - wp.float64(0.5)
     cross_a = crossing(edge_a, middle)
     cross_b = crossing(edge_b, middle)
     cross_c = crossing(edge_c, middle)
@@ -223,11 +265,20 @@ def draw_triangle(
         rows = rows_in_view(edge_b, cross_b, left, right, rows)
         rows = rows_in_view(edge_c, cross_c, left, right, rows)
 
-    may_leave_planes = wp.min(a[2], wp.min(b[2], c[2])) < near or wp.max(a[2], wp.max(b[2], c[2])) > far
-    start = inverse_w[2] - inverse_w[0] * middle + inverse_w[1] * middle
-    surface_start = surface[2] - surface[0] * middle + surface[1] * middle
-    plain_key = wp.uint64(wp.uint32(low_half))
-    ring_key = wp.uint64(wp.uint32((payload & ~7) | HIDDEN))
+    may_leave_planes = lesser(a[2], lesser(b[2], c[2])) < near or greater(a[2], greater(b[2], c[2])) > far
+    # All edge functions together are 1/w, up to a factor; a texel wins where it has more than half of them.
+    whole = edge_a + edge_b + edge_c
+    two = wp.float64(2.0)
+    number_half = number & 1
+    lower = wp.where(diagonal == number_half, two * edge_b - whole, whole - two * edge_a)
+    rightmost = whole - two * wp.where(diagonal == 0, edge_b, edge_a)
+    if number_half == 0:
+        rightmost = two * edge_c - whole
+    closeness_at = over_samples(whole / wp.abs(volume), middle)
+    surface_at = over_samples(surface, middle)
+    lower_at = over_samples(lower, middle)
+    right_at = over_samples(rightmost, middle)
+    low_half = ((LAST_TRIANGLE - number) << TRIANGLE_SHIFT) | (diagonal << DIAGONAL_SHIFT)
     for row in range(rows[0], rows[1] + 1):
         at = wp.float64(row)
         span = wp.vec2d(wp.float64(left), wp.float64(right + 1))
@@ -236,17 +287,23 @@ def draw_triangle(
         span = narrowed(span, edge_c, cross_c, at)
         if padding and back:
             span = narrowed(span, surface, cross_surface, at)
-        row_start = start - inverse_w[1] * at
-        surface_row = surface_start - surface[1] * at
+        closeness_row = closeness_at[0] + closeness_at[2] * at
+        surface_row = surface_at[0] + surface_at[2] * at
+        lower_row = lower_at[0] + lower_at[2] * at
+        right_row = right_at[0] + right_at[2] * at
         entry = base + (row - first_row) * extent
-        for column in range(int(wp.ceil(span[0])), int(wp.ceil(wp.max(span[1], span[0])))):
-            closeness = float(row_start + inverse_w[0] * wp.float64(column))
+        for column in range(int(wp.ceil(span[0])), int(wp.ceil(greater(span[1], span[0])))):
+            x = wp.float64(column)
+            closeness = float(closeness_row + closeness_at[1] * x)
             if may_leave_planes and (closeness * near > 1.0 or closeness * far < 1.0):
                 continue
-            key = plain_key
-            if padding and surface_row + surface[0] * wp.float64(column) < zero:
-                key = ring_key
-            wp.atomic_max(depth_keys, entry + column, (wp.uint64(wp.cast(closeness, wp.uint32)) << wp.uint64(32)) | key)
+            low = low_half | kind
+            if padding and surface_row + surface_at[1] * x < zero:
+                low = low_half | HIDDEN
+            low |= wp.where(lower_row + lower_at[1] * x >= zero, LOWER_TEXEL, 0)
+            low |= wp.where(right_row + right_at[1] * x >= zero, RIGHT_TEXEL, 0)
+            key = (wp.uint64(wp.cast(closeness, wp.uint32)) << wp.uint64(32)) | wp.uint64(wp.uint32(low))
+            wp.atomic_max(depth_keys, entry + column, key)
 
 
 @wp.func
@@ -270,6 +327,7 @@ def draw_quads(
     rows: int,
     quads: wp.array2d[wp.uint8],
     projected: wp.array2d[wp.vec3],
+    on_picture: wp.array2d[wp.vec2],
     depth_keys: wp.array[wp.uint64],
 ):
     """Draw both triangles of every quad of the views from `first` on."""
@@ -287,16 +345,25 @@ def draw_quads(
     last_row = first_row + rows - 1
     for half in range(2):
         corners = corners_of(diagonal, half)
-        a = projected[view, corner(row * side + column, corners, 0, side)]
-        b = projected[view, corner(row * side + column, corners, 1, side)]
-        c = projected[view, corner(row * side + column, corners, 2, side)]
-        if wp.min(a[2], wp.min(b[2], c[2])) > far:
+        vertex_a = corner(row * side + column, corners, 0, side)
+        vertex_b = corner(row * side + column, corners, 1, side)
+        vertex_c = corner(row * side + column, corners, 2, side)
+        a = projected[view, vertex_a]
+        b = projected[view, vertex_b]
+        c = projected[view, vertex_c]
+        nearest = lesser(a[2], lesser(b[2], c[2]))
+        if nearest > far:
             continue
+        box = box_of(on_picture[view, vertex_a], on_picture[view, vertex_b], on_picture[view, vertex_c])
+        if nearest < near:
+            box = visible_box(a, b, c, near)
         number = (((row << COLUMN_BITS) + column) << 1) + half
-        payload = ((LAST_TRIANGLE - number) << 4) | (diagonal << 3) | ((bits >> (1 + 2 * half)) & 3)
+        kind = (bits >> (1 + 2 * half)) & 3
         ring = wp.vec3d(wp.float64(0.0))
         if padding:
             ring[0] = ring_flag(corners, 0, row, column, size)
             ring[1] = ring_flag(corners, 1, row, column, size)
             ring[2] = ring_flag(corners, 2, row, column, size)
-        draw_triangle(a, b, c, payload, ring, near, far, extent, first_row, last_row, base, depth_keys)
+        draw_triangle(
+            a, b, c, box, number, diagonal, kind, ring, near, far, extent, first_row, last_row, base, depth_keys
+        )

@@ -84,8 +84,8 @@ class Rasteriser:
         known = [empty((target.size, target.size), dtype, self._device) for dtype in (float, int, int)]
         per_pixel = shading == "pixel" and supersample > 1
         run = extent if self._device.is_cpu else 1  # samples per thread, which a CPU takes one after the other
-        projected = self._projected(store, views, cameras, target)
-        for band in self._bands(store, views, projected, target, ring_is_padding=True):
+        projected, on_picture = self._projected(store, views, cameras, target)
+        for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=True):
             rows = band.rows * supersample
             totals = self._kept("totals", rows * extent, wp.vec4).reshape((rows, extent))
             depths = self._kept("depths", rows * extent, wp.vec3).reshape((rows, extent))
@@ -133,32 +133,42 @@ class Rasteriser:
         levels = empty((target.extent, target.extent), wp.vec3ub, self._device)
         closeness = empty((target.size, target.size), float, self._device)
         good = empty((target.size, target.size), int, self._device)
-        projected = self._projected(store, views, [camera], target)
-        for band in self._bands(store, views, projected, target, ring_is_padding=False):
+        projected, on_picture = self._projected(store, views, [camera], target)
+        for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=False):
 
             def shade(first: int, count: int, band: _Band = band) -> None:
-                inputs = [first, band.top, slot, store.size, target.supersample, target.extent, store.arrays.normals]
+                inputs = [first, band.top, slot, store.size, target.supersample, target.extent]
                 inputs += [store.arrays.flags, store.arrays.colours, projected, band.keys, levels, closeness, good]
                 launch(shading_kernels.shade_nearest, (count, target.size), inputs, self._device)
 
             split(band.rows, self._threads, shade)
         return Samples(levels.numpy(), closeness.numpy(), good.numpy(), good.numpy())
 
-    def _projected(self, store: MeshStore, views: wp.array, cameras: Sequence[Camera], target: Target) -> wp.array:
-        """Vertices [V, N] of the views in homogeneous sample coordinates of the target."""
+    def _projected(
+        self, store: MeshStore, views: wp.array, cameras: Sequence[Camera], target: Target
+    ) -> tuple[wp.array, wp.array]:
+        """Vertices [V, N] of the views in the target: homogeneous sample coordinates, and X/w and Y/w."""
         view_to_target = self._transforms([target.camera.world_to_view @ camera.view_to_world for camera in cameras])
-        projected = self._kept("projected", len(cameras) * store.vertices, wp.vec3)
-        projected = projected.reshape((len(cameras), store.vertices))
+        shape = (len(cameras), store.vertices)
+        projected = self._kept("projected", shape[0] * shape[1], wp.vec3).reshape(shape)
+        on_picture = self._kept("on_picture", shape[0] * shape[1], wp.vec2).reshape(shape)
 
         def project(first: int, count: int) -> None:
-            inputs = [first, views, view_to_target, target.camera.focal * target.extent, store.arrays.points, projected]
+            inputs = [first, views, view_to_target, target.camera.focal * target.extent, store.arrays.points]
+            inputs += [projected, on_picture]
             launch(raster_kernels.project_vertices, (count, store.vertices), inputs, self._device)
 
         split(len(cameras), self._threads, project)
-        return projected
+        return projected, on_picture
 
     def _bands(
-        self, store: MeshStore, views: wp.array, projected: wp.array, target: Target, ring_is_padding: bool
+        self,
+        store: MeshStore,
+        views: wp.array,
+        projected: wp.array,
+        on_picture: wp.array,
+        target: Target,
+        ring_is_padding: bool,
     ) -> Iterator[_Band]:
         """The target band by band, drawn; a band's z-buffers are good until the next is asked for."""
         near, far = target.planes
@@ -170,10 +180,13 @@ class Rasteriser:
             keys = self._kept("keys", views.size * entries, wp.uint64)
 
             def draw(first: int, count: int, top: int = top, entries: int = entries, keys: wp.array = keys) -> None:
-                keys[first * entries : (first + count) * entries].zero_()
-                inputs = [first, views, store.size, int(ring_is_padding), near, far, target.extent]
-                inputs += [top * target.supersample, entries // target.extent, store.arrays.quads, projected, keys]
-                launch(raster_kernels.draw_quads, (count, store.quads), inputs, self._device)
+                at_once = 1 if self._device.is_cpu else count  # a single z-buffer fits into a CPU's cache
+                for view in range(first, first + count, at_once):
+                    keys[view * entries : (view + at_once) * entries].zero_()
+                    inputs = [view, views, store.size, int(ring_is_padding), near, far, target.extent]
+                    inputs += [top * target.supersample, entries // target.extent, store.arrays.quads]
+                    inputs += [projected, on_picture, keys]
+                    launch(raster_kernels.draw_quads, (at_once, store.quads), inputs, self._device)
 
             split(views.size, self._threads, draw)
             yield _Band(top, rows, keys)

@@ -6,8 +6,16 @@ from __future__ import annotations
 
 import warp as wp
 
-from ivid.fusion.mesh_kernels import BACK, EDGE, ERODED, FADED, HIDDEN, MIXED, corner, corners_of
-from ivid.fusion.raster_kernels import COLUMN_BITS, LAST_TRIANGLE
+from ivid.fusion.mesh_kernels import BACK, EDGE, ERODED, FADED, HIDDEN, MIXED, PLAIN, corner, corners_of
+from ivid.fusion.raster_kernels import (
+    COLUMN_BITS,
+    DIAGONAL_SHIFT,
+    KIND_BITS,
+    LAST_TRIANGLE,
+    LOWER_TEXEL,
+    RIGHT_TEXEL,
+    TRIANGLE_SHIFT,
+)
 
 wp.set_module_options({"enable_backward": False})
 
@@ -26,89 +34,106 @@ OUTWEIGHS_HIDDEN = wp.constant(1.0e-8)
 
 
 @wp.struct
-class Triangle:
-    """A drawn triangle: its place in the grid, and its corners' vertices, projections and normals."""
+class Corners:
+    """The corners of a drawn triangle: their vertices, and where they are seen from a sample of the picture.
 
-    row: int
-    column: int
-    diagonal: int
-    half: int
+    Seen from there, edge functions are plain 2D cross products: `inside` holds those of the sample, its shares of the
+    corners up to a common factor.
+    """
+
     vertex_a: int
     vertex_b: int
     vertex_c: int
     a: wp.vec3
     b: wp.vec3
     c: wp.vec3
-    normal_a: wp.vec3
-    normal_b: wp.vec3
-    normal_c: wp.vec3
+    inside: wp.vec3
 
 
 @wp.func
-def triangle_of(
-    low: int, view: int, slot: int, size: int, projected: wp.array2d[wp.vec3], normals: wp.array2d[wp.vec3]
-) -> Triangle:
-    """The triangle of a z-buffer entry's low half."""
-    found = Triangle()
-    number = LAST_TRIANGLE - (low >> 4)
-    found.row = number >> (COLUMN_BITS + 1)
-    found.column = (number >> 1) & ((1 << COLUMN_BITS) - 1)
-    found.diagonal = (low >> 3) & 1
-    found.half = number & 1
-    corners = corners_of(found.diagonal, found.half)
-    side = size + 2
-    top_left = found.row * side + found.column
-    found.vertex_a = corner(top_left, corners, 0, side)
-    found.vertex_b = corner(top_left, corners, 1, side)
-    found.vertex_c = corner(top_left, corners, 2, side)
-    found.a = projected[view, found.vertex_a]
-    found.b = projected[view, found.vertex_b]
-    found.c = projected[view, found.vertex_c]
-    found.normal_a = normals[slot, found.vertex_a]
-    found.normal_b = normals[slot, found.vertex_b]
-    found.normal_c = normals[slot, found.vertex_c]
-    return found
+def corners_seen(low: int, view: int, size: int, x: float, y: float, projected: wp.array2d[wp.vec3]) -> Corners:
+    """The triangle of a z-buffer entry's low half, seen from sample coordinates (x, y)."""
+    of = Corners()
+    number = LAST_TRIANGLE - (low >> TRIANGLE_SHIFT)
+    corners = corners_of((low >> DIAGONAL_SHIFT) & 1, number & 1)
+    top_left = quad_row(number) * (size + 2) + quad_column(number)
+    of.vertex_a = corner(top_left, corners, 0, size + 2)
+    of.vertex_b = corner(top_left, corners, 1, size + 2)
+    of.vertex_c = corner(top_left, corners, 2, size + 2)
+    of.a = seen_from(x, y, projected[view, of.vertex_a])
+    of.b = seen_from(x, y, projected[view, of.vertex_b])
+    of.c = seen_from(x, y, projected[view, of.vertex_c])
+    of.inside = wp.vec3(
+        of.b[0] * of.c[1] - of.b[1] * of.c[0],
+        of.c[0] * of.a[1] - of.c[1] * of.a[0],
+        of.a[0] * of.b[1] - of.a[1] * of.b[0],
+    )
+    return of
 
 
 @wp.func
-def corner_shares(of: Triangle, x: float, y: float) -> wp.vec3:
-    """Perspective-correct shares of a triangle's corners at sample coordinates (x, y), which lie inside."""
-    # Seen from the sample, edge functions are plain 2D cross products.
-    ax = of.a[0] - x * of.a[2]
-    ay = of.a[1] - y * of.a[2]
-    bx = of.b[0] - x * of.b[2]
-    by = of.b[1] - y * of.b[2]
-    cx = of.c[0] - x * of.c[2]
-    cy = of.c[1] - y * of.c[2]
-    # Only rounding puts a sample outside, of a sliver.
-    in_a = wp.max(bx * cy - by * cx, 1.0e-30)
-    in_b = wp.max(cx * ay - cy * ax, 0.0)
-    in_c = wp.max(ax * by - ay * bx, 0.0)
-    return wp.vec3(in_a, in_b, in_c) / (in_a + in_b + in_c)
+def seen_from(x: float, y: float, vertex: wp.vec3) -> wp.vec3:
+    """A projected vertex with its origin moved to sample coordinates (x, y)."""
+    return wp.vec3(vertex[0] - x * vertex[2], vertex[1] - y * vertex[2], vertex[2])
 
 
 @wp.func
-def nearest_texel(of: Triangle, share: wp.vec3, slot: int, size: int, colours: wp.array3d[wp.vec3]) -> wp.vec3:
+def normal_over_columns(
+    low: int,
+    view: int,
+    slot: int,
+    size: int,
+    x: float,
+    y: float,
+    projected: wp.array2d[wp.vec3],
+    normals: wp.array2d[wp.vec3],
+):
+    """The interpolated normal, of any length, at sample coordinates (x, y), and what it grows by with each column."""
+    of = corners_seen(low, view, size, x, y, projected)
+    step_a = of.b[1] * of.c[2] - of.b[2] * of.c[1]
+    step_b = of.c[1] * of.a[2] - of.c[2] * of.a[1]
+    step_c = of.a[1] * of.b[2] - of.a[2] * of.b[1]
+    normal_a = normals[slot, of.vertex_a]
+    normal_b = normals[slot, of.vertex_b]
+    normal_c = normals[slot, of.vertex_c]
+    normal = of.inside[0] * normal_a + of.inside[1] * normal_b + of.inside[2] * normal_c
+    return normal, step_a * normal_a + step_b * normal_b + step_c * normal_c
+
+
+@wp.func
+def quad_row(number: int) -> int:
+    return number >> (COLUMN_BITS + 1)
+
+
+@wp.func
+def quad_column(number: int) -> int:
+    return (number >> 1) & ((1 << COLUMN_BITS) - 1)
+
+
+@wp.func
+def texel_colour(low: int, slot: int, size: int, colours: wp.array3d[wp.vec3]) -> wp.vec3:
     """The colour of the nearest texel; ring vertices have the texture coordinates of their border pixel."""
-    # The shares of the lower and of the right corners, see corners_of.
-    lower = wp.where(of.diagonal == of.half, share[1], 1.0 - share[0])
-    right = wp.where(of.half == 0, share[2], 1.0 - wp.where(of.diagonal == 0, share[1], share[0]))
-    row = wp.where(lower >= 0.5, wp.min(of.row, size - 1), wp.max(of.row - 1, 0))
-    column = wp.where(right >= 0.5, wp.min(of.column, size - 1), wp.max(of.column - 1, 0))
-    return colours[slot, row, column]
+    number = LAST_TRIANGLE - (low >> TRIANGLE_SHIFT)
+    row = quad_row(number) - 1 + wp.where((low & LOWER_TEXEL) != 0, 1, 0)
+    column = quad_column(number) - 1 + wp.where((low & RIGHT_TEXEL) != 0, 1, 0)
+    return colours[slot, wp.clamp(row, 0, size - 1), wp.clamp(column, 0, size - 1)]
 
 
 @wp.func
-def flag_share(of: Triangle, share: wp.vec3, slot: int, flag: int, flags: wp.array2d[wp.uint8]) -> float:
+def flag_share(of: Corners, slot: int, flag: int, flags: wp.array2d[wp.uint8]) -> float:
     """A flag interpolated over the triangle."""
+    # Only rounding puts a sample outside, of a sliver.
+    in_a = wp.max(of.inside[0], 1.0e-30)
+    in_b = wp.max(of.inside[1], 0.0)
+    in_c = wp.max(of.inside[2], 0.0)
     total = float(0.0)
     if (int(flags[slot, of.vertex_a]) & flag) != 0:
-        total += share[0]
+        total += in_a
     if (int(flags[slot, of.vertex_b]) & flag) != 0:
-        total += share[1]
+        total += in_b
     if (int(flags[slot, of.vertex_c]) & flag) != 0:
-        total += share[2]
-    return total
+        total += in_c
+    return total / (in_a + in_b + in_c)
 
 
 @wp.func
@@ -125,47 +150,54 @@ def angle_weight(normal: wp.vec3, point: wp.vec3) -> float:
 
 
 @wp.func
-def shaded(
-    of: Triangle,
-    kind: int,
-    point: wp.vec3,
-    share: wp.vec3,
+def kind_of_fragment(
+    low: int,
+    view: int,
     slot: int,
     size: int,
+    x: float,
+    y: float,
+    projected: wp.array2d[wp.vec3],
     flags: wp.array2d[wp.uint8],
-    colours: wp.array3d[wp.vec3],
-) -> wp.vec4:
-    """Colour and blending weight of a front-facing fragment (method §5); `point` is in its view's camera space."""
-    weight = float(HIDDEN_WEIGHT)
-    faded = kind == FADED
-    hidden = kind == HIDDEN
-    if kind == MIXED:
-        hidden = flag_share(of, share, slot, EDGE, flags) > FLAG_LIMIT
-        faded = flag_share(of, share, slot, ERODED, flags) >= FLAG_LIMIT
-    if not hidden:
-        normal = share[0] * of.normal_a + share[1] * of.normal_b + share[2] * of.normal_c
-        weight = angle_weight(normal, point) * wp.where(faded, ERODED_FACTOR, 1.0)
-    colour = nearest_texel(of, share, slot, size, colours)
-    return wp.vec4(colour[0], colour[1], colour[2], weight)
+) -> int:
+    """The kind of a front-facing fragment at sample coordinates (x, y): HIDDEN, FADED or PLAIN (method §5)."""
+    kind = low & KIND_BITS
+    if kind != MIXED:
+        return kind
+    of = corners_seen(low, view, size, x, y, projected)
+    if flag_share(of, slot, EDGE, flags) > FLAG_LIMIT:
+        return HIDDEN
+    if flag_share(of, slot, ERODED, flags) >= FLAG_LIMIT:
+        return FADED
+    return PLAIN
 
 
 @wp.func
-def blended(totals: wp.vec4, sample: wp.vec4, only_hidden: bool, farther: bool) -> wp.vec4:
-    """Weighted colour and weight so far, and one more sample."""
-    weight = sample[3]
-    added = wp.vec4(weight * sample[0], weight * sample[1], weight * sample[2], weight)
-    if only_hidden and weight <= HIDDEN_LIMIT:
-        return wp.where(farther, added, totals)
-    return totals + added
+def blend(
+    row: int,
+    column: int,
+    colour: wp.vec3,
+    weight: float,
+    closeness: float,
+    totals: wp.array2d[wp.vec4],
+    depths: wp.array2d[wp.vec3],
+):
+    """Add one view's fragment to a sample: weighted colour and weight; weighted 1/z, its weight, the largest weight.
 
-
-@wp.func
-def depth_blended(depths: wp.vec3, weight: float, closeness: float, only_hidden: bool, farther: bool) -> wp.vec3:
-    """Weighted 1/z, its weight and the largest weight so far, and one more sample."""
+    Of hidden fragments that nothing else covers, the farther one is kept alone.
+    """
     depth_weight = wp.where(weight > HIDDEN_LIMIT, 1.0, HIDDEN_DEPTH_WEIGHT)
-    if only_hidden and weight <= HIDDEN_LIMIT:
-        return wp.where(farther, wp.vec3(depth_weight * closeness, depth_weight, weight), depths)
-    return wp.vec3(depths[0] + depth_weight * closeness, depths[1] + depth_weight, wp.max(depths[2], weight))
+    total = wp.vec4(weight * colour[0], weight * colour[1], weight * colour[2], weight)
+    so_far = depths[row, column]
+    if weight <= HIDDEN_LIMIT and so_far[2] > 0.0 and so_far[2] <= HIDDEN_LIMIT:
+        if depth_weight * closeness < so_far[0]:
+            totals[row, column] = total
+            depths[row, column] = wp.vec3(depth_weight * closeness, depth_weight, weight)
+        return
+    totals[row, column] = totals[row, column] + total
+    depths[row, column] = wp.vec3(
+        so_far[0] + depth_weight * closeness, so_far[1] + depth_weight, wp.max(so_far[2], weight)
+    )
 
 
 @wp.kernel
@@ -198,31 +230,36 @@ def accumulate_views(
     y = middle - float(top + row)
     for view in range(views):
         slot = slots[view]
-        to_view = target_to_view[view]
+        # A fragment's point divided by its depth is ray + x * ray_step + closeness * eye, in the view's camera space.
+        eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
+        ray = wp.transform_vector(target_to_view[view], wp.vec3(0.0, y / scale, -1.0))
+        ray_step = wp.transform_vector(target_to_view[view], wp.vec3(1.0 / scale, 0.0, 0.0))
         seen = int(-1)
-        of = Triangle()
+        seen_at = int(0)
+        normal = wp.vec3(0.0)
+        normal_step = wp.vec3(0.0)
         for column in range(part * run, wp.min((part + 1) * run, extent)):
             key = depth_keys[(view * rows + row) * extent + column]
             low = int(wp.uint32(key))
-            kind = low & 7
-            if key == wp.uint64(0) or kind == BACK:
+            if key == wp.uint64(0) or (low & KIND_BITS) == BACK:
                 continue
-            total = totals[row, column]
-            if kind == HIDDEN and total[3] > OUTWEIGHS_HIDDEN:
+            if (low & KIND_BITS) == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN:
                 continue
-            if low != seen:
-                of = triangle_of(low, view, slot, size, projected, normals)
-                seen = low
             closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
             x = float(column) - middle
-            z = 1.0 / closeness
-            point = wp.transform_point(to_view, wp.vec3(x * z / scale, y * z / scale, -z))
-            sample = shaded(of, kind, point, corner_shares(of, x, y), slot, size, flags, colours)
-            depth = depths[row, column]
-            only_hidden = depth[2] > 0.0 and depth[2] <= HIDDEN_LIMIT
-            farther = closeness * HIDDEN_DEPTH_WEIGHT < depth[0]
-            totals[row, column] = blended(total, sample, only_hidden, farther)
-            depths[row, column] = depth_blended(depth, sample[3], closeness, only_hidden, farther)
+            kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
+            weight = float(HIDDEN_WEIGHT)
+            if kind != HIDDEN:
+                if (low >> DIAGONAL_SHIFT) != seen:
+                    normal, normal_step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
+                    seen = low >> DIAGONAL_SHIFT
+                    seen_at = column
+                weight = angle_weight(
+                    normal + float(column - seen_at) * normal_step, ray + x * ray_step + closeness * eye
+                )
+                if kind == FADED:
+                    weight *= ERODED_FACTOR
+            blend(row, column, texel_colour(low, slot, size, colours), weight, closeness, totals, depths)
 
 
 @wp.kernel
@@ -260,10 +297,11 @@ def accumulate_views_per_pixel(
     pixel_row = first_row + offset
     for view in range(views):
         slot = slots[view]
-        to_view = target_to_view[view]
+        eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
         for pixel in range(part * run, wp.min((part + 1) * run, extent // supersample)):
-            have = int(-1)
-            sample = wp.vec4(0.0)
+            shaded_kind = int(-1)
+            weight = float(0.0)
+            colour = wp.vec3(0.0)
             # The centre comes first; step 0 stands for it, and it is passed by in its place.
             for step in range(samples + 1):
                 number = wp.where(step == 0, centre, step - 1)
@@ -273,26 +311,26 @@ def accumulate_views_per_pixel(
                 column = pixel * supersample + number % supersample
                 key = depth_keys[(view * rows + row) * extent + column]
                 low = int(wp.uint32(key))
-                kind = low & 7
+                kind = low & KIND_BITS
                 if key == wp.uint64(0) or kind == BACK:
                     continue
-                total = totals[row, column]
-                if kind == HIDDEN and total[3] > OUTWEIGHS_HIDDEN:
+                if kind == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN:
                     continue
                 closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
-                if kind != have or kind == MIXED:
+                if kind != shaded_kind or kind == MIXED:
+                    shaded_kind = kind
+                    colour = texel_colour(low, slot, size, colours)
+                    weight = HIDDEN_WEIGHT
                     x = float(column) - middle
                     y = middle - float(top + row)
-                    z = 1.0 / closeness
-                    point = wp.transform_point(to_view, wp.vec3(x * z / scale, y * z / scale, -z))
-                    of = triangle_of(low, view, slot, size, projected, normals)
-                    sample = shaded(of, kind, point, corner_shares(of, x, y), slot, size, flags, colours)
-                    have = kind
-                depth = depths[row, column]
-                only_hidden = depth[2] > 0.0 and depth[2] <= HIDDEN_LIMIT
-                farther = closeness * HIDDEN_DEPTH_WEIGHT < depth[0]
-                totals[row, column] = blended(total, sample, only_hidden, farther)
-                depths[row, column] = depth_blended(depth, sample[3], closeness, only_hidden, farther)
+                    kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
+                    if kind != HIDDEN:
+                        normal, _step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
+                        ray = wp.transform_vector(target_to_view[view], wp.vec3(x / scale, y / scale, -1.0))
+                        weight = angle_weight(normal, ray + closeness * eye)
+                        if kind == FADED:
+                            weight *= ERODED_FACTOR
+                blend(row, column, colour, weight, closeness, totals, depths)
 
 
 @wp.kernel
@@ -350,7 +388,6 @@ def shade_nearest(
     size: int,
     supersample: int,
     extent: int,
-    normals: wp.array2d[wp.vec3],
     flags: wp.array2d[wp.uint8],
     colours: wp.array3d[wp.vec3],
     projected: wp.array2d[wp.vec3],
@@ -370,13 +407,12 @@ def shade_nearest(
             j = column * supersample + sub_column
             key = depth_keys[(row * supersample + sub_row) * extent + j]
             low = int(wp.uint32(key))
-            kind = low & 7
+            kind = low & KIND_BITS
             colour = wp.vec3(0.0)
             if key != wp.uint64(0) and kind != BACK:
-                of = triangle_of(low, 0, slot, size, projected, normals)
-                share = corner_shares(of, float(j) - middle, middle - float(i))
-                colour = nearest_texel(of, share, slot, size, colours)
-                if kind != HIDDEN and flag_share(of, share, slot, EDGE, flags) <= FLAG_LIMIT:
+                colour = texel_colour(low, slot, size, colours)
+                x = float(j) - middle
+                if kind_of_fragment(low, 0, slot, size, x, middle - float(i), projected, flags) != HIDDEN:
                     good += 1
             levels[i, j] = wp.vec3ub(level(colour[0]), level(colour[1]), level(colour[2]))
             if sub_row == supersample // 2 and sub_column == supersample // 2:
