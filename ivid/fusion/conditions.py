@@ -114,10 +114,14 @@ def eroded(mask: np.ndarray, radius: int) -> np.ndarray:
     return mask
 
 
+def shared_renderer(device: str = "cpu") -> FusionRenderer:
+    """The renderer on a device of all callers that bring none."""
+    return _renderer(device)
+
+
 @cache
-def shared_renderer() -> FusionRenderer:
-    """The renderer of callers that bring none."""
-    return FusionRenderer()
+def _renderer(device: str) -> FusionRenderer:
+    return FusionRenderer(device)
 
 
-os.register_at_fork(after_in_child=shared_renderer.cache_clear)
+os.register_at_fork(after_in_child=_renderer.cache_clear)
