@@ -10,7 +10,7 @@ import numpy as np
 import warp as wp
 
 from ivid.cameras import Camera
-from ivid.fusion import raster_kernels, shading_kernels
+from ivid.fusion import blend_kernels, raster_kernels, shading_kernels
 from ivid.fusion.mesh import MeshStore
 from ivid.fusion.runtime import empty, launch, split
 
@@ -108,16 +108,16 @@ class Rasteriser:
                 if per_pixel:
                     inputs = [first, run, *inputs, supersample, *blended]
                     launch(
-                        shading_kernels.accumulate_views_per_pixel,
+                        blend_kernels.accumulate_views_per_pixel,
                         (count, -(-target.size // run)),
                         inputs,
                         self._device,
                     )
                 else:
                     inputs = [begin, run, *inputs, *blended]
-                    launch(shading_kernels.accumulate_views, (end - begin, -(-extent // run)), inputs, self._device)
+                    launch(blend_kernels.accumulate_views, (end - begin, -(-extent // run)), inputs, self._device)
                 inputs = [first, band.top, supersample, totals, depths, rgb, levels, *known]
-                launch(shading_kernels.finish_blend, (count, target.size), inputs, self._device)
+                launch(blend_kernels.finish_blend, (count, target.size), inputs, self._device)
 
             split(band.rows, self._threads, blend)
         closeness, with_depth, with_rgb = (array.numpy() for array in known)

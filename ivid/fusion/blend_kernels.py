@@ -1,0 +1,239 @@
+# type: ignore - kernels are Warp's language, whose types a checker of Python does not know.
+# ruff: noqa: UP018, RUF046 - Warp wants int(0), float(0) for what changes in a loop.
+"""Kernels that blend the views' z-buffers into one picture (method §5)."""
+
+from __future__ import annotations
+
+import warp as wp
+
+from ivid.fusion.mesh_kernels import BACK, FADED, HIDDEN, MIXED
+from ivid.fusion.raster_kernels import DIAGONAL_SHIFT, KIND_BITS
+from ivid.fusion.shading_kernels import kind_of_fragment, level, normal_over_columns, texel_colour
+
+wp.set_module_options({"enable_backward": False})
+
+HIDDEN_WEIGHT = wp.constant(1.0e-16)
+HIDDEN_LIMIT = wp.constant(1.0e-14)  # samples of at most this weight are hidden
+RGB_LIMIT = wp.constant(1.0e-6)  # samples of at most this weight do not make colour known
+HIDDEN_DEPTH_WEIGHT = wp.constant(1.0e-8)
+ERODED_FACTOR = wp.constant(1.0e-8)
+MIN_WEIGHT = wp.constant(1.0e-4)
+# Beyond acos(this), exp(-20 angle) is under MIN_WEIGHT, and neither has to be computed.
+MIN_WEIGHT_COSINE = wp.constant(0.8958)
+# A hidden sample beside more weight than this is below a float's precision, in colour and in depth.
+OUTWEIGHS_HIDDEN = wp.constant(1.0e-8)
+
+
+@wp.func
+def angle_weight(normal: wp.vec3, point: wp.vec3) -> float:
+    """exp(-20 angle) between a normal and the direction from a point to the origin, at least MIN_WEIGHT."""
+    facing = -wp.dot(normal, point)
+    squares = wp.length_sq(normal) * wp.length_sq(point)
+    if facing <= 0.0 or facing * facing < MIN_WEIGHT_COSINE * MIN_WEIGHT_COSINE * squares:
+        return MIN_WEIGHT
+    # acos(1 - t) = sqrt(2 t) (1 + t/12 + 3 t^2/160 + ...), good to 1e-7 up to the limit above.
+    t = wp.max(1.0 - facing / wp.sqrt(squares), 0.0)
+    series = 1.0 + t * (0.083333333 + t * (0.01875 + t * (0.0055803571 + t * 0.0018988715)))
+    return wp.max(wp.exp(-20.0 * wp.sqrt(2.0 * t) * series), MIN_WEIGHT)
+
+
+@wp.func
+def blend(
+    row: int,
+    column: int,
+    colour: wp.vec3,
+    weight: float,
+    closeness: float,
+    totals: wp.array2d[wp.vec4],
+    depths: wp.array2d[wp.vec3],
+):
+    """Add one view's fragment to a sample: weighted colour and weight; weighted 1/z, its weight, the largest weight.
+
+    Of hidden fragments that nothing else covers, the farther one is kept alone.
+    """
+    depth_weight = wp.where(weight > HIDDEN_LIMIT, 1.0, HIDDEN_DEPTH_WEIGHT)
+    total = wp.vec4(weight * colour[0], weight * colour[1], weight * colour[2], weight)
+    so_far = depths[row, column]
+    if weight <= HIDDEN_LIMIT and so_far[2] > 0.0 and so_far[2] <= HIDDEN_LIMIT:
+        if depth_weight * closeness < so_far[0]:
+            totals[row, column] = total
+            depths[row, column] = wp.vec3(depth_weight * closeness, depth_weight, weight)
+        return
+    totals[row, column] = totals[row, column] + total
+    depths[row, column] = wp.vec3(
+        so_far[0] + depth_weight * closeness, so_far[1] + depth_weight, wp.max(so_far[2], weight)
+    )
+
+
+@wp.kernel
+def accumulate_views(
+    first_row: int,
+    run: int,
+    rows: int,
+    extent: int,
+    top: int,
+    views: int,
+    slots: wp.array[int],
+    target_to_view: wp.array[wp.mat44],
+    scale: float,
+    size: int,
+    normals: wp.array2d[wp.vec3],
+    flags: wp.array2d[wp.uint8],
+    colours: wp.array3d[wp.vec3],
+    projected: wp.array2d[wp.vec3],
+    depth_keys: wp.array[wp.uint64],
+    totals: wp.array2d[wp.vec4],
+    depths: wp.array2d[wp.vec3],
+):
+    """Blend all views over runs of samples in a row, of a band of `rows` that begins at row `top` of the picture.
+
+    `totals` and `depths` must be 0 at first. View by view, because neighbouring samples mostly see the same triangle.
+    """
+    offset, part = wp.tid()
+    row = first_row + offset
+    middle = 0.5 * float(extent) - 0.5
+    y = middle - float(top + row)
+    for view in range(views):
+        slot = slots[view]
+        # A fragment's point divided by its depth is ray + x * ray_step + closeness * eye, in the view's camera space.
+        eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
+        ray = wp.transform_vector(target_to_view[view], wp.vec3(0.0, y / scale, -1.0))
+        ray_step = wp.transform_vector(target_to_view[view], wp.vec3(1.0 / scale, 0.0, 0.0))
+        seen = int(-1)
+        seen_at = int(0)
+        normal = wp.vec3(0.0)
+        normal_step = wp.vec3(0.0)
+        for column in range(part * run, wp.min((part + 1) * run, extent)):
+            key = depth_keys[(view * rows + row) * extent + column]
+            low = int(wp.uint32(key))
+            if key == wp.uint64(0) or (low & KIND_BITS) == BACK:
+                continue
+            if (low & KIND_BITS) == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN:
+                continue
+            closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
+            x = float(column) - middle
+            kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
+            weight = float(HIDDEN_WEIGHT)
+            if kind != HIDDEN:
+                if (low >> DIAGONAL_SHIFT) != seen:
+                    normal, normal_step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
+                    seen = low >> DIAGONAL_SHIFT
+                    seen_at = column
+                weight = angle_weight(
+                    normal + float(column - seen_at) * normal_step, ray + x * ray_step + closeness * eye
+                )
+                if kind == FADED:
+                    weight *= ERODED_FACTOR
+            blend(row, column, texel_colour(low, slot, size, colours), weight, closeness, totals, depths)
+
+
+@wp.kernel
+def accumulate_views_per_pixel(
+    first_row: int,
+    run: int,
+    rows: int,
+    extent: int,
+    top: int,
+    supersample: int,
+    views: int,
+    slots: wp.array[int],
+    target_to_view: wp.array[wp.mat44],
+    scale: float,
+    size: int,
+    normals: wp.array2d[wp.vec3],
+    flags: wp.array2d[wp.uint8],
+    colours: wp.array3d[wp.vec3],
+    projected: wp.array2d[wp.vec3],
+    depth_keys: wp.array[wp.uint64],
+    totals: wp.array2d[wp.vec4],
+    depths: wp.array2d[wp.vec3],
+):
+    """`accumulate_views` with one colour and weight per view and output pixel, that of its centre sample.
+
+    Which samples a view covers, how far away, and whether as surface or hidden, is kept per sample: samples of another
+    kind than the one shaded are shaded themselves, and so are all those near flags that change within a triangle.
+    `first_row` and `run` count output pixels.
+    """
+    offset, part = wp.tid()
+    middle = 0.5 * float(extent) - 0.5
+    half = supersample // 2
+    samples = supersample * supersample
+    centre = half * supersample + half
+    pixel_row = first_row + offset
+    for view in range(views):
+        slot = slots[view]
+        eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
+        for pixel in range(part * run, wp.min((part + 1) * run, extent // supersample)):
+            shaded_kind = int(-1)
+            weight = float(0.0)
+            colour = wp.vec3(0.0)
+            # The centre comes first; step 0 stands for it, and it is passed by in its place.
+            for step in range(samples + 1):
+                number = wp.where(step == 0, centre, step - 1)
+                if step == centre + 1:
+                    continue
+                row = pixel_row * supersample + number // supersample
+                column = pixel * supersample + number % supersample
+                key = depth_keys[(view * rows + row) * extent + column]
+                low = int(wp.uint32(key))
+                kind = low & KIND_BITS
+                if key == wp.uint64(0) or kind == BACK:
+                    continue
+                if kind == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN:
+                    continue
+                closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
+                if kind != shaded_kind or kind == MIXED:
+                    shaded_kind = kind
+                    colour = texel_colour(low, slot, size, colours)
+                    weight = HIDDEN_WEIGHT
+                    x = float(column) - middle
+                    y = middle - float(top + row)
+                    kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
+                    if kind != HIDDEN:
+                        normal, _step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
+                        ray = wp.transform_vector(target_to_view[view], wp.vec3(x / scale, y / scale, -1.0))
+                        weight = angle_weight(normal, ray + closeness * eye)
+                        if kind == FADED:
+                            weight *= ERODED_FACTOR
+                blend(row, column, colour, weight, closeness, totals, depths)
+
+
+@wp.kernel
+def finish_blend(
+    first_row: int,
+    top: int,
+    supersample: int,
+    totals: wp.array2d[wp.vec4],
+    depths: wp.array2d[wp.vec3],
+    rgb: wp.array2d[wp.vec3],
+    levels: wp.array2d[wp.vec3ub],
+    closeness: wp.array2d[float],
+    with_depth: wp.array2d[int],
+    with_rgb: wp.array2d[int],
+):
+    """From sums to the picture, one thread per output pixel of a band that begins at output row `top`.
+
+    Colours go to `rgb`, or as 8-bit levels to `levels` if there are several samples per pixel.
+    """
+    offset, column = wp.tid()
+    band_row = first_row + offset
+    row = top + band_row
+    depth_count = int(0)
+    rgb_count = int(0)
+    for sub_row in range(supersample):
+        for sub_column in range(supersample):
+            i = band_row * supersample + sub_row
+            j = column * supersample + sub_column
+            total = totals[i, j]
+            depth = depths[i, j]
+            colour = wp.vec3(total[0], total[1], total[2]) * wp.where(total[3] > 0.0, 1.0 / total[3], 0.0)
+            if supersample == 1:
+                rgb[row, j] = colour
+            else:
+                levels[row * supersample + sub_row, j] = wp.vec3ub(level(colour[0]), level(colour[1]), level(colour[2]))
+            depth_count += wp.where(depth[2] > HIDDEN_LIMIT, 1, 0)
+            rgb_count += wp.where(depth[2] > RGB_LIMIT, 1, 0)
+            if sub_row == supersample // 2 and sub_column == supersample // 2:
+                closeness[row, column] = wp.where(depth[1] > 0.0, depth[0] / depth[1], 0.0)
+    with_depth[row, column] = depth_count
+    with_rgb[row, column] = rgb_count
