@@ -1,8 +1,8 @@
 """Training either network (method §7, §10): one loop for one process or many, killed at any moment and resumed.
 
-A run folder holds `config.json`, `log.jsonl`, `samples/`, `state/` (everything needed to go on) and `unet/`, the
-averaged network in half precision, in diffusers' layout. Sample n, the noise of step k and the learning rate of step k
-are functions of the config alone, so a resumed run takes the step that the killed one would have taken.
+A run folder holds `config.json`, `log.jsonl`, `samples/`, `tensorboard/`, `state/` (everything needed to go on) and
+`unet/`, the averaged network in half precision, in diffusers' layout. Sample n, the noise of step k and the learning
+rate of step k are functions of the config alone, so a resumed run takes the step that the killed one would have taken.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from ivid.diffusion.schedules import recorded_schedule
 from ivid.files import written_aside
 from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_upsampler_sheet
 from ivid.training_config import INPUT_CHANNELS, TrainingConfig
+from ivid.training_log import TrainingLog
 
 
 def build_unet(config: TrainingConfig, size: int, class_count: int) -> UNet2DModel:
@@ -107,9 +108,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         ValueError: `out` holds a run with another config.
     """
     out = Path(out)
-    accelerator = Accelerator(
-        mixed_precision=config.mixed_precision, gradient_accumulation_steps=config.accumulation, log_with=None
-    )
+    accelerator = Accelerator(mixed_precision=config.mixed_precision, gradient_accumulation_steps=config.accumulation)
     share = config.batch_size // (accelerator.num_processes * config.accumulation)
     if share * accelerator.num_processes * config.accumulation != config.batch_size:
         raise ValueError(f"batch_size {config.batch_size} does not divide into processes and accumulations")
@@ -138,7 +137,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         disable=not accelerator.is_main_process,
         dynamic_ncols=True,
     )
-    log = _Log(out, config, accelerator.is_main_process)
+    log = TrainingLog(out, config, first_step, accelerator.is_main_process)
     started, step = time.monotonic(), first_step
     while step < config.steps:
         for group in optimiser.param_groups:
@@ -165,10 +164,13 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         if accelerator.is_main_process and (last or step % config.sample_every == 0):
             plain = accelerator.unwrap_model(unet)
             with _averaged(ema, plain):
-                _draw(config, plain, alphas_cumprod, images, out / "samples" / f"{step:08d}.png")
+                sheet = out / "samples" / f"{step:08d}.png"
+                _draw(config, plain, alphas_cumprod, images, sheet)
+            log.picture(step, sheet)
         if out_of_time:
             break
     progress.close()
+    log.close()
     accelerator.end_training()
 
 
@@ -317,35 +319,3 @@ class _averaged:
     def __exit__(self, *_: object) -> None:
         self.ema.restore(self.unet.parameters())
         self.unet.train()
-
-
-class _Log:
-    """Appends the mean loss of every `log_every` steps to `log.jsonl`."""
-
-    def __init__(self, out: Path, config: TrainingConfig, enabled: bool) -> None:
-        self.path, self.config, self.enabled = out / "log.jsonl", config, enabled
-        self.losses: list[Tensor] = []
-        self.since = time.monotonic()
-
-    def loss(self, step: int, loss: Tensor, progress: tqdm) -> None:
-        self.losses.append(loss)
-        if len(self.losses) < self.config.log_every:
-            return
-        mean = float(torch.stack(self.losses).mean())
-        seconds = time.monotonic() - self.since
-        samples = len(self.losses) * self.config.batch_size
-        self.losses, self.since = [], time.monotonic()
-        if not self.enabled:
-            return
-        if not math.isfinite(mean):
-            progress.write(f"step {step}: the loss is {mean}")
-        progress.set_postfix(loss=f"{mean:.4f}", samples=step * self.config.batch_size)
-        entry = {
-            "step": step,
-            "samples": step * self.config.batch_size,
-            "loss": mean,
-            "learning_rate": self.config.learning_rate_at(step - 1),
-            "samples_per_second": samples / seconds,
-        }
-        with self.path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")

@@ -1,5 +1,7 @@
+import io
 import json
 import pickle
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import torch
 from diffusers import UNet2DModel
 from PIL import Image
 from safetensors.torch import load_file
+from tensorboardX.proto.event_pb2 import Event
 from torch.nn import functional
 
 from ivid.cli import main
@@ -84,6 +87,28 @@ def test_it_learns(tmp_path):
     assert np.mean(losses[-3:]) < 0.4 * losses[0]
     sheet = Image.open(run / "samples" / "00000300.png")
     assert sheet.size == (8 * SIZE, 2 * SIZE)
+    curves, pictures = tensorboard(run / "tensorboard")
+    assert curves["loss"] == pytest.approx(dict(zip(range(20, 301, 20), losses, strict=True)))
+    assert set(curves) == {"loss", "learning_rate", "samples_per_second"}
+    np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(pictures[300]))), np.array(sheet))
+
+
+def tensorboard(folder: Path) -> tuple[dict[str, dict[int, float]], dict[int, bytes]]:
+    """Curves by name and step, and pictures by step, of the records that TensorBoard would read."""
+    curves: dict[str, dict[int, float]] = {}
+    pictures = {}
+    for path in sorted(folder.iterdir()):
+        content, at = path.read_bytes(), 0
+        while at < len(content):  # length, its checksum (4 bytes), record, its checksum (4 bytes)
+            (length,) = struct.unpack_from("<Q", content, at)
+            event = Event.FromString(content[at + 12 : at + 12 + length])
+            at += length + 16
+            for value in event.summary.value:
+                if value.HasField("image"):
+                    pictures[event.step] = value.image.encoded_image_string
+                else:
+                    curves.setdefault(value.tag, {})[event.step] = value.simple_value
+    return curves, pictures
 
 
 def test_workers_make_the_same_training_pairs(tmp_path):

@@ -1,0 +1,69 @@
+"""What is told of a training run while it goes on: plain files, and the same for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tensorboardX import SummaryWriter
+from torch import Tensor
+from tqdm import tqdm
+
+from ivid.training_config import TrainingConfig
+
+
+class TrainingLog:
+    """Appends the mean loss of every `log_every` steps to `log.jsonl`; curves and pictures go to `tensorboard/` too.
+
+    Args:
+        out: the run folder.
+        config: of the run.
+        first_step: the step the run goes on from; TensorBoard forgets what an earlier process drew after it.
+        enabled: false in all processes but one.
+    """
+
+    def __init__(self, out: Path, config: TrainingConfig, first_step: int, enabled: bool) -> None:
+        self._path, self._config = out / "log.jsonl", config
+        self._losses: list[Tensor] = []
+        self._since = time.monotonic()
+        self._curves = SummaryWriter(str(out / "tensorboard"), purge_step=first_step) if enabled else None
+
+    def loss(self, step: int, loss: Tensor, progress: tqdm) -> None:
+        """The loss of a step that was taken."""
+        self._losses.append(loss)
+        if len(self._losses) < self._config.log_every:
+            return
+        mean = float(torch.stack(self._losses).mean())
+        seconds = time.monotonic() - self._since
+        samples = len(self._losses) * self._config.batch_size
+        self._losses, self._since = [], time.monotonic()
+        if self._curves is None:
+            return
+        if not math.isfinite(mean):
+            progress.write(f"step {step}: the loss is {mean}")
+        progress.set_postfix(loss=f"{mean:.4f}", samples=step * self._config.batch_size)
+        curves = {
+            "loss": mean,
+            "learning_rate": self._config.learning_rate_at(step - 1),
+            "samples_per_second": samples / seconds,
+        }
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": step, "samples": step * self._config.batch_size, **curves}) + "\n")
+        for name, value in curves.items():
+            self._curves.add_scalar(name, value, step)
+
+    def picture(self, step: int, path: Path) -> None:
+        """A sheet of samples that was drawn after a step."""
+        if self._curves is not None:
+            with Image.open(path) as sheet:
+                self._curves.add_image("samples", np.asarray(sheet), step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        if self._curves is not None:
+            self._curves.close()
