@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 
-SUITES = ("fusion", "sampling", "exports", "viewer", "page")
+SUITES = ("fusion", "sampling", "published", "exports", "viewer", "page")
 
 
 def main() -> int:
@@ -23,7 +23,8 @@ def main() -> int:
     print(f"| {'what':58} | {'measured':>14} | {'goal':>14} |\n|{'-' * 60}|{'-' * 15}:|{'-' * 15}:|")
     for name in names:
         for what, value, unit, goal in importlib.import_module(f"benchmarks.{name}").rows():
-            print(f"| {what:58} | {value:>9.3g} {unit:4} | {goal:>14} |", flush=True)
+            number = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+            print(f"| {what:58} | {number:>9} {unit:4} | {goal:>14} |", flush=True)
     return 0
 
 
