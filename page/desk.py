@@ -25,7 +25,7 @@ from page.room import Room
 from page.sessions import Session, Sessions
 from viewer.wire import scene_title, valid_keyframes
 
-LOOK_EVERY_S = 0.14  # about seven previews a second: more than that costs sampling time and shows nothing
+LOOK_EVERY_S = 0.25  # a picture of the page costs a weak machine's browser 40 ms that the networks could use
 
 Update = dict[Any, Any]
 

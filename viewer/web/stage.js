@@ -17,6 +17,7 @@ import { Painter } from "./painter.js";
 const FADE_IN_MS = 450;
 const CROSSFADE_MS = 140;
 const SETTLE_MS = 90; // of rest before a still picture is begun
+const PATIENCE_MS = 2500; // ... while views are to come and the processor draws: it has these views to make
 
 export class Stage {
   /**
@@ -40,6 +41,10 @@ export class Stage {
     this.held = new Map();
     this.size = 0;
     this.capacity = 1;
+    this.expected = 1; // views, those to come included
+    this.grewAt = -Infinity;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.patience = undefined;
     this.depthRange = /** @type {[number, number]} */ ([0.6, 5]);
     /** @type {Look} */
     this.look = "fused";
@@ -85,16 +90,23 @@ export class Stage {
 
   /**
    * @param {number} size
-   * @param {number} capacity
+   * @param {number} expected  how many views there will be
    * @param {[number, number]} depthRange
    */
-  reserve(size, capacity, depthRange) {
-    if (size !== this.size) this.held.clear();
-    this.size = size;
-    this.capacity = Math.max(capacity, this.capacity);
+  reserve(size, expected, depthRange) {
+    this.expected = expected;
+    this.capacity = Math.max(expected, this.capacity);
     this.depthRange = depthRange;
     if (!this.lost) this.painter.fusion.reserve(size, this.capacity, depthRange);
+    if (size === this.size) return;
+    this.size = size;
+    this.held.clear();
     this.invalidate();
+  }
+
+  /** Whether views are to come. */
+  incomplete() {
+    return [...this.held.values()].filter(({ preview }) => !preview).length < this.expected;
   }
 
   clear() {
@@ -110,8 +122,10 @@ export class Stage {
    * @param {boolean} preview
    */
   setView(index, view, camera, preview = false) {
-    const soft = this.fade && !preview && this.held.size > 0 && !this.held.has(index);
-    this.held.set(index, { view, camera, preview, born: soft ? performance.now() : -Infinity });
+    const now = performance.now();
+    const soft = this.fade && !this.budget.software && !preview && this.held.size > 0 && !this.held.has(index);
+    this.held.set(index, { view, camera, preview, born: soft ? now : -Infinity });
+    this.grewAt = now;
     if (!this.lost) this.painter.fusion.setView(index, view, camera);
     this.invalidate();
   }
@@ -227,6 +241,12 @@ export class Stage {
     }
     if (!this.settled) {
       if (now - this.movedAt < SETTLE_MS) return true;
+      const patience = this.grewAt + PATIENCE_MS - now;
+      if (this.budget.software && patience > 0 && this.incomplete()) {
+        clearTimeout(this.patience);
+        this.patience = setTimeout(this.wake, patience);
+        return false;
+      }
       this.refine(pose, now);
     }
     if (this.painter.next) {
