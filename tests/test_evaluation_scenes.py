@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import trimesh
+from trimesh.visual import ColorVisuals
 
 from ivid.cameras import Camera
 from ivid.cli import main
@@ -23,7 +24,7 @@ def models(tmp_path_factory):
         (root / label).mkdir()
         for k in range(3):
             mesh = trimesh.creation.box([1, 1 + k, 1]) if label == "box" else trimesh.creation.cone(0.5, 1 + k)
-            mesh.visual.vertex_colors = np.tile(colour, (len(mesh.vertices), 1))
+            mesh.visual = ColorVisuals(vertex_colors=np.tile(colour, (len(mesh.vertices), 1)))
             mesh.export(root / label / f"{label}_{k}.glb")
     return root
 
