@@ -1,0 +1,133 @@
+"""The page as a Hugging Face Space runs it: nothing to write in at home, no graphics libraries, a GPU that is lent."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trimesh
+import yaml
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from ivid.scene import Scene
+from tests.tiny_model import save_tiny_model
+
+ROOT = Path(__file__).resolve().parent.parent
+GRAPHICS = ("libGL.so.1", "libEGL.so.1", "libOSMesa.so.8")
+LENT_GPU = """
+import functools, os
+
+def GPU(duration):
+    def lent(function):
+        @functools.wraps(function)
+        def run(*arguments, **named):
+            with open(os.environ["LENT"], "a") as log:
+                log.write(f"{function.__name__} for {duration} s\\n")
+            yield from function(*arguments, **named)
+        return run
+    return lent
+"""
+
+
+@pytest.fixture(scope="module")
+def lent(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("spaces") / "lent.txt"
+
+
+@pytest.fixture(scope="module")
+def client(lent, tmp_path_factory) -> Iterator[Client]:
+    """The page in a process of its own, on the port that the environment names."""
+    folder = tmp_path_factory.mktemp("space")
+    (folder / "spaces").mkdir()
+    (folder / "spaces" / "__init__.py").write_text(LENT_GPU)
+    for name in GRAPHICS:
+        (folder / name).touch()  # found first, and no library: loading it fails
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    removed = ("XDG_CACHE_HOME", "HF_HOME", "IVID_CACHE", "GRADIO_SERVER_PORT", "GRADIO_TEMP_DIR", "WARP_CACHE_PATH")
+    environment = {name: value for name, value in os.environ.items() if name not in removed} | {
+        "HOME": "/proc/nobody",
+        "LD_LIBRARY_PATH": str(folder),
+        "PYTHONPATH": str(folder),
+        "PORT": str(port),
+        "LENT": str(lent),
+        "SPACE_ID": "someone/ivid",
+    }
+    code = (
+        "import ctypes, sys\nfor name in sys.argv[1:]:\n  try: ctypes.CDLL(name); print(name)\n  except OSError: pass"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code, *GRAPHICS], env=environment, capture_output=True, text=True)
+    assert loaded.stdout == ""
+    model = save_tiny_model(folder / "tiny")
+    said = folder / "said.txt"
+    with said.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "app.py", "--model", str(model)], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        _wait(url, server, said)
+        yield Client(url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def _wait(url: str, server: subprocess.Popen, said: Path) -> None:
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        assert server.poll() is None, said.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=20):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.3)
+    raise AssertionError(said.read_text())
+
+
+@pytest.fixture(scope="module")
+def scene_file(client):
+    return client.predict(class_label="tree", seed=3, view_set="3x9", api_name="/generate")
+
+
+def test_a_scene_is_made_with_the_gpu_that_is_lent(scene_file, lent):
+    assert len(Scene.load(scene_file).views) == 27
+    assert lent.read_text() == "stream for 120 s\n"
+
+
+def test_what_needs_no_graphics_libraries_is_taken_away(client, scene_file):
+    video = client.predict(
+        scene=handle_file(scene_file), trajectory="swing", size=64, frames=2, fps=10, api_name="/render"
+    )
+    assert Path(video).stat().st_size > 500
+    cloud = client.predict(scene=handle_file(scene_file), kind="points", api_name="/export")
+    assert len(trimesh.load(cloud).vertices) > 100  # pyright: ignore[reportAttributeAccessIssue]
+    page = client.predict(scene=handle_file(scene_file), kind="page", api_name="/export")
+    assert Path(page).read_text()[:15].lower() == "<!doctype html>"
+
+
+def test_what_needs_them_says_so(client, scene_file):
+    with pytest.raises(AppError, match="needs the package open3d"):
+        client.predict(scene=handle_file(scene_file), kind="mesh", api_name="/export")
+
+
+def test_the_front_matter_fits_what_is_installed():
+    matter = yaml.safe_load((ROOT / "README.md").read_text().split("---")[1])
+    locked = (ROOT / "requirements.txt").read_text()
+    assert (matter["sdk"], matter["app_file"]) == ("gradio", "app.py")
+    assert f"gradio=={matter['sdk_version']}\n" in locked
+    required = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert required
+    assert required[1] == matter["python_version"]
+    assert set((ROOT / "packages.txt").read_text().split()) >= {"libgl1", "libegl1"}
