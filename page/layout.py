@@ -49,7 +49,7 @@ def build_page(shelf: Shelf, examples: Path = ROOT / "assets") -> gr.Blocks:
         drawn("masthead", {"name": "ivid", "line": "3D scenes, imagined view by view"}, elem_id="ivid-masthead")
         with gr.Row(elem_id="ivid-room"):
             with gr.Column(elem_id="ivid-controls", min_width=240):
-                controls = _controls(shelf)
+                controls = _controls(shelf, examples)
             with gr.Column(elem_id="ivid-stage"):
                 shown = _stage()
         room = Room(page=page, **controls, **shown)
@@ -74,7 +74,7 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _controls(shelf: Shelf) -> dict[str, Any]:
+def _controls(shelf: Shelf, examples: Path) -> dict[str, Any]:
     card = shelf.first
     model = gr.Dropdown(list(shelf.cards), value=card.name, label="Model", visible=len(shelf.cards) > 1)
     class_label = gr.Dropdown(
@@ -104,6 +104,7 @@ def _controls(shelf: Shelf) -> dict[str, Any]:
         picture = gr.File(label="Picture", file_types=["image"], height=92, type="filepath")
         depth = gr.File(label="Depth map (16-bit .png, .npy, .exr)", file_types=[".png", ".npy", ".exr"], height=92)
         depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are")
+        _example_pictures(examples, card, [picture, depth, class_label])
     exports = drawn(
         "exports",
         {"kinds": exporting.offered(), "enabled": False, "running": None, "file": None},
@@ -133,6 +134,20 @@ def _controls(shelf: Shelf) -> dict[str, Any]:
         "status": line,
         "exports": exports,
     }
+
+
+def _example_pictures(folder: Path, card: ModelCard, inputs: list[gr.components.Component]) -> None:
+    """Pictures with depth maps to begin with, `rgbd_CLASS.png` and `rgbd_CLASS_depth.png`, of classes the model has."""
+    names = [path.stem.removeprefix("rgbd_").removesuffix("_depth") for path in sorted(folder.glob("rgbd_*_depth.png"))]
+    names = [name for name in names if name in card.class_names]
+    if names:
+        gr.Examples(
+            [[str(folder / f"rgbd_{name}.png"), str(folder / f"rgbd_{name}_depth.png"), name] for name in names],
+            inputs=inputs,
+            label="Or take one of these",
+            example_labels=[name.capitalize() for name in names],
+            api_visibility="private",
+        )
 
 
 def _stage() -> dict[str, Any]:
