@@ -26,6 +26,7 @@ from page.sessions import Session, Sessions
 from viewer.wire import scene_title, valid_keyframes
 
 LOOK_EVERY_S = 0.25  # a picture of the page costs a weak machine's browser 40 ms that the networks could use
+FIRST_LOOK_EVERY_S = 0.05  # until there is something to see
 
 Update = dict[Any, Any]
 
@@ -93,7 +94,7 @@ class Desk:
                     yield update | await self._end(session, making, progress, publication, before)
                     return
                 yield update | {self.room.stop: gr.update(interactive=True)}
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S if publication else FIRST_LOOK_EVERY_S)
 
     def _publication(self, session: Session, wish: Wish, progress: Progress) -> Publication:
         title = " · ".join(part for part in (wish.class_label, f"seed {wish.seed}") if part)
