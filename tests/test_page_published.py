@@ -96,11 +96,12 @@ def test_a_class_of_a_thousand_is_searched_for_and_its_views_enlarged(served, tm
         menu = page.locator("#ivid-class input")
         began = time.monotonic()
         menu.click()
-        menu.fill("goldfi")
+        page.keyboard.press("Control+A")
+        page.keyboard.type("carassius")
         option = page.get_by_role("option", name="goldfish, Carassius auratus")
         expect(option).to_be_visible()
-        assert time.monotonic() - began < 5
         expect(page.get_by_role("option")).to_have_count(1)
+        assert time.monotonic() - began < 20  # a second or two where nothing else runs
         option.click()
         expect(menu).to_have_value("goldfish, Carassius auratus")
 
