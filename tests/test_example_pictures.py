@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,7 +52,7 @@ def test_generate_goes_on_from_each(model, tmp_path):
 def test_the_page_offers_those_of_classes_the_model_has(model, tmp_path):
     def offered(shelf_model):
         page = build_page(Shelf([str(shelf_model)]), ASSETS)
-        return [block.samples for block in page.blocks.values() if block.get_block_name() == "dataset"]
+        return [block.samples for block in page.blocks.values() if isinstance(block, gr.Dataset)]
 
     (samples,) = offered(model)
     assert [sample[-1] for sample in samples] == list(NAMES)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ivid.commands.declaring import command, positive
+from ivid.export import KINDS, kind_for
 from ivid.export.paths import PATHS
+from ivid.export.stills import SHOWN
 
 VIDEO_KINDS = ("mp4", "webm", "gif", "webp")
 
@@ -39,7 +41,7 @@ def _add_render(commands) -> None:
     parser.add_argument("--fps", type=positive, default=30)
     parser.add_argument(
         "--what",
-        choices=("colour", "depth", "both"),
+        choices=SHOWN,
         help="both: side by side (default: colour; a folder: a file each)",
     )
     parser.add_argument("--kind", choices=VIDEO_KINDS, default="mp4", help="kind of a folder's videos (default: mp4)")
@@ -106,19 +108,56 @@ def _read_keyframes(path: Path) -> list[Any]:
     return keyframes
 
 
+# Options of kinds of export, by the names that the functions behind them know them by.
+EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
+    "size": {"type": positive, "help": "side of a picture in pixels"},
+    "supersample": {"type": positive, "metavar": "N", "help": "draw N times larger, and reduce"},
+    "what": {"choices": SHOWN, "help": "both: side by side, in a grid one above the other"},
+    "trajectory": {"choices": PATHS, "help": "a video's path (default: swing)"},
+    "keyframes": {"type": Path, "metavar": "FILE", "help": "a .json list of cameras that a video passes through"},
+    "loop": {"action": "store_true", "help": "close a video's path, for videos that repeat"},
+    "frames": {"type": positive, "help": "of a video (default: 60)"},
+    "seconds": {"type": float, "help": "length of a video, in place of --frames"},
+    "fps": {"type": float, "help": "frames per second of a video (default: 30)"},
+    "yaw": {"type": float, "metavar": "RAD", "help": "camera of a still or a depth map (default: the first view's)"},
+    "pitch": {"type": float, "metavar": "RAD", "help": "likewise (default: 0)"},
+    "radius": {"type": float, "metavar": "M", "help": "its distance from the orbit centre (default: 1)"},
+    "fov": {"type": float, "metavar": "DEG", "help": "its vertical field of view (default: 45)"},
+    "keep_far": {"action": "store_true", "help": "keep what lies at the far plane (the sky)"},
+    "voxel_pixels": {"type": float, "metavar": "PX", "help": "how fine geometry is: width of a voxel in pixels"},
+    "max_triangles": {"type": positive, "metavar": "N", "help": "simplify a mesh to at most so many"},
+    "outliers": {"action": "store_true", "help": "keep statistical outliers among points"},
+    "sh_degree": {"type": int, "choices": range(4), "help": "of splats, for readers that insist on it"},
+    "device": {"help": "where pictures are rendered: cpu, cuda:0, ..."},
+}
+
+
 def _add_export(commands) -> None:
     parser = command(commands, "export", _export, "write a scene as points, a mesh, a video, ...")
     parser.add_argument("scene", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="the file; its suffix says the kind")
-    parser.add_argument(
-        "--as", dest="kind", help="the kind, where the suffix leaves a choice: points, mesh, splats, ..."
-    )
+    parser.add_argument("--as", dest="kind", help=f"the kind, where the suffix leaves a choice: {', '.join(KINDS)}")
+    for name, how in EXPORT_OPTIONS.items():
+        parser.add_argument(_flag(name), dest=name, default=argparse.SUPPRESS, **how)
 
 
 def _export(options: argparse.Namespace) -> None:
     from ivid.published_scene import open_scene
 
-    _export_with_bar(open_scene(options.scene), options.out, options.kind)
+    kind = options.kind or kind_for(options.out)
+    given = {name: value for name, value in vars(options).items() if name in EXPORT_OPTIONS}
+    taken = KINDS[kind].options() if kind in KINDS else ()
+    if kind in KINDS and not given.keys() <= set(taken):
+        stray = ", ".join(_flag(name) for name in given if name not in taken)
+        flags = ", ".join(_flag(name) for name in EXPORT_OPTIONS if name in taken)
+        raise ValueError(f"the export {kind} takes no {stray}; it takes {flags or 'no options'}")
+    if "keyframes" in given:
+        given["keyframes"] = _read_keyframes(given["keyframes"])
+    _export_with_bar(open_scene(options.scene), options.out, kind, **given)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _export_with_bar(scene, out: Path, kind: str | None, **settings) -> None:

@@ -58,6 +58,7 @@ def export_video(
     keyframes: Sequence[Keyframe] | None = None,
     loop: bool = False,
     frames: int = 60,
+    seconds: float | None = None,
     fps: float = 30,
     size: int = 512,
     supersample: int | None = None,
@@ -68,6 +69,7 @@ def export_video(
 
     Args:
         trajectory, keyframes, loop, frames: the path, see `camera_path`.
+        seconds: how long the video is, in place of `frames`.
         fps: frames per second.
         size: side of the pictures in pixels, even.
         supersample: rendered this many times larger and reduced; 3 on a GPU unless told, on the CPU as much as
@@ -90,6 +92,10 @@ def export_video(
         raise ValueError(f"the size of a video must be even, got {size}")
     if not 1 <= fps <= 120:
         raise ValueError(f"a video must have 1 to 120 frames per second, got {fps}")
+    if seconds is not None:
+        if not 0 < seconds < float("inf"):
+            raise ValueError(f"a video must last a positive number of seconds, got {seconds}")
+        frames = max(1, round(seconds * fps))
     cameras = camera_path(scene, trajectory, frames, keyframes, loop)
     renderer = renderer_on(device)
     picture_size = (2 * size if what == "both" else size, size)
