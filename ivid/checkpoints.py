@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -49,12 +49,14 @@ MODELS = ("lowpoly", *HUB_FILES)
 
 PUBLISHED_SCHEDULE = {"num_train_timesteps": 1000, "beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02}
 
+Tell = Callable[[str], object]
+
 
 class ModelError(ValueError):
     """A model that is unknown, incomplete, or cannot be fetched; the message says which, and what would be right."""
 
 
-def model_folder(name_or_path: str | Path) -> Path:
+def model_folder(name_or_path: str | Path, tell: Tell | None = None) -> Path:
     """The folder of a model, ready for `IvidPipeline.from_pretrained`.
 
     `imagenet128` is downloaded (resumable, with a progress bar; from the hub's cache when it is already there) and
@@ -62,6 +64,7 @@ def model_folder(name_or_path: str | Path) -> Path:
 
     Args:
         name_or_path: one of `MODELS`, or a folder.
+        tell: called with a few words on how far a download is, besides the bar on the terminal.
 
     Raises:
         ModelError: there is no such model, its folder is not complete, or it could not be fetched.
@@ -71,7 +74,7 @@ def model_folder(name_or_path: str | Path) -> Path:
     if name in MODELS and bundled.is_dir():
         return check_model_folder(bundled)
     if name in HUB_FILES:
-        return _fetched(name)
+        return _fetched(name, tell or (lambda _: None))
     folder = Path(name).expanduser()
     if not folder.is_dir():
         what = "the bundled model is missing from" if name in MODELS else "there is no model"
@@ -230,7 +233,7 @@ def _class_names(count: int) -> Sequence[str]:
     return names if count == len(names) else [f"class {index}" for index in range(count)]
 
 
-def _fetched(name: str) -> Path:
+def _fetched(name: str, tell: Tell) -> Path:
     """The converted model in the cache, downloaded and converted if it is not there yet."""
     from filelock import FileLock
 
@@ -238,12 +241,13 @@ def _fetched(name: str) -> Path:
     if not folder.is_dir():
         with FileLock(folder.with_suffix(".lock")):  # several processes may want it at once
             if not folder.is_dir():
-                uncond, cond = _downloaded(name)
+                uncond, cond = _downloaded(name, tell)
+                tell("Converting the weights")
                 return convert_files(uncond, cond, folder, name=name)
     return check_model_folder(folder)
 
 
-def _downloaded(name: str) -> list[str]:
+def _downloaded(name: str, tell: Tell) -> list[str]:
     """The published files of a model in the hub's cache; what is there already needs no network."""
     from httpx2 import HTTPError
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -258,7 +262,7 @@ def _downloaded(name: str) -> list[str]:
         except LocalEntryNotFoundError:
             # asked once, where the download would ask for half a minute before it gives up
             get_hf_file_metadata(hf_hub_url(HUB_REPOSITORY, file))
-            return hf_hub_download(HUB_REPOSITORY, file, cache_dir=cache)
+            return hf_hub_download(HUB_REPOSITORY, file, cache_dir=cache, tqdm_class=_telling_bar(file, tell))
 
     try:
         return [download(file) for file in files]
@@ -269,3 +273,20 @@ def _downloaded(name: str) -> list[str]:
             f"network and try again, or get {' and '.join(files)} and run: "
             f"python -m ivid convert {' '.join(files)} --out {BUNDLED_MODELS / name}"
         ) from None
+
+
+def _telling_bar(file: str, tell: Tell) -> type:
+    """The hub's progress bar, telling too, also where there is no terminal to draw it on."""
+    from huggingface_hub.utils import tqdm
+
+    class TellingBar(tqdm):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            self.arrived, self.whole = options.get("initial", 0), options.get("total")
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.arrived += n or 0
+            tell(f"Downloading {file}" + (f": {100 * self.arrived / self.whole:.0f} %" if self.whole else ""))
+            return super().update(n)
+
+    return TellingBar

@@ -75,7 +75,8 @@ class Desk:
             session.touched = time.monotonic()
             if session.making is not making:  # another scene has been asked for since
                 return
-            news = (progress.phase, progress.ahead, len(progress.views), len(progress.large), id(progress.preview))
+            count = len(progress.views) + len(progress.large)
+            news = (progress.phase, progress.ahead, progress.message, count, id(progress.preview))
             if news != told:
                 told = news
                 update: Update = {self.room.status: making_status(making.wish, progress, time.monotonic() - started)}
@@ -278,7 +279,7 @@ def making_status(wish: Wish, progress: Progress, took_s: float) -> dict[str, An
             return status("Starting …", "busy")
         return status(f"Number {progress.ahead + 1} in the queue; {_scenes(progress.ahead)} before yours.", "busy")
     if progress.phase == "loading":
-        return status("Loading the model …", "busy")
+        return status(f"{progress.message or 'Loading the model'} …", "busy")
     if progress.phase == "failed":
         return status(sentence(progress.message), "warning")
     if progress.phase == "stopped":

@@ -94,7 +94,7 @@ class Progress:
         preview: (view index, step, steps, rgb uint8 [S, S, 3], depth [S, S] metres) of the view being denoised.
         seconds_left: estimated; None while there is nothing to go by.
         depth_range: of the model, in metres.
-        message: one sentence, when failed.
+        message: one sentence, when failed; while loading, how far a download is.
     """
 
     phase: str = "waiting"
@@ -163,6 +163,8 @@ class Making:
         now = self._progress
         if now.phase == "waiting":
             return replace(now, ahead=self._turnstile.ahead(self))
+        if now.phase == "loading":
+            return replace(now, message=self._shelf.told.get(self.wish.model, ""))
         return now
 
     def stop(self) -> None:

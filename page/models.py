@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -95,6 +96,7 @@ class Shelf:
         if len(self.cards) < len(cards):
             raise ValueError(f"two models of one name cannot be told apart: {', '.join(card.name for card in cards)}")
         self.pace_s: dict[tuple[str, str], float] = {}  # seconds a network evaluation took, by model and phase
+        self.told: dict[str, str] = {}  # how far the download of a model is
         self._device = device
         self._lock = threading.Lock()
 
@@ -124,7 +126,11 @@ class Shelf:
                 from ivid.pipeline import load_pipeline
 
                 _PIPELINES.clear()
-                pipeline = load_pipeline(model_folder(source), self._device)
+                try:
+                    folder = model_folder(source, partial(self.told.__setitem__, name))
+                finally:
+                    self.told.pop(name, None)
+                pipeline = load_pipeline(folder, self._device)
                 if not _shared_gpu():
                     _warm_up(pipeline)
                 _PIPELINES[source] = pipeline

@@ -275,10 +275,17 @@ class TestModelFolder:
             monkeypatch.setenv("IVID_CACHE", str(tmp_path / "cache"))
             terminal = _Terminal()
             environment.setattr(sys, "stderr", terminal)
-            folder = model_folder("imagenet128")
+            told: list[str] = []
+            folder = model_folder("imagenet128", told.append)
         importlib.reload(huggingface_hub.constants)
         assert folder == tmp_path / "cache" / "imagenet128"
         assert re.search(r"imagenet128_cond\.pt: 100%", terminal.getvalue())
+        for file in ("imagenet128_uncond.pt", "imagenet128_cond.pt"):
+            shares = [int(s[1]) for each in told if (s := re.match(rf"Downloading {file}: (\d+) %", each))]
+            assert len(shares) > 1
+            assert shares == sorted(shares)
+            assert shares[-1] == 100
+        assert told[-1].startswith("Converting")
         assert [name for name, _ in hub.downloads] == ["imagenet128_uncond.pt"] * 2 + ["imagenet128_cond.pt"]
         # the server broke the first one off, and it was taken up there
         assert [asked for _, asked in hub.downloads] == [None, "bytes=20971520-", None]

@@ -146,6 +146,30 @@ def test_stopping_keeps_the_views_that_are_done(shelf):
     assert 1 <= len(scene.views) == len(progress.views) < 27
 
 
+def test_how_far_a_download_is_is_told(shelf, monkeypatch):
+    import ivid.checkpoints
+    from page.desk import making_status
+
+    folder, go_on = shelf.first.source, threading.Event()
+
+    def slowly(source, tell):
+        tell("Downloading weights.pt: 34 %")
+        assert go_on.wait(60)
+        return folder
+
+    monkeypatch.setattr(ivid.checkpoints, "model_folder", slowly)
+    fresh = Shelf([folder])
+    models._PIPELINES.clear()
+    making = Making(Wish(fresh.first.name, "tree", 4, "uncond"), fresh, Turnstile())
+    while not (progress := making.progress()).message:
+        assert not progress.over
+        time.sleep(0.005)
+    assert making_status(making.wish, progress, 0.0)["text"] == "Downloading weights.pt: 34 % …"
+    go_on.set()
+    assert finished(making).phase == "done"
+    assert not fresh.told
+
+
 def test_what_the_model_refuses_is_told(shelf):
     making = Making(Wish(shelf.first.name, "spaceship", 4), shelf, Turnstile())
     progress = finished(making)
