@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import GradScalerKwargs
 from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
@@ -37,6 +38,9 @@ from ivid.files import written_aside
 from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_upsampler_sheet
 from ivid.training_config import INPUT_CHANNELS, TrainingConfig
 from ivid.training_log import TrainingLog
+
+LOSS_SCALING = GradScalerKwargs(init_scale=2.0**20, growth_factor=2**0.001, backoff_factor=0.5, growth_interval=1)
+"""Of training in half precision (method §10)."""
 
 
 def build_unet(config: TrainingConfig, size: int, class_count: int) -> UNet2DModel:
@@ -108,7 +112,11 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         ValueError: `out` holds a run with another config.
     """
     out = Path(out)
-    accelerator = Accelerator(mixed_precision=config.mixed_precision, gradient_accumulation_steps=config.accumulation)
+    accelerator = Accelerator(
+        mixed_precision=config.mixed_precision,
+        gradient_accumulation_steps=config.accumulation,
+        kwargs_handlers=[LOSS_SCALING],
+    )
     share = config.batch_size // (accelerator.num_processes * config.accumulation)
     if share * accelerator.num_processes * config.accumulation != config.batch_size:
         raise ValueError(f"batch_size {config.batch_size} does not divide into processes and accumulations")

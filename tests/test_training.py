@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import pickle
 import struct
 from dataclasses import replace
@@ -19,7 +20,7 @@ from ivid.data.pairs import PairSettings, gaussian_blur_3x3
 from ivid.data.training_set import SampleSettings, TrainingSamples
 from ivid.diffusion.enlarging import enlarged, training_condition
 from ivid.pipeline import load_pipeline
-from ivid.training import build_unet, train
+from ivid.training import LOSS_SCALING, build_unet, train
 from ivid.training_config import TrainingConfig
 from tests.tiny_renders import SIZE, Discs, write_renders
 
@@ -70,6 +71,21 @@ def test_a_run_killed_while_saving_goes_on_from_the_state_before(tmp_path):
     (run / "state").rename(run / "state.replaced")  # between the two renames of a save
     train(replace(CONFIG, steps=4), Discs(), run)
     assert json.loads((run / "state" / "step.json").read_text())["step"] == 4
+
+
+def test_half_precision_scales_the_loss_as_published():
+    weight = torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.SGD([weight], lr=1.0)
+    scaler = torch.amp.GradScaler("cpu", **LOSS_SCALING.to_kwargs())
+    exponents = []
+    for overflow in (False, False, True, False):
+        optimiser.zero_grad()
+        scaler.scale((weight * (float("inf") if overflow else 1.0)).sum()).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        exponents.append(math.log2(scaler.get_scale()))
+    assert exponents == pytest.approx([20.001, 20.002, 19.002, 19.003], abs=1e-4)
+    assert weight.item() == pytest.approx(-3.0)  # three steps were taken, and one was left out
 
 
 def test_it_stops_when_the_time_is_up_and_saves(tmp_path):
