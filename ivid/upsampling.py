@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ivid.depth import encode
+from ivid.depth import DepthRange, encode
 from ivid.diffusion.enlarging import enlarged
 from ivid.diffusion.sampling import make_scheduler, sample
-from ivid.events import Preview, ViewDone
+from ivid.events import Preview, SamplingSettings, ViewDone
 from ivid.pipeline import IvidPipeline
 from ivid.scene import Scene, View
 
@@ -24,8 +24,9 @@ def stream_upsampling(
     which: str = "all",
     steps: int | None = None,
     guidance: float | None = None,
+    batch: int = 1,
 ) -> Iterator[Preview | ViewDone]:
-    """Enlarge views one after another; closing the generator stops it between two network evaluations.
+    """Enlarge views in their order; closing the generator stops it between two network evaluations.
 
     Args:
         pipeline: a model with an upsampler.
@@ -33,6 +34,7 @@ def stream_upsampling(
         which: `all` views, or the `first` only.
         steps: network evaluations per view; the model's for novel views when None.
         guidance: s of method §7; the model's when None.
+        batch: how many views share a network call; no view depends on the others.
 
     Yields:
         `Preview` after every evaluation, `ViewDone` for every enlarged view.
@@ -48,7 +50,7 @@ def stream_upsampling(
         raise ValueError(f"the upsampler takes views of {pipeline.size}x{pipeline.size}, got {scene.size}x{scene.size}")
     settings = pipeline.settings(novel_steps=steps, guidance=guidance)
     index = pipeline.class_index(scene.class_name)
-    return _stream(pipeline, scene, len(scene.views) if which == "all" else 1, settings, index)
+    return _stream(pipeline, scene, len(scene.views) if which == "all" else 1, settings, index, batch)
 
 
 def upsampled(
@@ -57,11 +59,12 @@ def upsampled(
     which: str = "all",
     steps: int | None = None,
     guidance: float | None = None,
+    batch: int = 1,
     on_evaluation: Callable[[Preview], None] | None = None,
 ) -> Scene:
     """The scene with its views enlarged; of the first view alone when `which` is `first`. See `stream_upsampling`."""
     views = []
-    for event in stream_upsampling(pipeline, scene, which, steps, guidance):
+    for event in stream_upsampling(pipeline, scene, which, steps, guidance, batch):
         if isinstance(event, ViewDone):
             views.append(event.view)
         elif on_evaluation is not None:
@@ -74,23 +77,25 @@ def upsampled_scene(scene: Scene, views: Sequence[View], which: str = "all") -> 
     return replace(scene, views=views, settings={**scene.settings, "upsampled": which})
 
 
-def _stream(pipeline: IvidPipeline, scene: Scene, count: int, settings, class_index: int | None):
+def _stream(
+    pipeline: IvidPipeline,
+    scene: Scene,
+    count: int,
+    settings: SamplingSettings,
+    class_index: int | None,
+    batch: int,
+) -> Iterator[Preview | ViewDone]:
     unet = pipeline.upsampler_unet
-    labels = None if class_index is None else torch.tensor([class_index], device=unet.device)
-    for view_index, view in enumerate(scene.views[:count]):
-        d = encode(view.depth, pipeline.depth_range)
-        rgbd = np.concatenate([view.rgb / 255, d[..., None]], axis=-1, dtype=np.float32)
-        low = torch.from_numpy(rgbd).permute(2, 0, 1)[None].to(unet.device) * 2 - 1
-        condition = enlarged(low)
-        seed = np.random.SeedSequence((scene.seed or 0, view_index)).generate_state(1, np.uint64)[0] >> np.uint64(1)
-        generators = [torch.Generator().manual_seed(int(seed))]
+    for first in range(0, count, batch):
+        views = scene.views[first : min(first + batch, count)]
+        labels = None if class_index is None else torch.full((len(views),), class_index, device=unet.device)
+        condition = enlarged(torch.stack([_network_view(view, pipeline.depth_range) for view in views]).to(unet.device))
         scheduler = make_scheduler(settings.novel_sampler, pipeline.config["schedule"], settings.novel_steps)
-        denoiser = pipeline.denoiser(unet, scheduler)
         steps = sample(
-            denoiser,
+            pipeline.denoiser(unet, scheduler),
             scheduler,
             condition.shape[1:],
-            generators,
+            [_generator(scene.seed or 0, first + index) for index in range(len(views))],
             labels,
             settings.guidance,
             condition=lambda condition=condition: condition,
@@ -98,5 +103,21 @@ def _stream(pipeline: IvidPipeline, scene: Scene, count: int, settings, class_in
         rgb, depth = np.empty(0), np.empty(0)
         for step in steps:
             rgb, depth = pipeline.to_pictures(step.clean)
-            yield Preview(view_index, step.number, step.steps, np.rint(rgb[0] * 255).astype(np.uint8), depth[0])
-        yield ViewDone(view_index, replace(view, rgb=rgb[0], depth=depth[0]), None)
+            quantised = np.rint(rgb * 255).astype(np.uint8)
+            for index in range(len(views)):
+                yield Preview(first + index, step.number, step.steps, quantised[index], depth[index])
+        for index, view in enumerate(views):
+            yield ViewDone(first + index, replace(view, rgb=rgb[index], depth=depth[index]), None)
+
+
+def _network_view(view: View, depth_range: DepthRange) -> torch.Tensor:
+    """A view as the networks see it: [4, S, S], colour and depth in [-1, 1]."""
+    d = encode(view.depth, depth_range)
+    rgbd = np.concatenate([view.rgb / 255, d[..., None]], axis=-1, dtype=np.float32)
+    return torch.from_numpy(rgbd).permute(2, 0, 1) * 2 - 1
+
+
+def _generator(seed: int, view_index: int) -> torch.Generator:
+    """Of one view's noise, whatever else is enlarged with it."""
+    state = np.random.SeedSequence((seed, view_index)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))

@@ -3,8 +3,10 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
+from ivid.cli import main
 from ivid.events import Preview, ViewDone
 from ivid.pipeline import IvidPipeline
+from ivid.scene import Scene
 from ivid.upsampling import stream_upsampling, upsampled
 from tests.tiny_model import SIZE, tiny_pipeline
 
@@ -46,6 +48,18 @@ def test_it_streams(pipeline):
     assert [event.step for event in events if isinstance(event, Preview)] == [1, 2, 3, 1, 2, 3]
 
 
+def test_views_in_one_network_call_are_those_enlarged_alone(pipeline):
+    scene = pipeline("house", 1, "3x9")
+    seen = []
+    together = upsampled(pipeline, scene, steps=2, batch=10, on_evaluation=lambda e: seen.append(e.view_index))
+    assert len(seen) == 2 * 27
+    alone = upsampled(pipeline, scene, steps=2)
+    for one, other in zip(together.views, alone.views, strict=True):
+        assert abs(one.rgb.astype(int) - other.rgb).max() <= 1
+        np.testing.assert_allclose(one.depth, other.depth, rtol=1e-3)
+        assert one.camera == other.camera
+
+
 def test_what_it_draws_depends_on_the_view(pipeline):
     one, other = pipeline("house", 1, "uncond"), pipeline("house", 2, "uncond")
     assert not np.array_equal(upsampled(pipeline, one).views[0].rgb, upsampled(pipeline, other).views[0].rgb)
@@ -57,6 +71,15 @@ def test_it_is_saved_with_the_model(pipeline, tmp_path):
     scene = pipeline("tree", 4, "uncond")
     pictures = [upsampled(model, scene).views[0].rgb.astype(int) for model in (loaded, pipeline)]
     np.testing.assert_allclose(*pictures, atol=1)
+
+
+def test_the_command_line_enlarges(pipeline, tmp_path, capsys):
+    pipeline.save_pretrained(tmp_path / "model")
+    arguments = ["generate", "--model", str(tmp_path / "model"), "--views", "random", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--upsample", "all", "--batch", "2"]) == 0
+    scene = Scene.load(tmp_path / "out" / "house_seed00000.ivid")
+    assert (scene.size, len(scene.views), scene.settings["upsampled"]) == (2 * SIZE, 2, "all")
+    assert "10/10" in capsys.readouterr().err  # 4 and 2 steps of the views, and 2 of each when they are enlarged
 
 
 def test_bad_input_is_refused(pipeline):

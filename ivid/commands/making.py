@@ -40,7 +40,9 @@ def _add_generate(commands) -> None:
         default="plain",
         help="plain: a scene file and a grid picture each; published: the folders of the authors' program",
     )
-    parser.add_argument("--batch", type=positive, default=1, metavar="B", help="scenes in one network call")
+    parser.add_argument(
+        "--batch", type=positive, default=1, metavar="B", help="scenes, or views to enlarge, in one network call"
+    )
     parser.add_argument("--processes", type=positive, metavar="N", help="share the work (default: one per GPU)")
     add_sampling(parser)
     parser.add_argument("--from-rgbd", nargs=2, type=Path, metavar=("PICTURE", "DEPTH"), help="start from a picture")
@@ -110,6 +112,7 @@ def _generate(options: argparse.Namespace) -> None:
                         options.upsample,
                         options.novel_steps,
                         options.guidance,
+                        options.batch,
                         lambda preview, request=request: on_evaluation(request, preview),
                     )
                 layout.write(request, scene, events)
