@@ -186,3 +186,24 @@ def test_one_file_works_from_disk_without_requests(browser, tmp_path):
     assert np.abs(np.diff(picture(page), axis=0)).mean() > 1
     assert all(url.startswith(("file:", "blob:", "data:")) for url in requested)
     page.close()
+
+
+def test_without_webgl_the_first_view_stands_still(browser, tmp_path):
+    scene = small_scene(2)
+    path = write_html(scene, tmp_path / "scene.html")
+    page = browser.new_page(viewport={"width": SIDE, "height": SIDE})
+    page.set_default_timeout(PATIENCE_MS)
+    page.add_init_script(
+        """const { getContext } = HTMLCanvasElement.prototype;
+        HTMLCanvasElement.prototype.getContext = function (kind, options) {
+          return kind === "webgl2" ? null : getContext.call(this, kind, options);
+        };"""
+    )
+    page.goto(path.as_uri())
+    assert "this browser offers no WebGL2" in page.get_by_role("alert").inner_text()
+    still = page.locator("canvas.still")
+    still.wait_for()
+    read = "(still) => [...still.getContext('2d').getImageData(0, 0, still.width, still.height).data]"
+    shown = np.array(still.evaluate(read), np.uint8).reshape(scene.size, scene.size, 4)[..., :3]
+    assert np.array_equal(shown, scene.views[0].rgb)
+    page.close()

@@ -60,6 +60,11 @@ export function showStill(surface, view, reason) {
   const canvas = h("canvas", { class: "still", role: "img", "aria-label": `The first view. ${reason}` });
   canvas.width = canvas.height = view.size;
   canvas.getContext("2d")?.drawImage(view.colour, 0, 0);
-  surface.querySelector(".still")?.remove();
+  clearStill(surface);
   surface.append(canvas);
+}
+
+/** @param {HTMLElement} surface */
+export function clearStill(surface) {
+  surface.querySelector(".still")?.remove();
 }

@@ -264,6 +264,7 @@ export class Stage {
   drawNow(pose, now, measured) {
     this.painter.drawNow(this.frame(pose, true, now));
     this.painter.present(1, this.canvas.width, this.canvas.height);
+    this.canvas.dataset.drawn = ""; // before, it is black
     this.dirty = false;
     this.frames++;
     if (measured) this.fence(true);

@@ -15,14 +15,15 @@ import { Compare } from "./compare.js";
 import { h } from "./dom.js";
 import { Hands } from "./hands.js";
 import { Loader } from "./loader.js";
-import { Notices, showStill } from "./notices.js";
+import { Notices, clearStill, showStill } from "./notices.js";
 import { Overview } from "./overview.js";
 import { surfacePoint } from "./pick.js";
 import { Rig } from "./rig.js";
 import { CameraLink, saveScreenshot } from "./share.js";
 import { Stage } from "./stage.js";
+import { followSurroundings } from "./surroundings.js";
 import { Timeline } from "./timeline.js";
-import { backdropOf, followTheme, rimColours } from "./theme.js";
+import { backdropOf, rimColours } from "./theme.js";
 import { readManifest } from "./wire.js";
 
 /** @typedef {import("./wire.js").Manifest} Manifest */
@@ -45,9 +46,6 @@ import { readManifest } from "./wire.js";
  * @property {boolean} rate  show the frame rate
  * @property {boolean} overview
  */
-
-const MAX_SIDE = 1440; // device pixels; views of 128 pixels gain nothing beyond
-const MAX_SIDE_SOFTWARE = 640;
 
 export class Viewer {
   /**
@@ -92,7 +90,6 @@ export class Viewer {
     } catch (error) {
       canvas.remove();
       this.excuse = `The scene cannot be drawn in 3D here: ${/** @type {Error} */ (error).message}.`;
-      this.notices.place("This needs WebGL2", this.excuse);
     }
     this.loader = new Loader(
       {
@@ -117,52 +114,9 @@ export class Viewer {
     });
     this.surface.addEventListener("pointerdown", () => this.frame.focus({ preventScroll: true }));
     this.link = options.link ? new CameraLink(this) : null;
-    this.watch();
+    this.cleanups.push(followSurroundings(this));
     this.set({});
     if (options.eager) this.frame.focus({ preventScroll: true });
-  }
-
-  /** Follows sizes, themes and preferences, and notices when the page drops the viewer. */
-  watch() {
-    const resize = new ResizeObserver((entries) => this.resize(entries[entries.length - 1]));
-    try {
-      resize.observe(this.surface, { box: "device-pixel-content-box" });
-    } catch {
-      resize.observe(this.surface); // Safari does not measure device pixels
-    }
-    const calm = matchMedia("(prefers-reduced-motion: reduce)");
-    const onCalm = () => {
-      this.rig.still = calm.matches;
-      if (this.stage) this.stage.fade = !calm.matches;
-    };
-    calm.addEventListener("change", onCalm);
-    onCalm();
-    const unfollow = followTheme(this.host, () => this.set({}));
-    const gone = setInterval(() => {
-      if (!this.host.isConnected) this.dispose();
-    }, 2000);
-    this.cleanups.push(
-      () => resize.disconnect(),
-      () => calm.removeEventListener("change", onCalm),
-      unfollow,
-      () => clearInterval(gone),
-    );
-  }
-
-  /** @param {ResizeObserverEntry} entry */
-  resize(entry) {
-    const ratio = window.devicePixelRatio || 1;
-    const device = entry.devicePixelContentBoxSize?.[0];
-    const width = device ? device.inlineSize : entry.contentRect.width * ratio;
-    const height = device ? device.blockSize : entry.contentRect.height * ratio;
-    if (!width || !height) return;
-    for (const stage of this.stages()) {
-      const most = stage.budget.software ? MAX_SIDE_SOFTWARE : MAX_SIDE;
-      const scale = Math.min(1, most / Math.max(width, height));
-      stage.resize(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
-    }
-    this.frame.classList.toggle("narrow", width / ratio < 460);
-    this.wake();
   }
 
   /** @returns {Stage[]} */
@@ -222,7 +176,9 @@ export class Viewer {
   reset() {
     this.loader.reset();
     this.stage?.clear();
-    this.notices.clearPlace();
+    clearStill(this.surface);
+    if (this.excuse) this.notices.place("This needs WebGL2", this.excuse);
+    else this.notices.clearPlace();
     this.wake();
   }
 
