@@ -1,4 +1,4 @@
-"""Two trained networks into one model folder that `IvidPipeline.from_pretrained` reads."""
+"""Trained networks into one model folder that `IvidPipeline.from_pretrained` reads."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ivid.pipeline import IvidPipeline
 from ivid.training_config import TrainingConfig
 
 SAMPLING = (
+    "depth_range",
     "first_steps",
     "novel_steps",
     "guidance",
@@ -52,36 +53,42 @@ def bundle(
     sampling: Mapping[str, Any],
     class_names: Sequence[str],
     depth_range: DepthRange,
+    upsampler: str | Path | None = None,
 ) -> None:
-    """Write the averaged networks of two runs, in half precision, and the model's config.
+    """Write the averaged networks of two runs, or three, in half precision, and the model's config.
 
     Args:
-        first_view, novel_view: run folders (`ivid.training`).
+        first_view, novel_view, upsampler: run folders (`ivid.training`).
         out: the model folder; what was there is replaced once the new one is whole.
         sampling: how the model samples, from `read_model_config`.
         class_names: in the order of the labels.
-        depth_range: (near, far) of the data, in metres.
+        depth_range: (near, far) of the data, in metres; `sampling` may have another (method §3).
 
     Raises:
         ValueError: the runs do not belong together.
     """
-    configs = [TrainingConfig.read(Path(run) / "config.json") for run in (first_view, novel_view)]
-    if [config.network for config in configs] != ["first_view", "novel_view"]:
-        raise ValueError(f"expected a first-view and a novel-view run, got {', '.join(c.network for c in configs)}")
-    first, novel = configs
-    if first.scheduler != novel.scheduler or first.fold != novel.fold:
-        raise ValueError("the two runs have different noise schedules, predictions or folding")
-    unets = [UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16) for run in (first_view, novel_view)]
+    runs = {"first_view": first_view, "novel_view": novel_view}
+    if upsampler is not None:
+        runs["upsampler"] = upsampler
+    configs = [TrainingConfig.read(Path(run) / "config.json") for run in runs.values()]
+    if [config.network for config in configs] != list(runs):
+        raise ValueError(f"expected runs of {', '.join(runs)}, got {', '.join(config.network for config in configs)}")
+    first = configs[0]
+    if any((config.scheduler, config.fold) != (first.scheduler, first.fold) for config in configs):
+        raise ValueError("the runs have different noise schedules, predictions or folding")
+    unets = {
+        f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)
+        for role, run in runs.items()
+    }
     out = Path(out)
     pipeline = IvidPipeline(
-        *unets,
+        **unets,
         name=out.name,
         class_names=class_names,
-        depth_range=depth_range,
         fold=first.fold,
         schedule=recorded_schedule(first.scheduler),
         prediction_type=first.scheduler["prediction_type"],
-        **sampling,
+        **{"depth_range": depth_range, **sampling},
     )
     aside = out.with_name(f".{out.name}.aside")
     shutil.rmtree(aside, ignore_errors=True)

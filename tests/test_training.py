@@ -3,7 +3,7 @@ import json
 import math
 import pickle
 import struct
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from ivid.diffusion.enlarging import enlarged, training_condition
 from ivid.pipeline import load_pipeline
 from ivid.training import LOSS_SCALING, build_unet, train
 from ivid.training_config import TrainingConfig
+from ivid.upsampling import upsampled
 from tests.tiny_renders import SIZE, Discs, write_renders
 
 TINY = {
@@ -258,6 +259,31 @@ def test_two_runs_become_a_model(tmp_path):
     )
     assert (tmp_path / "discs" / "README.md").read_text() == "the card"
     assert main(["bundle", "configs/models/lowpoly.json", str(novel), str(first), *arguments]) == 2
+
+
+def test_photographs_become_a_model_with_an_upsampler(tmp_path):
+    rng, data = np.random.default_rng(0), tmp_path / "data"
+    for kind in ("images", "depths"):
+        (data / kind / "cat").mkdir(parents=True)
+    for name in range(4):
+        Image.fromarray(rng.integers(0, 256, (70, 80, 3), np.uint8)).save(data / "images" / "cat" / f"{name}.png")
+        np.savez(data / "depths" / "cat" / f"{name}.npz", rng.uniform(1000, 9000, (70, 80)).astype(np.float16))
+    runs = {}
+    for network, size in (("first_view", SIZE), ("novel_view", SIZE), ("upsampler", 2 * SIZE)):
+        config = tmp_path / f"{network}.json"
+        config.write_text(json.dumps(asdict(replace(CONFIG, network=network, steps=2, log_every=1))))
+        runs[network] = str(tmp_path / network)
+        arguments = ["--data", str(data), "--out", runs[network], "--size", str(size)]
+        assert main(["train", str(config), *arguments]) == 0
+    bundled = ["bundle", "configs/models/imagenet128.json", runs["first_view"], runs["novel_view"], "--data", str(data)]
+    out = tmp_path / "cats"
+    assert main([*bundled, "--upsampler", runs["novel_view"], "--out", str(out)]) == 2
+    assert main([*bundled, "--upsampler", runs["upsampler"], "--out", str(out)]) == 0
+    pipeline = load_pipeline(out)
+    assert (pipeline.size, pipeline.class_names, pipeline.depth_range) == (SIZE, ["cat"], (0.6, 5.0))
+    assert pipeline.settings().first_sampler == "ddpm"
+    scene = pipeline("cat", 1, "uncond", first_steps=2)
+    assert upsampled(pipeline, scene, steps=2).size == 2 * SIZE
 
 
 @pytest.mark.parametrize("path", sorted(Path("configs").glob("*.json")), ids=lambda p: p.stem)

@@ -72,31 +72,35 @@ def _add_train(commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from ivid.data.photo_dataset import PhotoDataset, is_photo_dataset
-    from ivid.data.renders import Renders
     from ivid.training import train
     from ivid.training_config import TrainingConfig
 
     config = TrainingConfig.read(options.config)
-    photographs = is_photo_dataset(options.data)
-    images = PhotoDataset(options.data, options.size) if photographs else Renders.open(options.data)
-    train(config, images, options.out, options.max_minutes * 60 if options.max_minutes else None)
+    max_seconds = options.max_minutes * 60 if options.max_minutes else None
+    train(config, _open_data(options.data, options.size), options.out, max_seconds)
+
+
+def _open_data(folder: Path, size: int):
+    from ivid.data.photo_dataset import PhotoDataset, is_photo_dataset
+    from ivid.data.renders import Renders
+
+    return PhotoDataset(folder, size) if is_photo_dataset(folder) else Renders.open(folder)
 
 
 def _add_bundle(commands) -> None:
-    parser = command(commands, "bundle", _bundle, "put two trained networks together into a model folder")
+    parser = command(commands, "bundle", _bundle, "put trained networks together into a model folder")
     parser.add_argument("config", type=Path, help="how the model samples: a file like those in configs/models/")
     parser.add_argument("first_view", type=Path, help="run folder of the first-view network")
     parser.add_argument("novel_view", type=Path, help="run folder of the novel-view network")
+    parser.add_argument("--upsampler", type=Path, metavar="RUN", help="run folder of an upsampler")
     parser.add_argument("--data", type=Path, required=True, help="what they were trained on")
     parser.add_argument("--out", type=Path, required=True, help="the model folder")
 
 
 def _bundle(options: argparse.Namespace) -> None:
     from ivid.bundling import bundle, read_model_config
-    from ivid.data.renders import Renders
 
-    images = Renders.open(options.data)
+    images = _open_data(options.data, size=0)
     bundle(
         options.first_view,
         options.novel_view,
@@ -104,6 +108,7 @@ def _bundle(options: argparse.Namespace) -> None:
         read_model_config(options.config),
         class_names=images.classes,
         depth_range=images.depth_range,
+        upsampler=options.upsampler,
     )
     print(options.out)
 
