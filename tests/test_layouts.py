@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from ivid.batch_rendering import planned_pictures, scene_files
 from ivid.cameras import Camera
 from ivid.cli import main
 from ivid.depth import depth_picture
+from ivid.evaluation.geometry import non_flatness, reprojection_consistency
 from ivid.pipeline import load_pipeline
 from ivid.processes import Share
 from ivid.published_scene import load_published_scene
@@ -208,6 +210,21 @@ class TestFolders:
         paths = [[p.path.as_posix() for p in planned_pictures([scene], Path("f"), t)] for t in ("swing", "random")]
         assert paths[0] == ["f/videos/scene_class003_seed00001.mp4", "f/videos/scene_class003_seed00001_depth.mp4"]
         assert paths[1][0] == "f/results/scene_class003_seed00001.png"
+
+    def test_their_geometry_is_scored(self, scenes, capsys):
+        synthetic_scene(S, "uncond").save(scenes / "alone.ivid")
+        assert main(["evaluate", "geometry", str(scenes)]) == 0
+        rows = dict(re.split("  +", line) for line in capsys.readouterr().out.splitlines())
+        scored = [synthetic_scene(S, "3x9"), synthetic_scene(S, "3x9"), synthetic_scene(S, "uncond")]
+        flat = [non_flatness([view.depth for view in scene.views], scene.depth_range) for scene in scored]
+        agreement = reprojection_consistency(scored[0])
+        assert rows == {
+            "scenes": "3",
+            "non-flatness": f"{np.mean(flat):.2f}",
+            "neighbouring views": f"{agreement.psnr_db:.1f} dB",
+            "depth error": f"{agreement.depth_error:.2%}",
+        }
+        assert agreement.psnr_db > 15
 
     def test_a_folder_without_scenes(self, tmp_path):
         with pytest.raises(ValueError, match="has no scenes"):

@@ -138,6 +138,8 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--size", type=positive, help="side to bring all pictures to")
     parser.add_argument("--batch", type=positive, default=64)
     parser.add_argument("--device")
+    parser = command(kinds, "geometry", _evaluate_geometry, "non-flatness and consistency of the scenes of a folder")
+    parser.add_argument("folder", type=Path, help="scenes, .ivid or .npz, or a folder in the published layout")
     parser = command(kinds, "scenes", _evaluate_scenes, "score a model against the renders it was trained on")
     parser.add_argument("--model", default="lowpoly", help="name of a model, or its folder (default: lowpoly)")
     parser.add_argument("--data", type=Path, required=True, help="folder made by prepare models")
@@ -163,6 +165,17 @@ def _evaluate_images(options: argparse.Namespace) -> None:
     from ivid.evaluation import evaluate_images
 
     print(evaluate_images(options.real, options.fake, options.network, options.size, options.batch, options.device))
+
+
+def _evaluate_geometry(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from ivid.batch_rendering import scene_files
+    from ivid.evaluation.folders import geometry_scores
+    from ivid.published_scene import open_scene
+
+    files = tqdm(scene_files(options.folder), unit="scene", dynamic_ncols=True)
+    print(geometry_scores(open_scene(path) for path in files))
 
 
 def _evaluate_scenes(options: argparse.Namespace) -> None:
