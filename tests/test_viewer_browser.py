@@ -128,6 +128,51 @@ def test_scenes_grow_and_a_view_that_fails_is_left_out(browser, tmp_path):
         assert page.evaluate("() => viewer.stage.held.has(3)") is False
 
 
+def test_a_view_that_fails_once_comes_with_the_next_try(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(2), SIDE, SIDE) as page:
+        tries = []
+
+        def refuse_once(route) -> None:
+            tries.append(route.request.url)
+            route.fulfill(status=503) if len(tries) == 1 else route.continue_()
+
+        page.route("**/view/0/1.ivw?late", refuse_once)
+        page.evaluate(
+            """() => {
+                const { views } = viewer.manifest;
+                viewer.show({ ...viewer.manifest, views: [...views, { ...views[1], url: "/view/0/1.ivw?late" }] });
+            }"""
+        )
+        page.get_by_text("View 3 did not load; trying again").wait_for()
+        page.wait_for_function("() => viewer.stage.held.has(2)")
+        assert len(tries) == 2
+
+
+def test_a_scene_stays_beside_the_next_one(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(3), 420, 300) as page:
+        button = page.get_by_role("button", name="Compare with another scene")
+        assert button.count() == 0, "there is no other scene to open here"
+        page.evaluate("() => { viewer.options.compare = true; viewer.chrome.refresh(); }")
+        button.click()
+        page.get_by_text("Open or make another scene").wait_for()
+        page.evaluate(
+            """() => {
+                const other = viewer.manifest.views.slice(0, 2).map((view) => ({ ...view, url: view.url + "?other" }));
+                viewer.show({ ...viewer.manifest, title: "another", views: other });
+            }"""
+        )
+        page.wait_for_function("() => viewer.stage.held.size === 2 && viewer.compare.stage?.held.size === 3")
+        settle(page)
+        assert page.get_by_text("another", exact=True).is_visible()
+        shown = picture(page)
+        page.get_by_role("slider", name="How much of the first scene").press("ArrowLeft")
+        assert page.evaluate("() => viewer.compare.share") == pytest.approx(0.45)
+        page.get_by_role("button", name="End the comparison").click()
+        assert page.evaluate("() => viewer.compare.stage") is None
+        settle(page)
+        assert np.abs(picture(page) - shown).mean() > 0.1
+
+
 @pytest.mark.parametrize(
     "manifest",
     ["{", '{"format": "other"}', '{"format": "ivid-view-manifest", "version": 9}', '{"format": "ivid-view-manifest"}'],

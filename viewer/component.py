@@ -41,7 +41,7 @@ const config = window.gradio_config ?? {};
 const files = (config.root ?? '') + (config.api_prefix ?? '/gradio_api') + '/file=';
 const say = (text) => { host.textContent = text; };
 import(files + props.web + '/viewer.js').then(({ mount }) => {
-  const viewer = mount(host, { base: files, link: props.link });
+  const viewer = mount(host, { base: files, link: props.link, compare: true });
   const show = () => viewer.show(props.value ?? null);
   watch('value', show);
   show();

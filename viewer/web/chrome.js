@@ -31,7 +31,7 @@ export class Chrome {
     this.times = iconButton("timeline", "Timeline (T)", () => this.showTimeline());
     this.full = iconButton("expand", "Full screen (F)", () => this.fullScreen());
     this.headset = new Headset(viewer);
-    this.endCompare = iconButton("compare", "End the comparison", () => viewer.compare.close(), { hidden: true });
+    this.comparing = iconButton("compare", "Compare with another scene", () => viewer.compare.toggle(), { class: "wide-only" });
     this.bar = h(
       "div",
       { class: "toolbar glass", role: "toolbar", "aria-label": "Viewer" },
@@ -42,7 +42,7 @@ export class Chrome {
       this.cameras,
       this.times,
       this.options,
-      this.endCompare,
+      this.comparing,
       h("span", { class: "gap" }),
       iconButton("camera", "Save a picture (P)", () => this.command("p")),
       iconButton("link", "Copy a link to this view", () => copyLink(viewer), { class: "wide-only" }),
@@ -207,7 +207,10 @@ export class Chrome {
     this.fov.value = String(viewer.rig.fov);
     this.fovText.value = `${Math.round(viewer.rig.fov)}°`;
     this.rate.hidden = !rate;
-    this.endCompare.hidden = !viewer.compare.stage;
+    const { stage, waiting } = viewer.compare;
+    this.comparing.hidden = !stage && !(viewer.options.compare && viewer.manifest);
+    this.comparing.setAttribute("aria-pressed", String(Boolean(stage || waiting)));
+    relabel(this.comparing, "compare", stage ? "End the comparison" : "Compare with another scene");
   }
 
   /** @param {number} now milliseconds */

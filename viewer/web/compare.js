@@ -14,6 +14,8 @@ export class Compare {
     this.viewer = viewer;
     /** @type {Stage | null} */
     this.stage = null;
+    /** A scene that waits for another to stand beside. @type {import("./wire.js").Manifest | null} */
+    this.waiting = null;
     this.share = 0.5;
     this.canvas = h("canvas", { class: "second", "aria-hidden": "true" });
     this.divider = h("div", {
@@ -43,6 +45,23 @@ export class Compare {
     });
   }
 
+  /** Keeps this scene, to be shown beside the next one; or ends that. */
+  toggle() {
+    if (this.stage) this.close();
+    else {
+      this.waiting = this.waiting ? null : this.viewer.manifest;
+      if (this.waiting) this.viewer.notices.say("Open or make another scene: this one stays, beside it");
+    }
+    this.viewer.chrome.refresh();
+  }
+
+  /** Another scene has come. */
+  onScene() {
+    const { waiting } = this;
+    this.waiting = null;
+    if (waiting) this.open(waiting);
+  }
+
   /**
    * Shows another scene beside this one.
    *
@@ -67,7 +86,10 @@ export class Compare {
     stage.reserve(manifest.size, manifest.views.length, manifest.depth_range);
     this.loader = new Loader(
       {
-        onView: (index, view, entry) => stage.setView(index, view, sourceCamera(entry)),
+        onView: (index, view, entry) => {
+          stage.setView(index, view, sourceCamera(entry));
+          if (index === 0) this.viewer.set({}); // its colours are those of the backdrop
+        },
         onPreview: () => {},
         onFailure: (index) => this.viewer.notices.say(`View ${index + 1} of the other scene did not load`),
       },

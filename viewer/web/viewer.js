@@ -34,6 +34,7 @@ import { readManifest } from "./wire.js";
  * @typedef {object} Options
  * @property {string} [base]  put before relative URLs of a manifest
  * @property {boolean} [link]  keep the camera in the page's address
+ * @property {boolean} [compare]  offer to compare: other scenes can be opened in this viewer
  * @property {boolean} [eager]  take the focus at once: the viewer is the page
  * @property {string} [style]  the style sheet's text, where it cannot be fetched
  */
@@ -143,11 +144,13 @@ export class Viewer {
       this.fail(`This scene cannot be shown: ${/** @type {Error} */ (error).message}.`);
       return;
     }
-    if (!this.grows(manifest)) {
+    const another = !this.grows(manifest);
+    if (another) {
       this.reset();
       this.rig.jump(this.rig.home);
     }
     this.manifest = manifest;
+    if (another) this.compare.onScene();
     this.frame.setAttribute("aria-label", `3D scene ${manifest.title}`.trim());
     this.chrome.setTitle(manifest.title);
     this.timeline.load(manifest.keyframes);
