@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,14 @@ class Kind:
         suffixes: the endings of its files; "" stands for a folder.
         description: a few words for lists and buttons.
         function: "module:function" in this package, called as function(scene, path, progress=progress, **options).
+        preset: options that make it this kind.
     """
 
     name: str
     suffixes: tuple[str, ...]
     description: str
     function: str
+    preset: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> Callable[..., None]:
         """The function that writes it."""
@@ -42,7 +44,8 @@ class Kind:
     def options(self) -> tuple[str, ...]:
         """Names of the options it takes."""
         parameters = inspect.signature(self.load()).parameters.values()
-        return tuple(each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY)
+        names = (each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY)
+        return tuple(name for name in names if name not in self.preset)
 
 
 # The first kind of a suffix is the one that the suffix alone means.
@@ -57,7 +60,7 @@ KINDS: dict[str, Kind] = {
         Kind("video", (".mp4", ".webm", ".gif", ".webp"), "video along a camera path", "video:export_video"),
         Kind("grid", (".png",), "picture of all views", "stills:export_grid"),
         Kind("still", (".png",), "one fused picture at any camera", "stills:export_still"),
-        Kind("depth", (".png",), "16-bit depth map in millimetres", "stills:export_depth"),
+        Kind("depth", (".png",), "16-bit depth map in millimetres", "stills:export_still", {"what": "millimetres"}),
         Kind("page", (".html",), "the viewer and the scene in one file", "files:export_page"),
     )
 }
@@ -108,7 +111,7 @@ def export_scene(
     if unknown:
         known = ", ".join(wanted.options()) or "none"
         raise ValueError(f"the export {name} has no option {', '.join(unknown)}; its options: {known}")
-    wanted.load()(scene, path, progress=progress, **options)
+    wanted.load()(scene, path, progress=progress, **wanted.preset, **options)
 
 
 def _listed() -> str:

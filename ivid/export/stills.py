@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ivid.fusion import FusionRenderer
 
 SHOWN = ("colour", "depth", "both")
+MILLIMETRES = "millimetres"
 MAX_PICTURE = 8192
 NEAR_PLANE = 0.1  # metres, of fused pictures (method §5); their depth where nothing is drawn
 
@@ -53,42 +54,22 @@ def export_still(
 
     Args:
         camera: where from; else `yaw` and `pitch` in radians on the sphere of `radius`, and `fov` in degrees.
-        what: "colour", "depth", or "both" side by side.
+        what: "colour", "depth", "both" side by side, or "millimetres": the depth map as 16-bit grey in millimetres
+            along the viewing axis, 0 where nothing is known.
         device: where to render; the first GPU unless told, or else the CPU.
 
     Raises:
         ValueError: an argument is out of range.
     """
-    check_picture(size, supersample, what)
+    check_picture(size, supersample, "depth" if what == MILLIMETRES else what)
     camera = camera or Camera.orbit(yaw, pitch, radius, fov)
-    _save(path, fused_picture(renderer_on(device), scene, camera, size, supersample, what))
-    if progress:
-        progress(1, 1)
-
-
-def export_depth(
-    scene: Scene,
-    path: str | Path,
-    progress: Progress | None = None,
-    *,
-    camera: Camera | None = None,
-    yaw: float = 0.0,
-    pitch: float = 0.0,
-    radius: float = 1.0,
-    fov: float = FOV_Y_DEG,
-    size: int = 512,
-    supersample: int = 3,
-    device: str | None = None,
-) -> None:
-    """Write the fused depth map as a 16-bit grey PNG in millimetres along the viewing axis, 0 where nothing is known.
-
-    Takes the arguments of `export_still`.
-    """
-    check_picture(size, supersample, "depth")
-    rendering = renderer_on(device).render(
-        scene.views, camera or Camera.orbit(yaw, pitch, radius, fov), size, supersample
-    )
-    _save(path, np.where(rendering.mask, depth_millimetres(rendering.depth), 0).astype(np.uint16))
+    renderer = renderer_on(device)
+    if what == MILLIMETRES:
+        rendering = renderer.render(scene.views, camera, size, supersample)
+        picture = np.where(rendering.mask, depth_millimetres(rendering.depth), 0).astype(np.uint16)
+    else:
+        picture = fused_picture(renderer, scene, camera, size, supersample, what)
+    _save(path, picture)
     if progress:
         progress(1, 1)
 
