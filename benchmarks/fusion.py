@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,13 @@ def rows() -> Iterator[Row]:
         "ms",
         "<= 100",
     )
+
+    def all_conditions() -> None:
+        fresh = [replace(view) for view in scene.views]  # no mesh is built yet
+        for index in range(1, len(fresh)):
+            aggregate_conditions(fresh[:index], fresh[index].camera, scene.depth_range, renderer=renderer)
+
+    yield "conditions of a whole scene at 128², 3x", len(views) / median_seconds(all_conditions, 3), "/s", ""
     camera = Camera.orbit(0.2, 0.05)
     for supersample, goal in ((1, "<= 200"), (3, ""), (5, "")):
         yield (
