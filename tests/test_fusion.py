@@ -111,6 +111,10 @@ def test_forward_backward_warping_agrees_with_the_slow_twin(seed):
     ours = forward_backward_warp(view.rgb, view.depth, camera, DEPTH_RANGE)
     rgb, depth, mask = slow.forward_backward_warp(view.rgb, view.depth, camera, DEPTH_RANGE)
     agree(ours.rgb, rgb, ours.depth, depth, ours.mask, mask)
+    colourless = forward_backward_warp(view.rgb, view.depth, camera, DEPTH_RANGE, colours=False)
+    assert colourless.rgb is None
+    np.testing.assert_array_equal(colourless.depth, ours.depth)
+    np.testing.assert_array_equal(colourless.mask, ours.mask)
 
 
 def test_a_view_seen_by_its_own_camera_is_itself(renderer):

@@ -62,20 +62,26 @@ def warped_condition(
     sigma = rng.uniform(0, settings.prewarp_noise)
     noisy_rgb = np.clip(rgb + sigma * rng.standard_normal(rgb.shape, np.float32), 0, 1)
     noisy_d = np.clip(d + sigma * rng.standard_normal(d.shape, np.float32), 0, 1)
+    camera = random_warp_camera(rng)
+    rgb_noise = d_noise = 0.0
+    if settings.postwarp_noise:
+        sigma = rng.uniform(0, settings.postwarp_noise)
+        rgb_noise = sigma * rng.standard_normal(rgb.shape, np.float32)
+        d_noise = sigma * rng.standard_normal(d.shape, np.float32)
+    blurred = rng.random() < settings.blur_probability
     pair = forward_backward_warp(
         noisy_rgb,
         decode(noisy_d, depth_range),
-        random_warp_camera(rng),
+        camera,
         depth_range,
         tolerance=settings.edge_threshold,
+        colours=not blurred,
     )
-    warped_rgb, warped_d, mask = pair.rgb, pair.depth, pair.mask
-    if settings.postwarp_noise:
-        sigma = rng.uniform(0, settings.postwarp_noise)
-        warped_rgb = warped_rgb + sigma * rng.standard_normal(rgb.shape, np.float32)
-        warped_d = warped_d + sigma * rng.standard_normal(d.shape, np.float32)
-    if rng.random() < settings.blur_probability:
+    mask, warped_d = pair.mask, pair.depth + d_noise
+    if pair.rgb is None:
         warped_rgb = gaussian_blur_3x3(rgb, rng.uniform(0, settings.blur_sigma) + 0.001)
+    else:
+        warped_rgb = pair.rgb + rgb_noise
     radius = int(rng.integers(0, settings.erode_rgb + 1))
     mask_rgb = ndimage.minimum_filter(mask, size=2 * radius + 1, mode="constant", cval=True)
     return ConditionImage(

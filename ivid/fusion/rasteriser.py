@@ -123,11 +123,11 @@ class Rasteriser:
         closeness, with_depth, with_rgb = (array.numpy() for array in known)
         return Samples((rgb if supersample == 1 else levels).numpy(), closeness, with_depth, with_rgb)
 
-    def single(self, store: MeshStore, slot: int, camera: Camera, target: Target) -> Samples:
+    def single(self, store: MeshStore, slot: int, camera: Camera, target: Target, colours: bool) -> Samples:
         """Draw one mesh as ordinary surface, padding included; back faces are black (method §10, steps 3 and 4).
 
-        Colours are 8 bits, also at one sample per pixel. `with_depth` and `with_rgb` count the samples that are neither
-        edge nor back face.
+        Colours are 8 bits, also at one sample per pixel; unless asked for, the picture stays undefined. `with_depth`
+        and `with_rgb` count the samples that are neither edge nor back face.
         """
         views = self._array(np.asarray([slot], np.int32), int)
         levels = empty((target.extent, target.extent), wp.vec3ub, self._device)
@@ -137,7 +137,7 @@ class Rasteriser:
         for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=False):
 
             def shade(first: int, count: int, band: _Band = band) -> None:
-                inputs = [first, band.top, slot, store.size, target.supersample, target.extent]
+                inputs = [first, band.top, slot, store.size, target.supersample, target.extent, int(colours)]
                 inputs += [store.arrays.flags, store.arrays.colours, projected, band.keys, levels, closeness, good]
                 launch(shading_kernels.shade_nearest, (count, target.size), inputs, self._device)
 

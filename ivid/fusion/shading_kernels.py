@@ -164,6 +164,7 @@ def shade_nearest(
     size: int,
     supersample: int,
     extent: int,
+    coloured: int,
     flags: wp.array2d[wp.uint8],
     colours: wp.array3d[wp.vec3],
     projected: wp.array2d[wp.vec3],
@@ -184,13 +185,16 @@ def shade_nearest(
             key = depth_keys[(row * supersample + sub_row) * extent + j]
             low = int(wp.uint32(key))
             kind = low & KIND_BITS
-            colour = wp.vec3(0.0)
-            if key != wp.uint64(0) and kind != BACK:
-                colour = texel_colour(low, slot, size, colours)
+            seen = key != wp.uint64(0) and kind != BACK
+            if seen:
                 x = float(j) - middle
                 if kind_of_fragment(low, 0, slot, size, x, middle - float(i), projected, flags) != HIDDEN:
                     good += 1
-            levels[i, j] = wp.vec3ub(level(colour[0]), level(colour[1]), level(colour[2]))
+            if coloured != 0:
+                colour = wp.vec3(0.0)
+                if seen:
+                    colour = texel_colour(low, slot, size, colours)
+                levels[i, j] = wp.vec3ub(level(colour[0]), level(colour[1]), level(colour[2]))
             if sub_row == supersample // 2 and sub_column == supersample // 2:
                 closeness[top + row, column] = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
     good_samples[top + row, column] = good

@@ -28,12 +28,12 @@ class WarpedPair:
     """An image as it looks after having been warped to another camera and back.
 
     Attributes:
-        rgb: float32 [S, S, 3] in [0, 1], 0 outside the mask.
+        rgb: float32 [S, S, 3] in [0, 1], 0 outside the mask; None where colours were left out.
         depth: float32 [S, S], z-buffer values d in [0, 1], 0 outside the mask.
         mask: bool [S, S], where the warped image is known.
     """
 
-    rgb: np.ndarray
+    rgb: np.ndarray | None
     depth: np.ndarray
     mask: np.ndarray
 
@@ -53,6 +53,7 @@ def forward_backward_warp(
     depth_range: DepthRange,
     *,
     tolerance: float = TOLERANCE,
+    colours: bool = True,
     device: str | None = None,
 ) -> WarpedPair:
     """Warp an image seen by orbit(0, 0) into `camera` and back (method §10, steps 3 and 4), on the calling thread.
@@ -63,6 +64,7 @@ def forward_backward_warp(
         camera: the camera in between; `random_warp_camera` draws one.
         depth_range: (near, far) in metres, with which the result's depth is encoded.
         tolerance: of depth edges, in metres, in 1/metres, in d and in 1/d; the published 0.02 belongs to S = 128.
+        colours: whether the result has any; without, it is had sooner.
         device: where to compute, "cpu" unless told otherwise.
 
     Raises:
@@ -72,14 +74,15 @@ def forward_backward_warp(
     machine = _machine(device)
     view = View(rgb, depth, source)
     there = MeshSettings(ring="pixels", ring_px=view.size, atol=None, normals=False)
-    drawn = machine.draw(view, there, camera)
-    moved = View(reduced(drawn.picture, view.size), metric_depth(drawn.closeness, empty=PLANES[1]), camera)
+    drawn = machine.draw(view, there, camera, colours)
+    moved_rgb = reduced(drawn.picture, view.size) if colours else view.rgb
+    moved = View(moved_rgb, metric_depth(drawn.closeness, empty=PLANES[1]), camera)
 
     back_settings = MeshSettings(ring="none", atol=tolerance, rtol=tolerance, normals=False)
-    back = machine.draw(moved, back_settings, source)
+    back = machine.draw(moved, back_settings, source, colours)
     d = codec.encode(metric_depth(back.closeness, empty=PLANES[1]), depth_range).astype(np.float32)
     mask = more_than_three_quarters(back.with_depth, SUPERSAMPLE) & ~depth_edges(d, tolerance)
-    return WarpedPair(reduced(back.picture, view.size) * mask[..., None], d * mask, mask)
+    return WarpedPair(reduced(back.picture, view.size) * mask[..., None] if colours else None, d * mask, mask)
 
 
 class _Machine(threading.local):
@@ -90,14 +93,15 @@ class _Machine(threading.local):
         self._rasteriser = Rasteriser(self._device, threads=1)
         self._stores: dict[tuple[int, MeshSettings], MeshStore] = {}
 
-    def draw(self, view: View, settings: MeshSettings, target: Camera) -> Samples:
+    def draw(self, view: View, settings: MeshSettings, target: Camera, colours: bool) -> Samples:
         key = (view.size, settings)
         if key not in self._stores:
             self._stores = {k: s for k, s in self._stores.items() if k[0] == view.size}
             self._stores[key] = MeshStore(view.size, settings, self._device, threads=1)
         store = self._stores[key]
         (slot,) = store.slots([view])
-        return self._rasteriser.single(store, slot, view.camera, Target(target, view.size, SUPERSAMPLE, PLANES))
+        drawn = Target(target, view.size, SUPERSAMPLE, PLANES)
+        return self._rasteriser.single(store, slot, view.camera, drawn, colours)
 
 
 @cache
