@@ -23,6 +23,7 @@ export function mount({ element, props, watch }) {
     if (text.textContent !== value.text) text.textContent = value.text;
     element.dataset.tone = value.tone;
     element.dataset.endless = String(value.tone === "busy" && value.share == null);
+    element.dataset.bare = String(value.tone !== "busy" && value.share == null);
     bar.style.width = `${100 * (value.share ?? 0)}%`;
     if (value.link && location.search !== value.link) history.replaceState(null, "", value.link + location.hash);
   }

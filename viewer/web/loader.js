@@ -29,7 +29,9 @@ export class Loader {
     this.manifest = null;
     this.running = 0;
     this.generation = 0;
-    this.previewUrl = "";
+    /** @type {import("./wire.js").PreviewEntry | null} */
+    this.nextPreview = null;
+    this.reading = false; // a preview
   }
 
   /** @param {Manifest} manifest */
@@ -40,25 +42,34 @@ export class Loader {
       if (!known || known.url !== url) this.entries.set(index, { url, state: "waiting", attempt: 0 });
     });
     this.work();
-    const { preview } = manifest;
-    if (preview && preview.url !== this.previewUrl && !manifest.views.length) {
-      this.previewUrl = preview.url;
+    if (manifest.preview && !manifest.views.length) this.follow(manifest.preview);
+  }
+
+  /**
+   * Previews are read one after the other; of those that come meanwhile the last one counts.
+   *
+   * @param {import("./wire.js").PreviewEntry} preview
+   */
+  async follow(preview) {
+    this.nextPreview = preview;
+    if (this.reading) return;
+    this.reading = true;
+    while (this.nextPreview) {
+      const current = this.nextPreview;
       const { generation } = this;
-      this.fetchView(preview.url).then(
-        (view) => {
-          const current = generation === this.generation && this.previewUrl === preview.url;
-          if (current && this.entries.get(0)?.state !== "done") this.events.onPreview(view, preview);
-        },
-        () => {}, // the next one is on its way
-      );
+      this.nextPreview = null;
+      const view = await this.fetchView(current.url).catch(() => null); // if it is bad, the next one is on its way
+      const wanted = generation === this.generation && this.entries.get(0)?.state !== "done";
+      if (view && wanted) this.events.onPreview(view, current);
     }
+    this.reading = false;
   }
 
   reset() {
     this.generation++;
     this.entries.clear();
     this.running = 0;
-    this.previewUrl = "";
+    this.nextPreview = null;
   }
 
   work() {
