@@ -12,6 +12,7 @@ from viewer_browser import PATIENCE_MS, open_viewer, settle, viewer_browser
 
 from ivid.scene import Scene
 from viewer.html import write_html
+from viewer.wire import preview_entry
 
 SIDE = 200
 
@@ -126,6 +127,33 @@ def test_scenes_grow_and_a_view_that_fails_is_left_out(browser, tmp_path):
         page.wait_for_function("() => viewer.stage.held.size === 4")
         page.get_by_text("View 4 did not load; trying again").wait_for()
         assert page.evaluate("() => viewer.stage.held.has(3)") is False
+
+
+def test_previews_that_come_quickly_are_shown_all_the_same(browser, tmp_path):
+    scene = small_scene(2)
+    entries = [
+        preview_entry(np.full((32, 32, 3), shade, np.uint8), scene.views[0].depth, scene.views[0].camera, (0.6, 5.0))
+        for shade in range(0, 250, 10)
+    ]
+    with open_viewer(browser, tmp_path, scene, SIDE, SIDE) as page:
+        shown = page.evaluate(
+            """async (entries) => {
+                let shown = 0;
+                const { addPreview } = viewer;
+                viewer.addPreview = (...preview) => { shown++; addPreview.apply(viewer, preview); };
+                const planned = viewer.manifest.planned;
+                for (const preview of entries) {
+                  viewer.show({ ...viewer.manifest, title: "in the making", views: [], planned, preview });
+                  await new Promise((done) => setTimeout(done));
+                }
+                while (viewer.loader.reading) await new Promise((done) => setTimeout(done, 10));
+                return shown;
+            }""",
+            entries,
+        )
+        assert 2 <= shown <= len(entries)
+        settle(page)
+        assert picture(page)[20:-20, 50:-50].mean() > 200, "the last one is what remains"
 
 
 def test_a_view_that_fails_once_comes_with_the_next_try(browser, tmp_path):
