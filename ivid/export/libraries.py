@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+SYSTEM_LIBRARIES = "libegl1 libgl1 libgomp1"  # Debian's packages that Open3D loads
+
 
 class MissingLibraryError(ValueError):
     """A library that an export needs cannot be imported; the message names the package to install."""
@@ -19,7 +21,8 @@ def library(module: str, package: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a shared library of the system is missing
+        missing_system_library = ".so" in str(error)
+        remedy = f"apt-get install {SYSTEM_LIBRARIES}" if missing_system_library else f"pip install {package}"
         raise MissingLibraryError(
-            f"{purpose} needs the package {package}, which cannot be imported ({error}); "
-            f"install it with: pip install {package}"
+            f"{purpose} needs the package {package}, which cannot be imported ({error}); try: {remedy}"
         ) from error
