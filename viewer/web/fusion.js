@@ -397,5 +397,4 @@ export class Fusion {
       this.gl.deleteProgram(handle);
     }
   }
-
 }

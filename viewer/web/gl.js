@@ -119,3 +119,30 @@ export function bindTexture(gl, unit, target, texture) {
   gl.activeTexture(gl.TEXTURE0 + unit);
   gl.bindTexture(target, texture);
 }
+
+/**
+ * Rows from the top, opaque.
+ *
+ * @param {Uint8ClampedArray} pixels
+ * @param {number} width
+ * @param {number} height
+ */
+export function upright(pixels, width, height) {
+  const image = new ImageData(width, height);
+  for (let row = 0; row < height; row++) {
+    image.data.set(pixels.subarray(row * width * 4, (row + 1) * width * 4), (height - 1 - row) * width * 4);
+  }
+  for (let k = 3; k < image.data.length; k += 4) image.data[k] = 255;
+  return image;
+}
+
+/**
+ * Whether the processor draws, not a graphics card.
+ *
+ * @param {WebGL2RenderingContext} gl
+ */
+export function isSoftware(gl) {
+  const info = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}

@@ -5,6 +5,7 @@
 import { Matrix4, Vector3 } from "./vendor/three/three.core.min.js";
 import { Budget } from "./budget.js";
 import { HOME, blendedSelection, nearestViews, samePose, worldToView } from "./camera.js";
+import { isSoftware, upright } from "./gl.js";
 import { Painter } from "./painter.js";
 
 /** @typedef {import("./camera.js").Pose} Pose */
@@ -43,6 +44,7 @@ export class Stage {
     this.capacity = 1;
     this.expected = 1; // views, those to come included
     this.grewAt = -Infinity;
+    this.keeping = false; // the picture on screen, of a scene that is gone
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.patience = undefined;
     this.depthRange = /** @type {[number, number]} */ ([0.6, 5]);
@@ -109,9 +111,15 @@ export class Stage {
     return [...this.held.values()].filter(({ preview }) => !preview).length < this.expected;
   }
 
-  clear() {
+  /**
+   * Drops all views.
+   *
+   * @param {boolean} keeping  whether the picture stays until another scene's first view is here
+   */
+  clear(keeping = false) {
     this.held.clear();
     this.painter.fusion.clear();
+    this.keeping = keeping;
     this.invalidate();
   }
 
@@ -144,6 +152,7 @@ export class Stage {
   resize(width, height) {
     this.canvas.width = width;
     this.canvas.height = height;
+    this.keeping = false;
     if (!this.lost) this.painter.resize(width, height);
     this.refining = null;
     this.invalidate();
@@ -232,7 +241,7 @@ export class Stage {
       this.movedAt = now;
     }
     if (!this.held.size) {
-      if (this.dirty) this.drawNow(pose, now, false);
+      if (this.dirty && !this.keeping) this.drawNow(pose, now, false);
       return false;
     }
     if (this.dirty) {
@@ -374,27 +383,3 @@ export class Stage {
     this.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
 }
-
-/**
- * Rows from the top, opaque.
- *
- * @param {Uint8ClampedArray} pixels
- * @param {number} width
- * @param {number} height
- */
-function upright(pixels, width, height) {
-  const image = new ImageData(width, height);
-  for (let row = 0; row < height; row++) {
-    image.data.set(pixels.subarray(row * width * 4, (row + 1) * width * 4), (height - 1 - row) * width * 4);
-  }
-  for (let k = 3; k < image.data.length; k += 4) image.data[k] = 255;
-  return image;
-}
-
-/** @param {WebGL2RenderingContext} gl */
-function isSoftware(gl) {
-  const info = gl.getExtension("WEBGL_debug_renderer_info");
-  const name = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
-  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
-}
-

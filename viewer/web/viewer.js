@@ -146,7 +146,7 @@ export class Viewer {
     }
     const another = !this.grows(manifest);
     if (another) {
-      this.reset();
+      this.reset(true);
       this.rig.jump(this.rig.home);
     }
     this.manifest = manifest;
@@ -176,9 +176,10 @@ export class Viewer {
     return now.title === next.title && now.preview !== null;
   }
 
-  reset() {
+  /** @param {boolean} keeping  whether the picture stays until there is another */
+  reset(keeping = false) {
     this.loader.reset();
-    this.stage?.clear();
+    this.stage?.clear(keeping);
     clearStill(this.surface);
     if (this.excuse) this.notices.place("This needs WebGL2", this.excuse);
     else this.notices.clearPlace();
@@ -255,6 +256,10 @@ export class Viewer {
   reportFailure(index, willRetry) {
     const next = willRetry ? "trying again" : "the scene is shown without it";
     this.notices.say(`View ${index + 1} did not load; ${next}`);
+    if (this.stage && !willRetry) {
+      this.stage.keeping = false; // that picture was of another scene
+      this.wake();
+    }
   }
 
   /** @param {Partial<Settings>} change */
