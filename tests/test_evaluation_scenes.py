@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 from trimesh.visual import ColorVisuals
 
 from ivid.cameras import Camera
@@ -30,7 +31,7 @@ def models(tmp_path_factory):
 
 
 def test_a_model_is_scored(models, tmp_path, capsys):
-    render_models(models, tmp_path / "data", size=SIZE, images=200, workers=1, progress=False)
+    render_models(models, tmp_path / "data", size=2 * SIZE, images=200, workers=1, progress=False)
     save_tiny_model(tmp_path / "model", classes=("box", "cone"))
     arguments = ["evaluate", "scenes", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "data")]
     arguments += ["--models", str(models), "--per-class", "3", "--scenes", "3", "--classifier-samples", "6400"]
@@ -47,7 +48,8 @@ def test_a_model_is_scored(models, tmp_path, capsys):
     assert true_db > 20
     for yaw in ("0.15", "0.3", "0.6"):
         assert float(table[f"view at yaw {yaw} from a true first view, to the true one"].split("SSIM ")[1]) < 0.9
-    assert (tmp_path / "nearest.png").exists()
+    with Image.open(tmp_path / "nearest.png") as pairs:
+        assert pairs.size == (2 * SIZE, 2 * SIZE)  # two classes, samples above renders
     assert (tmp_path / "data" / "classifier.safetensors").exists()
 
 

@@ -174,6 +174,10 @@ def _ground_errors(views: Sequence[View], pipeline: IvidPipeline) -> Iterator[fl
 
 
 def _write_pairs(path: Path, samples: np.ndarray, references: np.ndarray) -> None:
-    rows = [np.concatenate(list(row), axis=1) for row in (samples, references)]
+    size = samples.shape[1:3]
+    rows = [Image.fromarray(np.concatenate(list(row), axis=1)) for row in (samples, references)]
+    drawn = Image.new("RGB", (rows[0].width, 2 * size[0]))
+    drawn.paste(rows[0])
+    drawn.paste(rows[1].resize(rows[0].size), (0, size[0]))  # the renders may be of another size
     with written_aside(path) as aside:
-        Image.fromarray(np.concatenate(rows)).save(aside)
+        drawn.save(aside)
