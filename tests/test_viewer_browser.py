@@ -177,7 +177,7 @@ def test_a_view_that_fails_once_comes_with_the_next_try(browser, tmp_path):
 
 
 def test_a_scene_stays_beside_the_next_one(browser, tmp_path):
-    with open_viewer(browser, tmp_path, small_scene(3), 420, 300) as page:
+    with open_viewer(browser, tmp_path, small_scene(3), 640, 400) as page:
         button = page.get_by_role("button", name="Compare with another scene")
         assert button.count() == 0, "there is no other scene to open here"
         page.evaluate("() => { viewer.options.compare = true; viewer.chrome.refresh(); }")
