@@ -122,7 +122,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         raise ValueError(f"batch_size {config.batch_size} does not divide into processes and accumulations")
     torch.manual_seed(config.seed)
     size = images[0][1].shape[0]
-    unet = build_unet(config, size, len(images.classes)).to(accelerator.device)
+    unet = build_unet(config, size, len(images.classes))
     if accelerator.device.type == "cpu":
         unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if images.classes:

@@ -32,7 +32,7 @@ Row = tuple[str, str]  # what, value
 
 CLASSIFIER_SAMPLES = 100_000
 YAWS_RAD = (0.15, 0.3, 0.6)
-_MOST_TRAINING_RENDERS = 5000  # among which the nearest to a sample is looked for
+_MOST_TRAINING_RENDERS = 5000  # that samples are compared with
 _MOST_DEPTH_MAPS = 200
 
 
@@ -107,8 +107,7 @@ def _pictures(
     named = float((predict(judge, pictures) == labels).mean())
     yield f"classifier on {len(pictures)} generated first views", f"{named:.1%} ({named / reached:.0%} of the former)"
 
-    rng = np.random.default_rng(0)
-    chosen = np.sort(rng.choice(len(train), min(len(train), _MOST_TRAINING_RENDERS), replace=False))
+    chosen = some_of(train)
     seen, unseen, generated = (features(judge, rgb) for rgb in (train.rgb[chosen], held_out.rgb, pictures))
     yield "KID to training renders, x 1000", f"{1000 * kid(seen, generated)[0]:.1f}"
     yield "KID to held-out renders, x 1000", f"{1000 * kid(unseen, generated)[0]:.1f}"
@@ -131,9 +130,20 @@ def _depths(views: Sequence[View], held_out: Renders, pipeline: IvidPipeline) ->
 
 
 def _consistency(kind: str, scenes: Sequence[Scene]) -> Iterator[Row]:
-    scores = [reprojection_consistency(scene) for scene in scenes]
-    psnr, depth = np.mean([score.psnr_db for score in scores]), np.mean([score.depth_error for score in scores])
+    psnr, depth = mean_consistency(scenes)
     yield f"neighbouring views of {len(scenes)} {kind} scenes", f"{psnr:.1f} dB, depth error {depth:.2%}"
+
+
+def mean_consistency(scenes: Sequence[Scene]) -> tuple[float, float]:
+    """How well neighbouring views agree, on average over scenes: colour in dB, relative depth error."""
+    scores = [reprojection_consistency(scene) for scene in scenes]
+    return float(np.mean([s.psnr_db for s in scores])), float(np.mean([s.depth_error for s in scores]))
+
+
+def some_of(train: Renders) -> np.ndarray:
+    """Indices of the training renders that generated pictures are compared with; always the same ones."""
+    count = min(len(train), _MOST_TRAINING_RENDERS)
+    return np.sort(np.random.default_rng(0).choice(len(train), count, replace=False))
 
 
 def _truth(pipeline: IvidPipeline, models: Sequence[Path], sampling: dict[str, Any]) -> Iterator[Row]:

@@ -13,8 +13,7 @@ import numpy as np
 from ivid.data.renders import Renders
 from ivid.evaluation.classifier import features, predict
 from ivid.evaluation.distances import kid
-from ivid.evaluation.geometry import reprojection_consistency
-from ivid.evaluation.scenes import Row, judge_of
+from ivid.evaluation.scenes import Row, judge_of, mean_consistency, some_of
 from ivid.generation import generate, plan
 from ivid.pipeline import IvidPipeline
 
@@ -54,8 +53,7 @@ def compare_first_views(
     """
     train = Renders.open(data)
     judge = judge_of(train, data)
-    chosen = np.sort(np.random.default_rng(0).choice(len(train), min(len(train), 5000), replace=False))
-    seen = features(judge, train.rgb[chosen])
+    seen = features(judge, train.rgb[some_of(train)])
     requests = plan(pipeline, ";".join(pipeline.class_names), range(per_class))
     labels = np.array([request.class_index for request in requests])
     for choice in choices:
@@ -86,9 +84,9 @@ def compare_novel_views(pipeline: IvidPipeline, choices: Sequence[Choice], scene
     firsts = [scene.views[0] for _, scene, _ in generate(pipeline, requests, view_set="uncond")]
     for choice in choices:
         started = time.perf_counter()
-        scores = []
+        made = []
         for request, first in zip(requests, firsts, strict=True):
-            made = generate(
+            made += generate(
                 pipeline,
                 [request],
                 first_view=first,
@@ -96,7 +94,6 @@ def compare_novel_views(pipeline: IvidPipeline, choices: Sequence[Choice], scene
                 novel_steps=choice.steps,
                 guidance=choice.guidance,
             )
-            scores += [reprojection_consistency(scene) for _, scene, _ in made]
         seconds = (time.perf_counter() - started) / scenes
-        psnr, depth = np.mean([s.psnr_db for s in scores]), np.mean([s.depth_error for s in scores])
+        psnr, depth = mean_consistency([scene for _, scene, _ in made])
         yield f"further views, {choice}", f"{psnr:.2f} dB, depth error {depth:.2%}, {seconds:.1f} s"
