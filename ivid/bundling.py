@@ -27,6 +27,7 @@ SAMPLING = (
     "pull",
     "edge_threshold",
     "erosion_radius_px",
+    "refine_below",
 )
 
 
@@ -53,12 +54,13 @@ def bundle(
     sampling: Mapping[str, Any],
     class_names: Sequence[str],
     depth_range: DepthRange,
+    refiner: str | Path | None = None,
     upsampler: str | Path | None = None,
 ) -> None:
-    """Write the averaged networks of two runs, or three, in half precision, and the model's config.
+    """Write the averaged networks of two runs, three or four, in half precision, and the model's config.
 
     Args:
-        first_view, novel_view, upsampler: run folders (`ivid.training`).
+        first_view, novel_view, refiner, upsampler: run folders (`ivid.training`).
         out: the model folder; what was there is replaced once the new one is whole.
         sampling: how the model samples, from `read_model_config`.
         class_names: in the order of the labels.
@@ -67,15 +69,14 @@ def bundle(
     Raises:
         ValueError: the runs do not belong together.
     """
-    runs = {"first_view": first_view, "novel_view": novel_view}
-    if upsampler is not None:
-        runs["upsampler"] = upsampler
+    runs: dict[str, str | Path] = {"first_view": first_view, "novel_view": novel_view}
+    runs |= {role: run for role, run in (("refiner", refiner), ("upsampler", upsampler)) if run is not None}
     configs = [TrainingConfig.read(Path(run) / "config.json") for run in runs.values()]
     if [config.network for config in configs] != list(runs):
         raise ValueError(f"expected runs of {', '.join(runs)}, got {', '.join(config.network for config in configs)}")
     first = configs[0]
-    if any((config.scheduler, config.fold) != (first.scheduler, first.fold) for config in configs):
-        raise ValueError("the runs have different noise schedules, predictions or folding")
+    if any(config.scheduler != first.scheduler for config in configs):
+        raise ValueError("the runs have different noise schedules or predictions")
     unets = {
         f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)
         for role, run in runs.items()
@@ -85,7 +86,6 @@ def bundle(
         **unets,
         name=out.name,
         class_names=class_names,
-        fold=first.fold,
         schedule=recorded_schedule(first.scheduler),
         prediction_type=first.scheduler["prediction_type"],
         **{"depth_range": depth_range, **sampling},

@@ -17,7 +17,8 @@ from torch import Tensor
 from ivid.cameras import Camera, view_set
 from ivid.depth import DepthRange, decode
 from ivid.diffusion.conditioning import Known, Pull, fresh_condition, pull_towards_known
-from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.denoiser import Denoiser, fold_of
+from ivid.diffusion.refining import Refiner
 from ivid.diffusion.sampling import SAMPLERS, Step, make_scheduler, sample
 from ivid.events import Event, Preview, SamplingSettings, ViewDone
 from ivid.fusion import Condition, aggregate_conditions
@@ -29,11 +30,11 @@ class IvidPipeline(DiffusionPipeline):
     """Scenes from a model folder in diffusers' layout.
 
     Everything that belongs to a model is in its config (`model_index.json`): class names, depth range, schedule,
-    folding of pixels into channels, default steps, guidance and samplers, and the constants of the pull.
-    A model may have an upsampler too (`ivid.upsampling`).
+    default steps, guidance and samplers, and the constants of the pull.
+    A model may have a refiner of details (`ivid.diffusion.refining`), and an upsampler (`ivid.upsampling`).
     """
 
-    _optional_components: ClassVar[list[str]] = ["upsampler_unet"]
+    _optional_components: ClassVar[list[str]] = ["refiner_unet", "upsampler_unet"]
 
     def __init__(
         self,
@@ -42,7 +43,6 @@ class IvidPipeline(DiffusionPipeline):
         name: str = "",
         class_names: Sequence[str] | None = None,
         depth_range: DepthRange | list[float] = (0.6, 5.0),
-        fold: int = 1,
         schedule: Mapping[str, Any] | None = None,
         prediction_type: str = "epsilon",
         first_steps: int = 1000,
@@ -53,17 +53,21 @@ class IvidPipeline(DiffusionPipeline):
         pull: Mapping[str, float] | None = None,
         edge_threshold: float = EDGE_THRESHOLD,
         erosion_radius_px: int | None = None,
+        refine_below: int = 0,
+        refiner_unet: UNet2DModel | None = None,
         upsampler_unet: UNet2DModel | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
-            first_view_unet=first_view_unet, novel_view_unet=novel_view_unet, upsampler_unet=upsampler_unet
+            first_view_unet=first_view_unet,
+            novel_view_unet=novel_view_unet,
+            refiner_unet=refiner_unet,
+            upsampler_unet=upsampler_unet,
         )
         self.register_to_config(
             name=name,
             class_names=list(class_names or ()),
             depth_range=list(depth_range),
-            fold=fold,
             schedule=dict(schedule or {"num_train_timesteps": 1000, "beta_schedule": "linear"}),
             prediction_type=prediction_type,
             first_steps=first_steps,
@@ -74,6 +78,7 @@ class IvidPipeline(DiffusionPipeline):
             pull=dict(pull or {}),
             edge_threshold=edge_threshold,
             erosion_radius_px=erosion_radius_px,
+            refine_below=refine_below,
         )
 
     @property
@@ -88,7 +93,7 @@ class IvidPipeline(DiffusionPipeline):
     @property
     def size(self) -> int:
         """Side of the views in pixels."""
-        return self.first_view_unet.config["sample_size"] * self.config["fold"]
+        return self.first_view_unet.config["sample_size"] * fold_of(self.first_view_unet)
 
     def class_index(self, class_label: str | int | None) -> int | None:
         """The index of a class given by name or index; None for models without classes.
@@ -299,7 +304,8 @@ class IvidPipeline(DiffusionPipeline):
         if not present:
             scheduler = make_scheduler(settings.first_sampler, self.config["schedule"], settings.first_steps)
             denoiser = self.denoiser(self.first_view_unet, scheduler)
-            return sample(denoiser, scheduler, shape, generators, labels, settings.guidance)
+            refiner = self._refiner(scheduler)
+            return sample(denoiser, scheduler, shape, generators, labels, settings.guidance, refiner=refiner)
         scheduler = make_scheduler(settings.novel_sampler, self.config["schedule"], settings.novel_steps)
         denoiser = self.denoiser(self.novel_view_unet, scheduler)
         known = stack_conditions(present, self.novel_view_unet.device)
@@ -313,7 +319,14 @@ class IvidPipeline(DiffusionPipeline):
             settings.guidance,
             condition=lambda: fresh_condition(known, generators),
             adjust=lambda clean, last: pull_towards_known(clean, known, pull, last),
+            refiner=self._refiner(scheduler),
         )
+
+    def _refiner(self, scheduler: Any) -> Refiner | None:
+        if self.refiner_unet is None:
+            return None
+        alphas_cumprod = scheduler.alphas_cumprod.to(self.refiner_unet.device)
+        return Refiner(self.refiner_unet, alphas_cumprod, self.config["refine_below"])
 
     def condition(self, views: Sequence[View], camera: Camera) -> Condition:
         """What `views` tell the novel-view network of a new camera, with the model's constants (method §6).
@@ -332,7 +345,7 @@ class IvidPipeline(DiffusionPipeline):
     def denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:
         """One of the model's networks as a denoiser for a scheduler of `make_scheduler`."""
         alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
-        return Denoiser(unet, alphas_cumprod, self.config["prediction_type"], self.config["fold"])
+        return Denoiser(unet, alphas_cumprod, self.config["prediction_type"])
 
     def to_pictures(self, clean: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32, of clean samples [B, 4, S, S]."""
@@ -391,7 +404,7 @@ def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline
     with _quiet_loading():
         pipeline = IvidPipeline.from_pretrained(str(folder), dtype=dtype, local_files_only=True)
     if device == "cpu":
-        for unet in (pipeline.first_view_unet, pipeline.novel_view_unet, pipeline.upsampler_unet):
+        for unet in pipeline.components.values():
             if unet is not None:
                 unet.to(memory_format=torch.channels_last)
     return pipeline.to(device)

@@ -14,8 +14,9 @@ from torch.utils.data import default_collate
 from ivid.data.pairs import PairSettings
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.conditioning import batch_condition, randn
-from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.denoiser import Denoiser, labels_for, signal_and_noise
 from ivid.diffusion.enlarging import training_condition
+from ivid.diffusion.refining import Refiner
 from ivid.diffusion.sampling import make_scheduler, sample
 from ivid.files import written_aside
 
@@ -54,6 +55,20 @@ def write_upsampler_sheet(path: Path, denoiser: Denoiser, images: RgbdImages, sc
     _write_triples(path, denoiser, schedule, steps, batch, condition, lambda: condition, generators)
 
 
+def write_refiner_sheet(path: Path, refiner: Refiner, guessing: Denoiser, images: RgbdImages) -> None:
+    """Per row two images, each as guessed where the refiner begins, that guess refined, and truth."""
+    batch = _shown(images, None, guessing.unet.device)
+    clean = batch["clean"]
+    timesteps = torch.full((ROWS,), refiner.below - 1, device=clean.device)
+    generators = [torch.Generator().manual_seed(seed) for seed in range(ROWS)]
+    alpha, sigma = signal_and_noise(guessing.alphas_cumprod[timesteps], clean.ndim)
+    x_t = alpha * clean + sigma * randn(clean.shape[1:], generators, clean.device)
+    with torch.inference_mode():
+        guess = guessing(x_t, timesteps, labels_for(guessing.unet, batch["label"]))
+        refined = refiner(x_t, timesteps, guess)
+    _write(path, _colour_and_depth(torch.stack([guess, refined, clean], dim=1).flatten(0, 1)), columns=12)
+
+
 def _shown(images: RgbdImages, pairs: PairSettings | None, device: torch.device) -> dict[str, Tensor]:
     """The same images in every sheet, one per row."""
     samples = TrainingSamples(images, SampleSettings(seed=2**32 - 1, flip=False, label_dropout=0.0, pairs=pairs))
@@ -71,7 +86,7 @@ def _write_triples(
     condition: Callable[[], Tensor],
     generators: list[torch.Generator],
 ) -> None:
-    labels = batch["label"] if denoiser.unet.config["num_class_embeds"] else None
+    labels = labels_for(denoiser.unet, batch["label"])
     scheduler = make_scheduler("ddim", schedule, steps)
     final = _last(sample(denoiser, scheduler, told.shape[1:], generators, labels, condition=condition))
     triples = torch.stack([told, final, batch["clean"]], dim=1).flatten(0, 1)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +29,13 @@ from tqdm import tqdm
 
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.conditioning import batch_condition
-from ivid.diffusion.denoiser import Denoiser, signal_and_noise, training_target
+from ivid.diffusion.denoiser import Denoiser, fold_of, labels_for, signal_and_noise, training_target
 from ivid.diffusion.enlarging import training_condition
+from ivid.diffusion.refining import Refiner, blend
 from ivid.diffusion.schedules import alphas_cumprod as schedule_alphas
 from ivid.diffusion.schedules import recorded_schedule
 from ivid.files import written_aside
-from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_upsampler_sheet
+from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_refiner_sheet, write_upsampler_sheet
 from ivid.training_config import INPUT_CHANNELS, TrainingConfig
 from ivid.training_log import TrainingLog
 
@@ -44,8 +44,12 @@ LOSS_SCALING = GradScalerKwargs(init_scale=2.0**20, growth_factor=2**0.001, back
 
 
 def build_unet(config: TrainingConfig, size: int, class_count: int) -> UNet2DModel:
-    """The network of a config for images of `size` pixels; 0 classes makes it unconditional (method §9)."""
+    """The network of a config for images of `size` pixels; 0 classes makes it unconditional (method §9).
+
+    A refiner always is: where it begins, what the picture shows is settled.
+    """
     folded = config.fold**2
+    class_count = 0 if config.network == "refiner" else class_count
     unet = UNet2DModel(
         sample_size=size // config.fold,
         in_channels=INPUT_CHANNELS[config.network] * folded,
@@ -77,8 +81,8 @@ def start_from(unet: UNet2DModel, source: UNet2DModel) -> None:
     """
     weights = source.state_dict()
     own = unet.state_dict()
-    fold = math.isqrt(source.config["out_channels"] // 4)
-    times = math.isqrt(unet.config["out_channels"] // 4) // fold
+    fold = fold_of(source)
+    times = fold_of(unet) // fold
     narrow = _refolded(weights["conv_in.weight"], 1, fold, times) / times**2
     wide = torch.zeros_like(own["conv_in.weight"])
     wide[:, : narrow.shape[1]] = narrow
@@ -125,7 +129,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     unet = build_unet(config, size, len(images.classes))
     if accelerator.device.type == "cpu":
         unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if images.classes:
+    if unet.config["num_class_embeds"]:
         embedding_weight(unet).register_hook(_without_last_row)
     ema = EMAModel(unet.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75, model_cls=UNet2DModel)
     optimiser = torch.optim.AdamW(
@@ -135,7 +139,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     ema.to(accelerator.device)
     accelerator.register_for_checkpointing(ema)
     first_step = _resume(accelerator, config, out)
-    alphas_cumprod = schedule_alphas(config.scheduler).to(accelerator.device)
+    objective = _Objective.of(config, unet, accelerator)
     batches = _batches(config, images, first_step, share, accelerator)
     progress = tqdm(
         total=config.steps,
@@ -154,7 +158,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         for part in range(config.accumulation):
             noise = torch.Generator().manual_seed(_noise_seed(config, step, part, accelerator.process_index))
             with accelerator.accumulate(unet):
-                loss = _loss(config, unet, alphas_cumprod, next(batches), noise, accelerator)
+                loss = objective.loss(next(batches), noise)
                 accelerator.backward(loss)
                 if accelerator.sync_gradients and config.gradient_clip:
                     accelerator.clip_grad_norm_(unet.parameters(), config.gradient_clip)
@@ -170,10 +174,9 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         if last or step % config.save_every == 0:
             _save(accelerator, config, unet, ema, step, out)
         if accelerator.is_main_process and (last or step % config.sample_every == 0):
-            plain = accelerator.unwrap_model(unet)
-            with _averaged(ema, plain):
-                sheet = out / "samples" / f"{step:08d}.png"
-                _draw(config, plain, alphas_cumprod, images, sheet)
+            sheet = out / "samples" / f"{step:08d}.png"
+            with _averaged(ema, accelerator.unwrap_model(unet)):
+                objective.draw(images, sheet)
             log.picture(step, sheet)
         if out_of_time:
             break
@@ -182,50 +185,81 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     accelerator.end_training()
 
 
-def _loss(
-    config: TrainingConfig,
-    unet: torch.nn.Module,
-    alphas_cumprod: Tensor,
-    batch: dict[str, Tensor],
-    generator: torch.Generator,
-    accelerator: Accelerator,
-) -> Tensor:
-    clean = batch["clean"]
-    count, device = clean.shape[0], clean.device
-    timesteps = torch.randint(len(alphas_cumprod), (count,), generator=generator).to(device)
-    noise = torch.randn(clean.shape, generator=generator).to(device)
-    alpha, sigma = signal_and_noise(alphas_cumprod[timesteps], clean.ndim)
-    inputs = alpha * clean + sigma * noise
-    if config.network == "novel_view":
-        outside = torch.randn(clean.shape, generator=generator).to(device)
-        inputs = torch.cat([inputs, batch_condition(batch, outside)], dim=1)
-    elif config.network == "upsampler":
-        blur_sigma = torch.rand(count, generator=generator).to(device)
-        inputs = torch.cat([inputs, training_condition(clean, blur_sigma)], dim=1)
-    prediction_type = config.scheduler["prediction_type"]
-    target = training_target(clean, noise, alphas_cumprod[timesteps], prediction_type)
-    folded = functional.pixel_unshuffle(inputs, config.fold)
-    if device.type == "cpu":
-        folded = folded.contiguous(memory_format=torch.channels_last)
-    labels = batch["label"] if accelerator.unwrap_model(unet).config["num_class_embeds"] else None
-    with accelerator.autocast():
-        output = unet(folded, timesteps, class_labels=labels, return_dict=False)[0]
-    error = functional.mse_loss(functional.pixel_shuffle(output.float(), config.fold), target, reduction="none")
-    if config.weighting == "v":
-        error = error / sigma.square().clamp_min(config.weighting_floor)
-    return error.mean()
+@dataclass(frozen=True)
+class _Objective:
+    """What a network is asked, and how well it answers.
 
+    Attributes:
+        unet: as the accelerator prepared it.
+        alphas_cumprod: of the schedule, on the accelerator's device.
+        refined: what makes the guesses that a refiner corrects.
+    """
 
-def _draw(config: TrainingConfig, unet: UNet2DModel, alphas_cumprod: Tensor, images: RgbdImages, path: Path) -> None:
-    denoiser = Denoiser(unet, alphas_cumprod, config.scheduler["prediction_type"], config.fold)
-    schedule = recorded_schedule(config.scheduler)
-    if config.network == "upsampler":
-        write_upsampler_sheet(path, denoiser, images, schedule, config.sample_steps)
-    elif config.network == "novel_view":
-        write_novel_view_sheet(path, denoiser, images, config.pairs, schedule, config.sample_steps)
-    else:
-        size = unet.config["sample_size"] * config.fold
-        write_first_view_sheet(path, denoiser, size, len(images.classes), schedule, config.sample_steps)
+    config: TrainingConfig
+    unet: torch.nn.Module
+    accelerator: Accelerator
+    alphas_cumprod: Tensor
+    refined: Denoiser | None
+
+    @classmethod
+    def of(cls, config: TrainingConfig, unet: torch.nn.Module, accelerator: Accelerator) -> _Objective:
+        alphas_cumprod = schedule_alphas(config.scheduler).to(accelerator.device)
+        refined = None
+        if config.refines is not None:
+            guessing = UNet2DModel.from_pretrained(config.refines).eval().to(accelerator.device)
+            if accelerator.device.type == "cpu":
+                guessing = guessing.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            refined = Denoiser(guessing, alphas_cumprod, config.scheduler["prediction_type"])
+        return cls(config, unet, accelerator, alphas_cumprod, refined)
+
+    @property
+    def timesteps(self) -> tuple[int, int]:
+        return self.config.timesteps or (0, len(self.alphas_cumprod))
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+        config, clean = self.config, batch["clean"]
+        count, device = clean.shape[0], clean.device
+        timesteps = torch.randint(*self.timesteps, (count,), generator=generator).to(device)
+        noise = torch.randn(clean.shape, generator=generator).to(device)
+        alpha_cumprod = self.alphas_cumprod[timesteps]
+        alpha, sigma = signal_and_noise(alpha_cumprod, clean.ndim)
+        inputs = x_t = alpha * clean + sigma * noise
+        target = training_target(clean, noise, alpha_cumprod, config.scheduler["prediction_type"])
+        if config.network == "novel_view":
+            outside = torch.randn(clean.shape, generator=generator).to(device)
+            inputs = torch.cat([x_t, batch_condition(batch, outside)], dim=1)
+        elif config.network == "upsampler":
+            blur_sigma = torch.rand(count, generator=generator).to(device)
+            inputs = torch.cat([x_t, training_condition(clean, blur_sigma)], dim=1)
+        elif self.refined is not None:
+            with torch.no_grad(), self.accelerator.autocast():
+                guess = self.refined(x_t, timesteps, labels_for(self.refined.unet, batch["label"]))
+            inputs, target = torch.cat([x_t, guess], dim=1), clean - blend(x_t, guess, alpha_cumprod)
+        folded = functional.pixel_unshuffle(inputs, config.fold)
+        if device.type == "cpu":
+            folded = folded.contiguous(memory_format=torch.channels_last)
+        labels = labels_for(self.accelerator.unwrap_model(self.unet), batch["label"])
+        with self.accelerator.autocast():
+            output = self.unet(folded, timesteps, class_labels=labels, return_dict=False)[0]
+        error = functional.mse_loss(functional.pixel_shuffle(output.float(), config.fold), target, reduction="none")
+        if config.weighting == "v":
+            error = error / sigma.square().clamp_min(config.weighting_floor)
+        return error.mean()
+
+    def draw(self, images: RgbdImages, path: Path) -> None:
+        """Write a picture of what the network does now."""
+        config, unet = self.config, self.accelerator.unwrap_model(self.unet)
+        denoiser = Denoiser(unet, self.alphas_cumprod, config.scheduler["prediction_type"])
+        schedule = recorded_schedule(config.scheduler)
+        if self.refined is not None:
+            write_refiner_sheet(path, Refiner(unet, self.alphas_cumprod, self.timesteps[1]), self.refined, images)
+        elif config.network == "upsampler":
+            write_upsampler_sheet(path, denoiser, images, schedule, config.sample_steps)
+        elif config.network == "novel_view":
+            write_novel_view_sheet(path, denoiser, images, config.pairs, schedule, config.sample_steps)
+        else:
+            size = unet.config["sample_size"] * config.fold
+            write_first_view_sheet(path, denoiser, size, len(images.classes), schedule, config.sample_steps)
 
 
 def _batches(

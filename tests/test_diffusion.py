@@ -1,6 +1,7 @@
 """The sampling loop against a slow twin written from the formulas of method §6 and §7."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from diffusers import UNet2DModel
 
 from ivid.diffusion.conditioning import Known, Pull, fresh_condition, network_condition, pull_towards_known
 from ivid.diffusion.denoiser import Denoiser, clean_sample, training_target
+from ivid.diffusion.refining import GUESS_VARIANCE, Refiner
 from ivid.diffusion.sampling import SAMPLERS, make_scheduler, sample
 
 LINEAR = {"num_train_timesteps": 1000, "beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02}
@@ -27,7 +29,7 @@ def small_unet(in_channels=4, fold=1, classes=3):
         up_block_types=("UpBlock2D",),
         norm_num_groups=8,
         attention_head_dim=8,
-        num_class_embeds=classes + 1,
+        num_class_embeds=classes + 1 if classes else None,
     )
     return unet.eval()
 
@@ -198,13 +200,14 @@ def test_folding_is_a_rearrangement():
 
     class Identity(torch.nn.Module):
         dtype, device = torch.float32, torch.device("cpu")
+        config: ClassVar = {"out_channels": 64}
 
         def forward(self, x, *_, **__):
             assert x.shape[1:] == (64, SIZE // 4, SIZE // 4)
             return (x,)
 
     picture = torch.randn(2, 4, SIZE, SIZE)
-    denoiser = Denoiser(Identity(), torch.ones(10) * 0.5, "sample", fold=4)
+    denoiser = Denoiser(Identity(), torch.ones(10) * 0.5, "sample")
     torch.testing.assert_close(denoiser(picture, torch.zeros(2, dtype=torch.int64)), picture)
 
 
@@ -243,3 +246,36 @@ def test_the_null_class_adds_no_embedding():
 def test_samplers_and_steps_out_of_range_are_refused(sampler, steps):
     with pytest.raises(ValueError, match=r"choose one of ddpm|between 1 and 1000"):
         make_scheduler(sampler, LINEAR, steps)
+
+
+def test_a_refiner_corrects_the_last_steps_and_they_are_not_guided():
+    """Against the loop written out: guided guesses before, then plain guesses, blended with x_t and corrected."""
+    torch.manual_seed(0)
+    unet, details = small_unet(), small_unet(in_channels=8, fold=2, classes=0)
+    scheduler = make_scheduler("ddim", LINEAR, 5)
+    alphas_cumprod = scheduler.alphas_cumprod
+    denoiser = Denoiser(unet, alphas_cumprod, "epsilon")
+    refiner = Refiner(details, alphas_cumprod, below=400)
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    labels = torch.tensor([0, 2])
+    steps = list(sample(denoiser, scheduler, (4, SIZE, SIZE), generators, labels, guidance=2.0, refiner=refiner))
+
+    x = torch.stack([torch.randn(4, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)])
+    times = [999, 799, 599, 399, 199]
+    with torch.no_grad():
+        for step, t in zip(steps, times, strict=True):
+            a = alphas_cumprod[t]
+            given, free = (unet(x, t, class_labels=c).sample for c in (labels, torch.full_like(labels, 3)))
+            if t >= 400:
+                clean = (x - (1 - a).sqrt() * (3 * given - 2 * free)) / a.sqrt()
+            else:
+                guess = (x - (1 - a).sqrt() * given) / a.sqrt()
+                trust = GUESS_VARIANCE / (GUESS_VARIANCE + (1 - a) / a)
+                told = torch.nn.functional.pixel_unshuffle(torch.cat([x, guess], dim=1), 2)
+                correction = torch.nn.functional.pixel_shuffle(details(told, t).sample, 2)
+                clean = (1 - trust) * guess + trust * x / a.sqrt() + correction
+            torch.testing.assert_close(step.clean, clean, rtol=1e-3, atol=1e-3)
+            if t != 199:
+                after = alphas_cumprod[t - 200]
+                noise = (x - a.sqrt() * clean) / (1 - a).sqrt()
+                x = after.sqrt() * clean + (1 - after).sqrt() * noise

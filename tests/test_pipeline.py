@@ -5,6 +5,7 @@ import torch
 from ivid.cameras import Camera, view_set
 from ivid.depth import decode
 from ivid.diffusion.conditioning import network_condition
+from ivid.diffusion.denoiser import fold_of
 from ivid.fusion import aggregate_conditions
 from ivid.generation import generate, parse_seeds, plan
 from ivid.pipeline import IvidPipeline, Preview, ViewDone, load_pipeline
@@ -97,7 +98,7 @@ def test_a_novel_view_follows_the_published_loop(pipeline):
     rgb = torch.from_numpy(condition.rgb).permute(2, 0, 1)[None]
     depth, floor = (torch.from_numpy(v)[None, None] for v in (condition.depth, condition.depth_floor))
     mask, mask_rgb = (torch.from_numpy(v)[None, None] for v in (condition.mask, condition.mask_rgb))
-    fold = pipeline.config.fold
+    fold = fold_of(pipeline.novel_view_unet)
     for timestep, previous in ((999, 499), (499, None)):
         noise = [torch.randn(c, SIZE, SIZE, generator=generator)[None] for c in (3, 1)]
         channels = torch.cat([x, network_condition(rgb, depth, mask_rgb, mask, *noise)], dim=1)

@@ -26,7 +26,6 @@ def tiny_pipeline(classes: tuple[str, ...] = CLASSES, first_steps: int = 4, nove
         name="tiny",
         class_names=classes,
         depth_range=(0.6, 5.0),
-        fold=FOLD,
         prediction_type="sample",
         first_steps=first_steps,
         novel_steps=novel_steps,

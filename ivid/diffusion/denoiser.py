@@ -6,6 +6,7 @@ network may work on folded samples: every k x k block of pixels becomes k² chan
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,13 +25,11 @@ class Denoiser:
         unet: in and out channels are those of the samples times fold². Its last class embedding is the null class.
         alphas_cumprod: [T] float32, ᾱ_t of the schedule the network was trained with.
         prediction_type: what the network's output means, one of `PREDICTION_TYPES`.
-        fold: side of the pixel blocks that are folded into channels.
     """
 
     unet: UNet2DModel
     alphas_cumprod: Tensor
     prediction_type: str
-    fold: int = 1
 
     def __call__(
         self,
@@ -67,11 +66,22 @@ class Denoiser:
         return self.unet.config["num_class_embeds"] - 1
 
     def _forward(self, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
-        folded = functional.pixel_unshuffle(inputs, self.fold).to(self.unet.dtype)
+        fold = fold_of(self.unet)
+        folded = functional.pixel_unshuffle(inputs, fold).to(self.unet.dtype)
         if folded.device.type == "cpu":  # the layout oneDNN's convolutions are written for
             folded = folded.contiguous(memory_format=torch.channels_last)
         output = self.unet(folded, timesteps, class_labels=class_labels, return_dict=False)[0]
-        return functional.pixel_shuffle(output.float(), self.fold)
+        return functional.pixel_shuffle(output.float(), fold)
+
+
+def fold_of(unet: UNet2DModel) -> int:
+    """Side of the pixel blocks that a network takes folded into channels; 1 if it takes pixels as they are."""
+    return math.isqrt(unet.config["out_channels"] // 4)
+
+
+def labels_for(unet: UNet2DModel, labels: Tensor) -> Tensor | None:
+    """Class labels [B] as a network takes them: None if it knows no classes."""
+    return labels if unet.config["num_class_embeds"] else None
 
 
 def clean_sample(output: Tensor, x_t: Tensor, alpha_cumprod: Tensor, prediction_type: str) -> Tensor:

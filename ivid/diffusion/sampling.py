@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ivid.diffusion.conditioning import randn
 from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.refining import Refiner
 from ivid.diffusion.schedules import schedule_arguments
 
 SAMPLERS = {
@@ -77,6 +78,7 @@ def sample(
     guidance: float = 0.0,
     condition: Callable[[], Tensor] | None = None,
     adjust: Callable[[Tensor, bool], Tensor] | None = None,
+    refiner: Refiner | None = None,
 ) -> Iterator[Step]:
     """Denoise one sample per generator.
 
@@ -89,6 +91,8 @@ def sample(
         guidance: see `Denoiser`.
         condition: called before every evaluation for the network's further channels [B, C, S, S].
         adjust: (clean [B, 4, S, S], whether this is the last step) -> clean, before the scheduler's step.
+        refiner: corrects what `denoiser` says in the last steps, which are not guided then: guidance decides what is
+            shown, and harms details (Kynkäänniemi et al., NeurIPS 2024).
 
     Yields:
         a `Step` after every evaluation; the last one's clean samples are the result.
@@ -100,7 +104,10 @@ def sample(
         with torch.inference_mode():
             timesteps = torch.full((len(generators),), int(timestep), dtype=torch.int64, device=device)
             channels = condition() if condition is not None else None
-            clean = denoiser(x_t, timesteps, class_labels, guidance, channels)
+            if refiner is not None and timestep < refiner.below:
+                clean = refiner(x_t, timesteps, denoiser(x_t, timesteps, class_labels, condition=channels))
+            else:
+                clean = denoiser(x_t, timesteps, class_labels, guidance, channels)
             if adjust is not None:
                 clean = adjust(clean, number == steps)
             if number < steps:

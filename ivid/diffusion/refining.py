@@ -1,0 +1,45 @@
+"""Details: a small network at the scale of pixels corrects what a coarser one predicts, where little noise is left.
+
+A network that works on large blocks of pixels is cheap and sees the whole picture, but it cannot place an edge. What
+it guesses is right in the large, the noisy sample in the small; the refiner is shown both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import UNet2DModel
+from torch import Tensor
+
+from ivid.diffusion.denoiser import Denoiser, signal_and_noise
+
+GUESS_VARIANCE = 0.0025
+"""About the mean squared error of a coarse network's guess, in the range [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """(x_t, guess) -> clean sample, for the last steps.
+
+    Attributes:
+        unet: 8 input channels, x_t and the guess; no classes. Its output is a correction of `blend`.
+        alphas_cumprod: [T] float32, ᾱ_t of the schedule.
+        below: it is asked at timesteps below this one.
+    """
+
+    unet: UNet2DModel
+    alphas_cumprod: Tensor
+    below: int
+
+    def __call__(self, x_t: Tensor, timesteps: Tensor, guess: Tensor) -> Tensor:
+        """The clean sample [B, 4, S, S] that a coarser network guessed from x_t [B, 4, S, S], corrected."""
+        correction = Denoiser(self.unet, self.alphas_cumprod, "sample")(x_t, timesteps, condition=guess)
+        return blend(x_t, guess, self.alphas_cumprod[timesteps]) + correction
+
+
+def blend(x_t: Tensor, guess: Tensor, alpha_cumprod: Tensor) -> Tensor:
+    """The likeliest clean sample if the guess [B, ...] and the noisy x_t [B, ...] at ᾱ [B] erred independently."""
+    alpha, sigma = signal_and_noise(alpha_cumprod, x_t.ndim)
+    trust = GUESS_VARIANCE / (GUESS_VARIANCE + (sigma / alpha).square())
+    return torch.lerp(guess, x_t / alpha, trust)
