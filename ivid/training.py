@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +23,15 @@ from accelerate.utils import GradScalerKwargs
 from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
-from ivid.diffusion.conditioning import batch_condition
-from ivid.diffusion.denoiser import Denoiser, fold_of, labels_for, signal_and_noise, training_target
-from ivid.diffusion.enlarging import training_condition
-from ivid.diffusion.refining import Refiner, blend
-from ivid.diffusion.schedules import alphas_cumprod as schedule_alphas
-from ivid.diffusion.schedules import recorded_schedule
+from ivid.diffusion.denoiser import fold_of
 from ivid.files import written_aside
-from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_refiner_sheet, write_upsampler_sheet
 from ivid.training_config import INPUT_CHANNELS, TrainingConfig
 from ivid.training_log import TrainingLog
+from ivid.training_objective import Objective
 
 LOSS_SCALING = GradScalerKwargs(init_scale=2.0**20, growth_factor=2**0.001, backoff_factor=0.5, growth_interval=1)
 """Of training in half precision (method §10)."""
@@ -139,7 +133,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     ema.to(accelerator.device)
     accelerator.register_for_checkpointing(ema)
     first_step = _resume(accelerator, config, out)
-    objective = _Objective.of(config, unet, accelerator)
+    objective = Objective.of(config, unet, accelerator)
     batches = _batches(config, images, first_step, share, accelerator)
     progress = tqdm(
         total=config.steps,
@@ -183,83 +177,6 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     progress.close()
     log.close()
     accelerator.end_training()
-
-
-@dataclass(frozen=True)
-class _Objective:
-    """What a network is asked, and how well it answers.
-
-    Attributes:
-        unet: as the accelerator prepared it.
-        alphas_cumprod: of the schedule, on the accelerator's device.
-        refined: what makes the guesses that a refiner corrects.
-    """
-
-    config: TrainingConfig
-    unet: torch.nn.Module
-    accelerator: Accelerator
-    alphas_cumprod: Tensor
-    refined: Denoiser | None
-
-    @classmethod
-    def of(cls, config: TrainingConfig, unet: torch.nn.Module, accelerator: Accelerator) -> _Objective:
-        alphas_cumprod = schedule_alphas(config.scheduler).to(accelerator.device)
-        refined = None
-        if config.refines is not None:
-            guessing = UNet2DModel.from_pretrained(config.refines).eval().to(accelerator.device)
-            if accelerator.device.type == "cpu":
-                guessing = guessing.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            refined = Denoiser(guessing, alphas_cumprod, config.scheduler["prediction_type"])
-        return cls(config, unet, accelerator, alphas_cumprod, refined)
-
-    @property
-    def timesteps(self) -> tuple[int, int]:
-        return self.config.timesteps or (0, len(self.alphas_cumprod))
-
-    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        config, clean = self.config, batch["clean"]
-        count, device = clean.shape[0], clean.device
-        timesteps = torch.randint(*self.timesteps, (count,), generator=generator).to(device)
-        noise = torch.randn(clean.shape, generator=generator).to(device)
-        alpha_cumprod = self.alphas_cumprod[timesteps]
-        alpha, sigma = signal_and_noise(alpha_cumprod, clean.ndim)
-        inputs = x_t = alpha * clean + sigma * noise
-        target = training_target(clean, noise, alpha_cumprod, config.scheduler["prediction_type"])
-        if config.network == "novel_view":
-            outside = torch.randn(clean.shape, generator=generator).to(device)
-            inputs = torch.cat([x_t, batch_condition(batch, outside)], dim=1)
-        elif config.network == "upsampler":
-            blur_sigma = torch.rand(count, generator=generator).to(device)
-            inputs = torch.cat([x_t, training_condition(clean, blur_sigma)], dim=1)
-        elif self.refined is not None:
-            with torch.no_grad(), self.accelerator.autocast():
-                guess = self.refined(x_t, timesteps, labels_for(self.refined.unet, batch["label"]))
-            inputs, target = torch.cat([x_t, guess], dim=1), clean - blend(x_t, guess, alpha_cumprod)
-        folded = functional.pixel_unshuffle(inputs, config.fold)
-        if device.type == "cpu":
-            folded = folded.contiguous(memory_format=torch.channels_last)
-        labels = labels_for(self.accelerator.unwrap_model(self.unet), batch["label"])
-        with self.accelerator.autocast():
-            output = self.unet(folded, timesteps, class_labels=labels, return_dict=False)[0]
-        error = functional.mse_loss(functional.pixel_shuffle(output.float(), config.fold), target, reduction="none")
-        if config.weighting == "v":
-            error = error / sigma.square().clamp_min(config.weighting_floor)
-        return error.mean()
-
-    def draw(self, images: RgbdImages, path: Path) -> None:
-        """Write a picture of what the network does now."""
-        config, unet = self.config, self.accelerator.unwrap_model(self.unet)
-        denoiser = Denoiser(unet, self.alphas_cumprod, config.scheduler["prediction_type"])
-        schedule = recorded_schedule(config.scheduler)
-        if self.refined is not None:
-            write_refiner_sheet(path, Refiner(unet, self.alphas_cumprod, self.timesteps[1]), self.refined, images)
-        elif config.network == "upsampler":
-            write_upsampler_sheet(path, denoiser, images, schedule, config.sample_steps)
-        elif config.network == "novel_view":
-            write_novel_view_sheet(path, denoiser, images, config.pairs, schedule, config.sample_steps)
-        else:
-            size = unet.config["sample_size"] * config.fold
-            write_first_view_sheet(path, denoiser, size, len(images.classes), schedule, config.sample_steps)
 
 
 def _batches(

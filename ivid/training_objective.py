@@ -1,0 +1,103 @@
+"""What a network is asked in training, and how well it answers (method §7, §10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers import UNet2DModel
+from torch import Tensor
+from torch.nn import functional
+
+from ivid.data.training_set import RgbdImages
+from ivid.diffusion.conditioning import batch_condition
+from ivid.diffusion.denoiser import Denoiser, labels_for, signal_and_noise, training_target
+from ivid.diffusion.enlarging import training_condition
+from ivid.diffusion.refining import Refiner, blend
+from ivid.diffusion.schedules import alphas_cumprod as schedule_alphas
+from ivid.diffusion.schedules import recorded_schedule
+from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_refiner_sheet, write_upsampler_sheet
+from ivid.training_config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The task of one network.
+
+    Attributes:
+        unet: as the accelerator prepared it.
+        alphas_cumprod: of the schedule, on the accelerator's device.
+        refined: what makes the guesses that a refiner corrects.
+    """
+
+    config: TrainingConfig
+    unet: torch.nn.Module
+    accelerator: Accelerator
+    alphas_cumprod: Tensor
+    refined: Denoiser | None
+
+    @classmethod
+    def of(cls, config: TrainingConfig, unet: torch.nn.Module, accelerator: Accelerator) -> Objective:
+        """The task that a config sets a network, which the accelerator has prepared."""
+        alphas_cumprod = schedule_alphas(config.scheduler).to(accelerator.device)
+        refined = None
+        if config.refines is not None:
+            precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.mixed_precision, torch.float32)
+            guessing = UNet2DModel.from_pretrained(config.refines, dtype=precision).eval().to(accelerator.device)
+            if accelerator.device.type == "cpu":
+                guessing = guessing.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            refined = Denoiser(guessing, alphas_cumprod, config.scheduler["prediction_type"])
+        return cls(config, unet, accelerator, alphas_cumprod, refined)
+
+    @property
+    def timesteps(self) -> tuple[int, int]:
+        """The first timestep that is trained on, and the one after the last."""
+        return self.config.timesteps or (0, len(self.alphas_cumprod))
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+        """Of a batch of `ivid.data.training_set.TrainingSamples`; noise and timesteps come from the generator."""
+        config, clean = self.config, batch["clean"]
+        count, device = clean.shape[0], clean.device
+        timesteps = torch.randint(*self.timesteps, (count,), generator=generator).to(device)
+        noise = torch.randn(clean.shape, generator=generator).to(device)
+        alpha_cumprod = self.alphas_cumprod[timesteps]
+        alpha, sigma = signal_and_noise(alpha_cumprod, clean.ndim)
+        inputs = x_t = alpha * clean + sigma * noise
+        target = training_target(clean, noise, alpha_cumprod, config.scheduler["prediction_type"])
+        if config.network == "novel_view":
+            outside = torch.randn(clean.shape, generator=generator).to(device)
+            inputs = torch.cat([x_t, batch_condition(batch, outside)], dim=1)
+        elif config.network == "upsampler":
+            blur_sigma = torch.rand(count, generator=generator).to(device)
+            inputs = torch.cat([x_t, training_condition(clean, blur_sigma)], dim=1)
+        elif self.refined is not None:
+            with torch.no_grad():
+                guess = self.refined(x_t, timesteps, labels_for(self.refined.unet, batch["label"]))
+            inputs, target = torch.cat([x_t, guess], dim=1), clean - blend(x_t, guess, alpha_cumprod)
+        folded = functional.pixel_unshuffle(inputs, config.fold)
+        if device.type == "cpu":
+            folded = folded.contiguous(memory_format=torch.channels_last)
+        labels = labels_for(self.accelerator.unwrap_model(self.unet), batch["label"])
+        with self.accelerator.autocast():
+            output = self.unet(folded, timesteps, class_labels=labels, return_dict=False)[0]
+        error = functional.mse_loss(functional.pixel_shuffle(output.float(), config.fold), target, reduction="none")
+        if config.weighting == "v":
+            error = error / sigma.square().clamp_min(config.weighting_floor)
+        return error.mean()
+
+    def draw(self, images: RgbdImages, path: Path) -> None:
+        """Write a picture of what the network does now."""
+        config, unet = self.config, self.accelerator.unwrap_model(self.unet)
+        denoiser = Denoiser(unet, self.alphas_cumprod, config.scheduler["prediction_type"])
+        schedule = recorded_schedule(config.scheduler)
+        if self.refined is not None:
+            write_refiner_sheet(path, Refiner(unet, self.alphas_cumprod, self.timesteps[1]), self.refined, images)
+        elif config.network == "upsampler":
+            write_upsampler_sheet(path, denoiser, images, schedule, config.sample_steps)
+        elif config.network == "novel_view":
+            write_novel_view_sheet(path, denoiser, images, config.pairs, schedule, config.sample_steps)
+        else:
+            size = unet.config["sample_size"] * config.fold
+            write_first_view_sheet(path, denoiser, size, len(images.classes), schedule, config.sample_steps)
