@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ ARGUMENTS = [
 ]
 CHROMIUM = "/usr/bin/chromium"
 PATIENCE_MS = 240_000  # on a machine that does other things too
+FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @contextmanager
@@ -66,7 +68,52 @@ def open_viewer(
         assert not errors, errors
 
 
+class Fingers:
+    """Fingers on a page that was opened with `has_touch`: the browser gets them as a screen would send them.
+
+    Points are (x, y) in CSS pixels. For the page a moment passes from one event to the next, however slow the machine.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.session = page.context.new_cdp_session(page)
+        self.clock_s = time.time()
+        self.points: list[tuple[float, float]] = []
+
+    def drag(self, *paths: tuple[tuple[float, float], tuple[float, float]], steps: int = 6) -> None:
+        """Put a finger at the beginning of each path, and move them to the ends together."""
+        for start, _ in paths:
+            self.points.append(start)
+            self._send("touchStart", self.points)
+        for step in range(1, steps + 1):
+            share = step / steps
+            self.move(*[(x + (u - x) * share, y + (v - y) * share) for (x, y), (u, v) in paths])
+
+    def move(self, *points: tuple[float, float]) -> None:
+        self.points = list(points)
+        self._send("touchMove", self.points)
+
+    def lift(self, left: int = 0) -> None:
+        """Lift fingers, the last one first, until `left` remain."""
+        while len(self.points) > left:
+            point = self.points.pop()
+            self._send("touchEnd", [point], first=len(self.points))
+
+    def lose(self) -> None:
+        """The system takes the gesture away."""
+        self.points = []
+        self._send("touchCancel", [])
+
+    def _send(self, kind: str, points: list[tuple[float, float]], first: int = 0) -> None:
+        self.clock_s += 0.016
+        touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points, first)]
+        event = {"type": kind, "touchPoints": touches, "timestamp": self.clock_s}
+        time.sleep(max(self.clock_s - time.time(), 0))
+        self.session.send("Input.dispatchTouchEvent", event)
+        self.page.evaluate(FRAME)  # the page hears of it with the next frame
+
+
 def settle(page: Page) -> None:
     """Wait until the best picture of the present camera is on screen."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(FRAME)
     page.wait_for_function("() => viewer.stage.settled && !viewer.stage.painter.next && !viewer.frameRequest")

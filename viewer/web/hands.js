@@ -40,13 +40,14 @@ export class Hands {
     /** @type {Map<number, {x: number, y: number}>} */
     this.pointers = new Map();
     this.panning = false;
+    this.throwing = false; // whether the motion goes on when the hand lets go
     this.last = 0;
     /** @type {Set<string>} */
     this.keys = new Set();
     surface.addEventListener("pointerdown", this.onDown);
     surface.addEventListener("pointermove", this.onMove);
     surface.addEventListener("pointerup", this.onUp);
-    surface.addEventListener("pointercancel", this.onUp);
+    surface.addEventListener("pointercancel", this.onUp); // the system has taken the gesture for itself
     surface.addEventListener("wheel", this.onWheel, { passive: false });
     surface.addEventListener("dblclick", this.onDouble);
     surface.addEventListener("contextmenu", (event) => event.preventDefault());
@@ -61,6 +62,7 @@ export class Hands {
     this.surface.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     this.panning = event.button !== 0 || event.shiftKey;
+    this.throwing = this.pointers.size === 1; // fingers never leave at once, and the last one of two means nothing
     this.rig.held = true;
     this.rig.flight = null;
     this.rig.stop();
@@ -81,7 +83,7 @@ export class Hands {
       const seconds = Math.max((event.timeStamp - this.last) / 1000, 1e-3);
       this.last = event.timeStamp;
       if (this.panning) this.rig.pan(dx, -dy);
-      else this.rig.move({ yaw: -dx * RADIANS_PER_PICTURE, pitch: dy * RADIANS_PER_PICTURE }, seconds);
+      else this.rig.move({ yaw: -dx * RADIANS_PER_PICTURE, pitch: dy * RADIANS_PER_PICTURE }, this.throwing ? seconds : 0);
     } else {
       const [other] = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
       const spread = Math.hypot(here.x - other.x, here.y - other.y) / Math.hypot(before.x - other.x, before.y - other.y);
@@ -96,7 +98,8 @@ export class Hands {
   onUp = (event) => {
     if (!this.pointers.delete(event.pointerId)) return;
     this.rig.held = this.pointers.size > 0;
-    if (this.rig.held || event.timeStamp - this.last > 80) this.rig.stop();
+    const rested = event.timeStamp - this.last > 80;
+    if (this.rig.held || rested || event.type === "pointercancel") this.rig.stop();
     this.last = event.timeStamp;
     if (!this.rig.held) this.surface.classList.remove("held");
     this.events.onActivity();
