@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ivid.cameras import Camera, view_set
 from ivid.depth import DepthRange, decode
-from ivid.diffusion.conditioning import Known, Pull, fresh_condition, pull_towards_known
+from ivid.diffusion.conditioning import Known, Pull, fresh_condition, nothing_known, pull_towards_known, quiet_condition
 from ivid.diffusion.denoiser import Denoiser, fold_of
 from ivid.diffusion.refining import Refiner
 from ivid.diffusion.sampling import SAMPLERS, Step, make_scheduler, sample
@@ -304,7 +304,7 @@ class IvidPipeline(DiffusionPipeline):
         if not present:
             scheduler = make_scheduler(settings.first_sampler, self.config["schedule"], settings.first_steps)
             denoiser = self.denoiser(self.first_view_unet, scheduler)
-            refiner = self._refiner(scheduler)
+            refiner = self._refiner(scheduler, nothing_known((len(generators), *shape), self.first_view_unet.device))
             return sample(denoiser, scheduler, shape, generators, labels, settings.guidance, refiner=refiner)
         scheduler = make_scheduler(settings.novel_sampler, self.config["schedule"], settings.novel_steps)
         denoiser = self.denoiser(self.novel_view_unet, scheduler)
@@ -319,14 +319,14 @@ class IvidPipeline(DiffusionPipeline):
             settings.guidance,
             condition=lambda: fresh_condition(known, generators),
             adjust=lambda clean, last: pull_towards_known(clean, known, pull, last),
-            refiner=self._refiner(scheduler),
+            refiner=self._refiner(scheduler, known),
         )
 
-    def _refiner(self, scheduler: Any) -> Refiner | None:
+    def _refiner(self, scheduler: Any, known: Known) -> Refiner | None:
         if self.refiner_unet is None:
             return None
         alphas_cumprod = scheduler.alphas_cumprod.to(self.refiner_unet.device)
-        return Refiner(self.refiner_unet, alphas_cumprod, self.config["refine_below"])
+        return Refiner(self.refiner_unet, alphas_cumprod, self.config["refine_below"], quiet_condition(known))
 
     def condition(self, views: Sequence[View], camera: Camera) -> Condition:
         """What `views` tell the novel-view network of a new camera, with the model's constants (method §6).

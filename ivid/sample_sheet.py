@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import UNet2DModel
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import default_collate
 
 from ivid.data.pairs import PairSettings
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
-from ivid.diffusion.conditioning import batch_condition, randn
+from ivid.diffusion.conditioning import batch_condition, nothing_known, quiet_condition, randn
 from ivid.diffusion.denoiser import Denoiser, labels_for, signal_and_noise
 from ivid.diffusion.enlarging import training_condition
 from ivid.diffusion.refining import Refiner
@@ -55,17 +56,18 @@ def write_upsampler_sheet(path: Path, denoiser: Denoiser, images: RgbdImages, sc
     _write_triples(path, denoiser, schedule, steps, batch, condition, lambda: condition, generators)
 
 
-def write_refiner_sheet(path: Path, refiner: Refiner, guessing: Denoiser, images: RgbdImages) -> None:
-    """Per row two images, each as guessed where the refiner begins, that guess refined, and truth."""
+def write_refiner_sheet(path: Path, unet: UNet2DModel, guessing: Denoiser, images: RgbdImages, below: int) -> None:
+    """Per row two images, each as a first-view network guesses it where a refiner begins, that refined, and truth."""
     batch = _shown(images, None, guessing.unet.device)
     clean = batch["clean"]
-    timesteps = torch.full((ROWS,), refiner.below - 1, device=clean.device)
+    timesteps = torch.full((ROWS,), below - 1, device=clean.device)
     generators = [torch.Generator().manual_seed(seed) for seed in range(ROWS)]
     alpha, sigma = signal_and_noise(guessing.alphas_cumprod[timesteps], clean.ndim)
     x_t = alpha * clean + sigma * randn(clean.shape[1:], generators, clean.device)
     with torch.inference_mode():
         guess = guessing(x_t, timesteps, labels_for(guessing.unet, batch["label"]))
-        refined = refiner(x_t, timesteps, guess)
+        told = quiet_condition(nothing_known(clean.shape, clean.device))
+        refined = Refiner(unet, guessing.alphas_cumprod, below, told)(x_t, timesteps, guess)
     _write(path, _colour_and_depth(torch.stack([guess, refined, clean], dim=1).flatten(0, 1)), columns=12)
 
 

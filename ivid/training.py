@@ -187,7 +187,8 @@ def _batches(
         seed=config.seed,
         flip=config.flip,
         label_dropout=config.label_dropout,
-        pairs=config.pairs if config.network == "novel_view" else None,
+        pairs=config.pairs if config.network in ("novel_view", "refiner") else None,
+        pair_share=config.pair_share if config.network == "refiner" else 1.0,
     )
     first = first_step * config.batch_size + accelerator.process_index * share
     stride = share * accelerator.num_processes

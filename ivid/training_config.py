@@ -9,7 +9,7 @@ from typing import Any
 
 from ivid.data.pairs import PairSettings
 
-INPUT_CHANNELS = {"first_view": 4, "novel_view": 10, "refiner": 8, "upsampler": 8}  # method §9
+INPUT_CHANNELS = {"first_view": 4, "novel_view": 10, "refiner": 14, "upsampler": 8}  # method §9
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TrainingConfig:
         unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
         scheduler: the noise schedule (`ivid.diffusion.schedules`) and, as `prediction_type`, what the network predicts.
         fold: side of the pixel blocks folded into channels.
-        refines: of a refiner, a folder with the first-view UNet2DModel whose predictions it corrects.
+        refines: of a refiner, folders with the first-view and the novel-view UNet2DModel whose guesses it corrects.
         init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
         weighting: `none` (plain MSE of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
             1 / max(1 - ᾱ, weighting_floor).
@@ -30,6 +30,7 @@ class TrainingConfig:
         ema_decay: upper bound of the averaging; it warms up as 1 - (1 + step)^-0.75.
         mixed_precision: `no`, `fp16` (with loss scaling) or `bf16`.
         timesteps: (first, end) of the timesteps trained on; all of them when None.
+        pair_share: share of a refiner's samples that are further views; the others are first views.
         loader_workers: processes that make samples.
     """
 
@@ -37,7 +38,7 @@ class TrainingConfig:
     unet: dict[str, Any]
     scheduler: dict[str, Any]
     fold: int = 1
-    refines: str | None = None
+    refines: tuple[str, str] | None = None
     init_from: str | None = None
     weighting: str = "none"
     weighting_floor: float = 0.04
@@ -55,6 +56,7 @@ class TrainingConfig:
     flip: bool = True
     timesteps: tuple[int, int] | None = None
     pairs: PairSettings = field(default_factory=PairSettings)
+    pair_share: float = 0.5
     seed: int = 0
     loader_workers: int = 0
     log_every: int = 50
@@ -66,14 +68,15 @@ class TrainingConfig:
         if self.network not in INPUT_CHANNELS:
             raise ValueError(f"network must be one of {', '.join(INPUT_CHANNELS)}, got {self.network!r}")
         if (self.network == "refiner") != (self.refines is not None):
-            raise ValueError("a refiner, and nothing else, needs the network it refines")
+            raise ValueError("a refiner, and nothing else, needs the networks it refines")
         if self.weighting not in ("none", "v"):
             raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
         if isinstance(self.pairs, dict):
             object.__setattr__(self, "pairs", PairSettings(**self.pairs))
         object.__setattr__(self, "betas", tuple(self.betas))
-        if self.timesteps is not None:
-            object.__setattr__(self, "timesteps", tuple(self.timesteps))
+        for name in ("timesteps", "refines"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @classmethod
     def read(cls, path: str | Path) -> TrainingConfig:

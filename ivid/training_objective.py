@@ -15,7 +15,7 @@ from ivid.data.training_set import RgbdImages
 from ivid.diffusion.conditioning import batch_condition
 from ivid.diffusion.denoiser import Denoiser, labels_for, signal_and_noise, training_target
 from ivid.diffusion.enlarging import training_condition
-from ivid.diffusion.refining import Refiner, blend
+from ivid.diffusion.refining import blend
 from ivid.diffusion.schedules import alphas_cumprod as schedule_alphas
 from ivid.diffusion.schedules import recorded_schedule
 from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_refiner_sheet, write_upsampler_sheet
@@ -29,27 +29,27 @@ class Objective:
     Attributes:
         unet: as the accelerator prepared it.
         alphas_cumprod: of the schedule, on the accelerator's device.
-        refined: what makes the guesses that a refiner corrects.
+        refined: the first-view and the novel-view network whose guesses a refiner corrects.
     """
 
     config: TrainingConfig
     unet: torch.nn.Module
     accelerator: Accelerator
     alphas_cumprod: Tensor
-    refined: Denoiser | None
+    refined: tuple[Denoiser, ...] = ()
 
     @classmethod
     def of(cls, config: TrainingConfig, unet: torch.nn.Module, accelerator: Accelerator) -> Objective:
         """The task that a config sets a network, which the accelerator has prepared."""
         alphas_cumprod = schedule_alphas(config.scheduler).to(accelerator.device)
-        refined = None
-        if config.refines is not None:
-            precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.mixed_precision, torch.float32)
-            guessing = UNet2DModel.from_pretrained(config.refines, dtype=precision).eval().to(accelerator.device)
+        precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.mixed_precision, torch.float32)
+        refined = []
+        for folder in config.refines or ():
+            guessing = UNet2DModel.from_pretrained(folder, dtype=precision).eval().to(accelerator.device)
             if accelerator.device.type == "cpu":
                 guessing = guessing.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            refined = Denoiser(guessing, alphas_cumprod, config.scheduler["prediction_type"])
-        return cls(config, unet, accelerator, alphas_cumprod, refined)
+            refined.append(Denoiser(guessing, alphas_cumprod, config.scheduler["prediction_type"]))
+        return cls(config, unet, accelerator, alphas_cumprod, tuple(refined))
 
     @property
     def timesteps(self) -> tuple[int, int]:
@@ -72,10 +72,12 @@ class Objective:
         elif config.network == "upsampler":
             blur_sigma = torch.rand(count, generator=generator).to(device)
             inputs = torch.cat([x_t, training_condition(clean, blur_sigma)], dim=1)
-        elif self.refined is not None:
-            with torch.no_grad():
-                guess = self.refined(x_t, timesteps, labels_for(self.refined.unet, batch["label"]))
-            inputs, target = torch.cat([x_t, guess], dim=1), clean - blend(x_t, guess, alpha_cumprod)
+        elif self.refined:
+            outside = torch.randn(clean.shape, generator=generator).to(device)
+            guess = self._guess(x_t, timesteps, batch, outside)
+            condition = batch_condition(batch, torch.zeros_like(clean))
+            inputs = torch.cat([x_t, guess, condition], dim=1)
+            target = clean - blend(x_t, guess, alpha_cumprod)
         folded = functional.pixel_unshuffle(inputs, config.fold)
         if device.type == "cpu":
             folded = folded.contiguous(memory_format=torch.channels_last)
@@ -87,13 +89,25 @@ class Objective:
             error = error / sigma.square().clamp_min(config.weighting_floor)
         return error.mean()
 
+    def _guess(self, x_t: Tensor, timesteps: Tensor, batch: dict[str, Tensor], outside: Tensor) -> Tensor:
+        """What the refined networks make of x_t: the second one of further views, the first one of the others."""
+        guess, further = torch.empty_like(x_t), batch["masks"].flatten(1).any(dim=1)
+        for denoiser, chosen in zip(self.refined, (~further, further), strict=True):
+            if chosen.any():
+                part = {name: value[chosen] for name, value in batch.items()}
+                condition = batch_condition(part, outside[chosen]) if denoiser is self.refined[1] else None
+                labels = labels_for(denoiser.unet, part["label"])
+                with torch.no_grad():
+                    guess[chosen] = denoiser(x_t[chosen], timesteps[chosen], labels, condition=condition)
+        return guess
+
     def draw(self, images: RgbdImages, path: Path) -> None:
         """Write a picture of what the network does now."""
         config, unet = self.config, self.accelerator.unwrap_model(self.unet)
         denoiser = Denoiser(unet, self.alphas_cumprod, config.scheduler["prediction_type"])
         schedule = recorded_schedule(config.scheduler)
-        if self.refined is not None:
-            write_refiner_sheet(path, Refiner(unet, self.alphas_cumprod, self.timesteps[1]), self.refined, images)
+        if self.refined:
+            write_refiner_sheet(path, unet, self.refined[0], images, self.timesteps[1])
         elif config.network == "upsampler":
             write_upsampler_sheet(path, denoiser, images, schedule, config.sample_steps)
         elif config.network == "novel_view":

@@ -251,11 +251,12 @@ def test_samplers_and_steps_out_of_range_are_refused(sampler, steps):
 def test_a_refiner_corrects_the_last_steps_and_they_are_not_guided():
     """Against the loop written out: guided guesses before, then plain guesses, blended with x_t and corrected."""
     torch.manual_seed(0)
-    unet, details = small_unet(), small_unet(in_channels=8, fold=2, classes=0)
+    unet, details = small_unet(), small_unet(in_channels=14, fold=2, classes=0)
     scheduler = make_scheduler("ddim", LINEAR, 5)
     alphas_cumprod = scheduler.alphas_cumprod
     denoiser = Denoiser(unet, alphas_cumprod, "epsilon")
-    refiner = Refiner(details, alphas_cumprod, below=400)
+    known = torch.randn(2, 6, SIZE, SIZE)
+    refiner = Refiner(details, alphas_cumprod, 400, known)
     generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
     labels = torch.tensor([0, 2])
     steps = list(sample(denoiser, scheduler, (4, SIZE, SIZE), generators, labels, guidance=2.0, refiner=refiner))
@@ -271,7 +272,7 @@ def test_a_refiner_corrects_the_last_steps_and_they_are_not_guided():
             else:
                 guess = (x - (1 - a).sqrt() * given) / a.sqrt()
                 trust = GUESS_VARIANCE / (GUESS_VARIANCE + (1 - a) / a)
-                told = torch.nn.functional.pixel_unshuffle(torch.cat([x, guess], dim=1), 2)
+                told = torch.nn.functional.pixel_unshuffle(torch.cat([x, guess, known], dim=1), 2)
                 correction = torch.nn.functional.pixel_shuffle(details(told, t).sample, 2)
                 clean = (1 - trust) * guess + trust * x / a.sqrt() + correction
             torch.testing.assert_close(step.clean, clean, rtol=1e-3, atol=1e-3)

@@ -151,23 +151,26 @@ def test_the_upsampler_trains(tmp_path):
 
 
 def test_a_refiner_learns_to_correct_what_it_refines(tmp_path):
-    base, run = tmp_path / "base", tmp_path / "run"
-    train(replace(CONFIG, steps=60, save_every=60), Discs(), base)
+    images = write_renders(tmp_path / "data")
+    first, novel, run = tmp_path / "first", tmp_path / "novel", tmp_path / "run"
+    train(replace(CONFIG, steps=60, save_every=60), images, first)
+    train(replace(CONFIG, network="novel_view", steps=60, save_every=60), images, novel)
     config = replace(
         CONFIG,
         network="refiner",
-        refines=str(base / "unet"),
+        refines=(str(first / "unet"), str(novel / "unet")),
         timesteps=(0, 300),
         steps=200,
         save_every=200,
         sample_every=200,
         log_every=20,
+        pairs=PairSettings(edge_threshold=0.2),
     )
-    train(config, Discs(), run)
+    train(config, images, run)
     losses = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
     assert np.mean(losses[-3:]) < 0.5 * losses[0]
     refiner = UNet2DModel.from_pretrained(run / "unet")
-    assert (refiner.config["in_channels"], refiner.config["num_class_embeds"]) == (8 * CONFIG.fold**2, None)
+    assert (refiner.config["in_channels"], refiner.config["num_class_embeds"]) == (14 * CONFIG.fold**2, None)
     assert Image.open(run / "samples" / "00000200.png").size == (12 * SIZE, 6 * SIZE)
 
 
@@ -254,7 +257,7 @@ def test_sample_n_is_always_the_same_and_labels_drop_out():
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "depht": 1}', "depht"),
         ('{"network": "third_view", "unet": {}, "scheduler": {}}', "first_view, novel_view, refiner, upsampler"),
         ('{"network": "first_view"}', "not a training config"),
-        ('{"network": "refiner", "unet": {}, "scheduler": {}}', "needs the network it refines"),
+        ('{"network": "refiner", "unet": {}, "scheduler": {}}', "needs the networks it refines"),
     ],
 )
 def test_configs_that_are_none_are_refused(tmp_path, text, message):
@@ -270,14 +273,16 @@ def test_three_runs_become_a_model(tmp_path):
     train(replace(CONFIG, steps=2), images, first)
     train(replace(CONFIG, steps=2, network="novel_view", init_from=str(first / "unet")), images, novel)
     refiner = tmp_path / "refiner"
-    train(replace(CONFIG, steps=2, network="refiner", refines=str(first / "unet")), images, refiner)
+    train(
+        replace(CONFIG, steps=2, network="refiner", refines=(str(first / "unet"), str(novel / "unet"))), images, refiner
+    )
     arguments = ["--data", str(images.folder), "--refiner", str(refiner), "--out", str(tmp_path / "discs")]
     (tmp_path / "discs").mkdir()
     (tmp_path / "discs" / "README.md").write_text("the card")
     assert main(["bundle", "configs/models/lowpoly.json", str(first), str(novel), *arguments]) == 0
     pipeline = load_pipeline(tmp_path / "discs")
     assert (pipeline.size, pipeline.class_names, pipeline.depth_range) == (SIZE, ["red", "green"], (0.5, 4.0))
-    assert pipeline.refiner_unet.config["in_channels"] == 8 * CONFIG.fold**2
+    assert pipeline.refiner_unet.config["in_channels"] == 14 * CONFIG.fold**2
     scene = pipeline("red", 1, "random")
     assert (
         scene.views[1].edge_threshold == json.loads(Path("configs/models/lowpoly.json").read_text())["edge_threshold"]

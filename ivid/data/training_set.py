@@ -33,12 +33,14 @@ class SampleSettings:
         flip: mirror every other image on average.
         label_dropout: how often the label is replaced by the null class (method §7).
         pairs: how conditions are made; None for the first-view network.
+        pair_share: share of the samples that have a condition; nothing is known of the others.
     """
 
     seed: int = 0
     flip: bool = True
     label_dropout: float = 0.1
     pairs: PairSettings | None = None
+    pair_share: float = 1.0
 
 
 class TrainingSamples(Dataset):
@@ -64,9 +66,12 @@ class TrainingSamples(Dataset):
         d = np.ascontiguousarray(d, np.float32)
         sample = {"clean": channels_first(rgb, d) * 2 - 1, "label": np.int64(label)}
         if self.settings.pairs is not None:
-            condition = warped_condition(rgb, d, self.images.depth_range, rng, self.settings.pairs)
-            sample["known"] = channels_first(condition.rgb, condition.depth)
-            sample["masks"] = np.stack([condition.mask_rgb, condition.mask])
+            sample["known"] = np.zeros_like(sample["clean"])
+            sample["masks"] = np.zeros((2, *d.shape), bool)
+            if self.settings.pair_share == 1 or rng.random() < self.settings.pair_share:
+                condition = warped_condition(rgb, d, self.images.depth_range, rng, self.settings.pairs)
+                sample["known"] = channels_first(condition.rgb, condition.depth)
+                sample["masks"] = np.stack([condition.mask_rgb, condition.mask])
         return sample
 
 

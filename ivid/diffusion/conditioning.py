@@ -47,6 +47,14 @@ class Known:
     depth_floor: Tensor
 
 
+def nothing_known(shape: Sequence[int], device: torch.device | str) -> Known:
+    """What is known of first views [B, 4, S, S]."""
+    batch, _, *square = shape
+    empty = torch.zeros((batch, 1, *square), device=device)
+    nowhere = empty.bool()
+    return Known(empty.expand(-1, 3, -1, -1), empty, nowhere, nowhere, depth_floor=empty)
+
+
 def network_condition(
     rgb: Tensor, depth: Tensor, mask_rgb: Tensor, mask: Tensor, rgb_noise: Tensor, depth_noise: Tensor
 ) -> Tensor:
@@ -66,6 +74,12 @@ def batch_condition(batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
     """The condition channels [B, 6, S, S] of a batch of training samples, `noise` [B, 4, S, S] outside the masks."""
     known, masks = batch["known"], batch["masks"]
     return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
+
+
+def quiet_condition(known: Known) -> Tensor:
+    """`network_condition` with nothing, grey, where nothing is known."""
+    nothing = torch.zeros_like(known.depth)
+    return network_condition(known.rgb, known.depth, known.mask_rgb, known.mask, nothing, nothing)
 
 
 def fresh_condition(known: Known, generators: Sequence[torch.Generator]) -> Tensor:

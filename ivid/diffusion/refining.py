@@ -1,7 +1,7 @@
 """Details: a small network at the scale of pixels corrects what a coarser one predicts, where little noise is left.
 
 A network that works on large blocks of pixels is cheap and sees the whole picture, but it cannot place an edge. What
-it guesses is right in the large, the noisy sample in the small; the refiner is shown both.
+it guesses is right in the large, the noisy sample in the small; the refiner is shown both, and what is known.
 """
 
 from __future__ import annotations
@@ -23,18 +23,21 @@ class Refiner:
     """(x_t, guess) -> clean sample, for the last steps.
 
     Attributes:
-        unet: 8 input channels, x_t and the guess; no classes. Its output is a correction of `blend`.
+        unet: 14 input channels: x_t, the guess and the condition; no classes. Its output is a correction of `blend`.
         alphas_cumprod: [T] float32, ᾱ_t of the schedule.
         below: it is asked at timesteps below this one.
+        condition: [B, 6, S, S], what is known of the views (`conditioning.quiet_condition`).
     """
 
     unet: UNet2DModel
     alphas_cumprod: Tensor
     below: int
+    condition: Tensor
 
     def __call__(self, x_t: Tensor, timesteps: Tensor, guess: Tensor) -> Tensor:
         """The clean sample [B, 4, S, S] that a coarser network guessed from x_t [B, 4, S, S], corrected."""
-        correction = Denoiser(self.unet, self.alphas_cumprod, "sample")(x_t, timesteps, condition=guess)
+        told = torch.cat([guess, self.condition], dim=1)
+        correction = Denoiser(self.unet, self.alphas_cumprod, "sample")(x_t, timesteps, condition=told)
         return blend(x_t, guess, self.alphas_cumprod[timesteps]) + correction
 
 
