@@ -50,14 +50,25 @@ def serving(*paths: Path) -> Iterator[SceneServer]:
 
 @contextmanager
 def open_viewer(
-    browser: Browser, folder: Path, scene: Scene, width: int, height: int, anchor: str = "", **context: object
+    browser: Browser,
+    folder: Path,
+    scene: Scene,
+    width: int,
+    height: int,
+    anchor: str = "",
+    script: str = "",
+    **context: object,
 ) -> Iterator[Page]:
-    """A page with the viewer on the scene, all views loaded; `viewer` is its global name there. Page errors fail."""
+    """A page with the viewer on the scene, all views loaded; `viewer` is its global name there. Page errors fail.
+
+    script: runs in the page before its own.
+    """
     path = folder / "scene.ivid"
     scene.save(path)
     with serving(path) as server:
         page = browser.new_page(viewport={"width": width, "height": height}, **context)  # type: ignore[arg-type]
         page.set_default_timeout(PATIENCE_MS)
+        page.add_init_script(script)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server.url + anchor)

@@ -4,7 +4,7 @@
 
 import { Matrix4, Vector3 } from "./vendor/three/three.core.min.js";
 import { Budget } from "./budget.js";
-import { HOME, blendedSelection, nearestViews, samePose, worldToView } from "./camera.js";
+import { blendedSelection, nearestViews, samePose, worldToView } from "./camera.js";
 import { isSoftware, upright } from "./gl.js";
 import { Painter } from "./painter.js";
 
@@ -45,6 +45,7 @@ export class Stage {
     this.expected = 1; // views, those to come included
     this.grewAt = -Infinity;
     this.keeping = false; // the picture on screen, of a scene that is gone
+    this.lent = false; // the painter, to a headset: nothing is drawn on the canvas
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.patience = undefined;
     this.depthRange = /** @type {[number, number]} */ ([0.6, 5]);
@@ -158,6 +159,17 @@ export class Stage {
     this.invalidate();
   }
 
+  /**
+   * Leaves the painter to a headset, or takes it back.
+   *
+   * @param {boolean} lent
+   */
+  lend(lent) {
+    this.lent = lent;
+    if (lent) this.refining = null;
+    else this.resize(this.canvas.width, this.canvas.height);
+  }
+
   invalidate() {
     this.dirty = true;
     this.settled = false;
@@ -194,32 +206,49 @@ export class Stage {
    * @returns {Frame}
    */
   frame(pose, moving, now) {
-    const near = this.nearest(pose);
-    const level = moving ? this.budget.current() : { views: near.length, scale: 1 };
-    let views = this.exact ? near.length : level.views;
-    if (this.look === "nearest" || this.look === "mesh") views = 1;
-    if (this.look === "points") views = Math.min(moving ? 2 * level.views : 12, near.length);
-    const selection = blendedSelection(near, views).map(({ index, gain }) => {
-      const age = (now - /** @type {Held} */ (this.held.get(index)).born) / FADE_IN_MS;
-      return { index, gain: this.look === "nearest" ? 1 : gain * Math.min(Math.max(age, 0.01), 1) ** 2 };
-    });
+    const level = moving ? this.budget.current() : { views: this.held.size, scale: 1 };
     const scale = this.exact ? 1 : level.scale;
     const [width, height] = [this.canvas.width, this.canvas.height].map((n) => Math.max(Math.round(n * scale), 1));
-    const zoom = Math.tan(Math.PI / 8) / Math.tan((pose.fov * Math.PI) / 360);
+    const eye = worldToView(pose);
     return {
-      worldToView: worldToView(pose),
+      worldToView: eye,
       projection: null,
       fov: pose.fov,
       width,
       height,
       shift: { x: 0, y: 0 },
-      selection,
+      selection: this.select(eye.clone().invert(), this.exact ? this.held.size : level.views, now),
       look: this.look,
       exact: this.exact,
       quick: moving && !this.exact,
-      pointSize: (1.5 * this.pointSize * zoom * Math.min(width, height)) / Math.max(this.size, 1),
+      pointSize: this.pointPixels(Math.min(width, height) / (2 * Math.tan((pose.fov * Math.PI) / 360))),
       backdrop: this.backdrop,
     };
+  }
+
+  /**
+   * The views to blend for a camera; those that have just come count for less.
+   *
+   * @param {Matrix4} viewToWorld  of that camera
+   * @param {number} wanted  how many, if the look allows
+   * @param {number} now
+   */
+  select(viewToWorld, wanted, now) {
+    const alone = this.look === "nearest" || this.look === "mesh";
+    const views = alone ? 1 : this.look === "points" ? Math.min(2 * wanted, 12) : wanted;
+    return blendedSelection(this.nearestTo(viewToWorld), views).map(({ index, gain }) => {
+      const age = (now - /** @type {Held} */ (this.held.get(index)).born) / FADE_IN_MS;
+      return { index, gain: this.look === "nearest" ? 1 : gain * Math.min(Math.max(age, 0.01), 1) ** 2 };
+    });
+  }
+
+  /**
+   * The pixels a point takes where its own camera saw it.
+   *
+   * @param {number} focal  of the picture, in its pixels
+   */
+  pointPixels(focal) {
+    return (1.5 * this.pointSize * focal * 2 * Math.tan(Math.PI / 8)) / Math.max(this.size, 1);
   }
 
   /**
@@ -230,7 +259,7 @@ export class Stage {
    * @returns {boolean} whether there is more to do
    */
   tick(pose, now) {
-    if (this.lost || !this.painter.targets.length || this.gl.isContextLost()) return false;
+    if (this.lost || this.lent || !this.painter.targets.length || this.gl.isContextLost()) return false;
     if (this.waiting()) return true;
     const growing = [...this.held.values()].some(({ born }) => now - born < FADE_IN_MS + 50);
     if (!this.pose || !samePose(pose, this.pose) || growing) {
@@ -328,24 +357,6 @@ export class Stage {
     else if (ms > 24) this.stepsPerTick = Math.max(1, Math.floor(this.stepsPerTick * 0.6));
     else if (ms < 18) this.stepsPerTick = Math.min(this.stepsPerTick + 2, 96);
     return false;
-  }
-
-  /**
-   * One eye's picture of a headset, drawn at `size` and put where the headset wants it.
-   *
-   * @param {Matrix4} worldToView
-   * @param {Matrix4} clip  from camera space
-   * @param {{width: number, height: number}} size
-   * @param {{framebuffer: WebGLFramebuffer, x: number, y: number, width: number, height: number}} place
-   */
-  drawEye(worldToView, clip, { width, height }, place) {
-    const { painter } = this;
-    const room = painter.targets[0];
-    if (!room || room.width < width || room.height < height) painter.resize(width, height);
-    const selection = blendedSelection(this.nearestTo(worldToView.clone().invert()), 6);
-    const frame = { ...this.frame(HOME, true, performance.now()), worldToView, projection: clip, width, height, selection };
-    painter.drawNow(frame);
-    painter.present(1, place.width, place.height, place);
   }
 
   /**

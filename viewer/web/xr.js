@@ -1,19 +1,30 @@
 /** Standing in the scene, where the browser has WebXR. */
 
-import { Matrix4, Vector3 } from "./vendor/three/three.core.min.js";
-import { iconButton } from "./dom.js";
+import { Matrix4 } from "./vendor/three/three.core.min.js";
+import { HOME, position } from "./camera.js";
+import { iconButton, relabel } from "./dom.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
+/** @typedef {import("./stage.js").Stage} Stage */
 
 /**
  * The small part of WebXR that is used here; the compiler's library does not know it.
  *
- * @typedef {{projectionMatrix: Float32Array, transform: {inverse: {matrix: Float32Array}}}} XrView
+ * @typedef {{inverse: {matrix: Float32Array}}} XrTransform
+ * @typedef {{projectionMatrix: Float32Array, transform: XrTransform}} XrView
  * @typedef {{framebuffer: WebGLFramebuffer, getViewport(view: XrView): {x: number, y: number, width: number, height: number}}} XrLayer
- * @typedef {{getViewerPose(space: object): {views: XrView[]} | null}} XrFrame
+ * @typedef {{getViewerPose(space: object): {views: XrView[], transform: XrTransform} | null}} XrFrame
  */
 
 const EYE_SIDE = 1024; // pixels drawn for an eye; the headset's own resolution is far above that of the views
+const HEAD_VIEWS = 6;
+/** @type {Record<string, string>} */
+const REFUSALS = {
+  NotAllowedError: "the browser did not allow it",
+  SecurityError: "the browser did not allow it",
+  NotSupportedError: "the browser does not find it any more",
+  InvalidStateError: "it is in use already",
+};
 
 export class Headset {
   /** @param {Viewer} viewer */
@@ -22,68 +33,98 @@ export class Headset {
     this.button = iconButton("headset", "View in VR", () => this.toggle(), { hidden: true });
     /** @type {any} */
     this.session = null;
-    const xr = /** @type {any} */ (navigator).xr;
-    xr?.isSessionSupported("immersive-vr").then(
-      (/** @type {boolean} */ supported) => {
-        this.button.hidden = !supported || !viewer.stage;
-      },
-      () => {}, // a page that may not ask has no headset
-    );
+    this.xr = /** @type {any} */ (navigator).xr;
+    if (!this.xr || !viewer.stage) return;
+    this.xr.addEventListener("devicechange", this.lookForOne);
+    viewer.cleanups.push(() => {
+      this.xr.removeEventListener("devicechange", this.lookForOne);
+      this.session?.end();
+    });
+    this.lookForOne();
   }
 
+  lookForOne = async () => {
+    const asking = this.xr.isSessionSupported("immersive-vr");
+    this.button.hidden = !(await asking.catch(() => false)); // a page that may not ask has no headset
+  };
+
   async toggle() {
-    if (this.session) {
-      await this.session.end();
-      return;
-    }
     const { stage, notices } = this.viewer;
-    if (!stage) return;
+    if (this.session) await this.session.end();
+    else if (stage) {
+      await this.start(stage).catch((error) => {
+        notices.say(`The headset did not start: ${REFUSALS[error.name] ?? error.message}`);
+      });
+    }
+  }
+
+  /** @param {Stage} stage */
+  async start(stage) {
+    const session = await this.xr.requestSession("immersive-vr");
+    session.addEventListener("end", () => this.ended(stage));
+    this.session = session;
     try {
-      const session = await /** @type {any} */ (navigator).xr.requestSession("immersive-vr");
       await /** @type {any} */ (stage.gl).makeXRCompatible();
       const Layer = /** @type {any} */ (globalThis).XRWebGLLayer;
-      await session.updateRenderState({ baseLayer: new Layer(session, stage.gl, { antialias: false, depth: false }) });
+      const layer = new Layer(session, stage.gl, { antialias: false, depth: false });
+      session.updateRenderState({ baseLayer: layer });
       const space = await session.requestReferenceSpace("local");
-      this.session = session;
-      session.addEventListener("end", () => this.ended());
       const draw = (/** @type {number} */ _time, /** @type {XrFrame} */ frame) => {
         if (!this.session) return;
         session.requestAnimationFrame(draw);
-        this.drawEyes(frame, session.renderState.baseLayer, space);
+        this.drawEyes(stage, frame, layer, space);
       };
       session.requestAnimationFrame(draw);
+      stage.lend(true);
+      relabel(this.button, "headset", "Leave VR");
     } catch (error) {
-      notices.say(`The headset did not start: ${/** @type {Error} */ (error).message}`);
+      await this.session?.end();
+      throw error;
     }
   }
 
   /**
-   * The head starts where the first view was taken from, so a scene is about two metres across.
+   * The head starts where the first view was taken from, upright; a scene is about two metres across.
    *
+   * @param {Stage} stage
    * @param {XrFrame} frame
    * @param {XrLayer} layer
    * @param {object} space
    */
-  drawEyes(frame, layer, space) {
-    const { stage, rig } = this.viewer;
+  drawEyes(stage, frame, layer, space) {
     const seen = frame.getViewerPose(space);
-    if (!stage || !seen || stage.lost) return;
-    const start = new Matrix4().makeTranslation(new Vector3(rig.home.x, rig.home.y, rig.home.z + rig.home.radius).negate());
+    if (!seen || stage.lost) return;
+    const { painter } = stage;
+    const { home } = this.viewer.rig;
+    const start = new Matrix4().makeTranslation(position(home).negate()).premultiply(new Matrix4().makeRotationY(-home.yaw));
+    const from = (/** @type {XrTransform} */ { inverse }) => new Matrix4().fromArray(inverse.matrix).multiply(start);
+    const now = performance.now();
+    const selection = stage.select(from(seen.transform).invert(), HEAD_VIEWS, now); // the same for both eyes
     for (const view of seen.views) {
       const { x, y, width, height } = layer.getViewport(view);
+      if (!width || !height) continue; // an eye that is not there
+      const clip = new Matrix4().fromArray(view.projectionMatrix);
       const scale = Math.min(1, EYE_SIDE / Math.max(width, height));
-      stage.drawEye(
-        new Matrix4().fromArray(view.transform.inverse.matrix).multiply(start),
-        new Matrix4().fromArray(view.projectionMatrix),
-        { width: Math.round(width * scale), height: Math.round(height * scale) },
-        { framebuffer: layer.framebuffer, x, y, width, height },
-      );
+      const [columns, rows] = [width, height].map((n) => Math.round(n * scale));
+      const room = painter.targets[0] ?? { width: 0, height: 0 };
+      painter.resize(Math.max(room.width, columns), Math.max(room.height, rows));
+      painter.drawNow({
+        ...stage.frame(HOME, true, now),
+        worldToView: from(view.transform),
+        projection: clip,
+        width: columns,
+        height: rows,
+        selection,
+        pointSize: stage.pointPixels((clip.elements[5] * rows) / 2),
+      });
+      painter.present(1, width, height, { framebuffer: layer.framebuffer, x, y });
     }
   }
 
-  ended() {
+  /** @param {Stage} stage */
+  ended(stage) {
     this.session = null;
-    const { stage } = this.viewer;
-    stage?.resize(stage.canvas.width, stage.canvas.height);
+    stage.lend(false);
+    relabel(this.button, "headset", "View in VR");
   }
 }
