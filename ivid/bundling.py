@@ -27,6 +27,7 @@ SAMPLING = (
     "pull",
     "edge_threshold",
     "erosion_radius_px",
+    "far_margin",
     "refine_below",
 )
 

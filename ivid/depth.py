@@ -30,6 +30,16 @@ def encode(depth_metres: Array, depth_range: DepthRange) -> Array:
     return (1 / near - 1 / depth_metres.clip(near, far)) / (1 / near - 1 / far)  # type: ignore[attr-defined]
 
 
+def snapped_to_far(d: Array, margin: float) -> Array:
+    """Z-buffer values d, any shape, of which those within `margin` of the far plane are on it.
+
+    Those up to twice as far from it are spread over the gap, so that no step appears. What a network draws of the sky
+    is nearly, but not quite, the far plane; close to it, small errors of d are large ones of depth.
+    """
+    before = 1 - d  # type: ignore[operator]
+    return 1 - before.clip(None, (2 * (before - margin)).clip(0))
+
+
 def encode_disparity(disparity: np.ndarray, depth_range: DepthRange = PUBLISHED_TRAINING_RANGE) -> np.ndarray:
     """Z-buffer values d of a whole stored disparity map [H, W], before it is resized or cropped (method §3, §11).
 

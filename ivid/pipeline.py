@@ -15,7 +15,7 @@ from diffusers.utils import logging
 from torch import Tensor
 
 from ivid.cameras import Camera, view_set
-from ivid.depth import DepthRange, decode
+from ivid.depth import DepthRange, decode, snapped_to_far
 from ivid.diffusion.conditioning import Known, Pull, fresh_condition, nothing_known, pull_towards_known, quiet_condition
 from ivid.diffusion.denoiser import Denoiser, fold_of
 from ivid.diffusion.refining import Refiner
@@ -53,6 +53,7 @@ class IvidPipeline(DiffusionPipeline):
         pull: Mapping[str, float] | None = None,
         edge_threshold: float = EDGE_THRESHOLD,
         erosion_radius_px: int | None = None,
+        far_margin: float = 0.0,
         refine_below: int = 0,
         refiner_unet: UNet2DModel | None = None,
         upsampler_unet: UNet2DModel | None = None,
@@ -78,6 +79,7 @@ class IvidPipeline(DiffusionPipeline):
             pull=dict(pull or {}),
             edge_threshold=edge_threshold,
             erosion_radius_px=erosion_radius_px,
+            far_margin=far_margin,
             refine_below=refine_below,
         )
 
@@ -351,7 +353,8 @@ class IvidPipeline(DiffusionPipeline):
         """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32, of clean samples [B, 4, S, S]."""
         values = (clean.float().clamp(-1, 1) + 1) / 2
         rgb = values[:, :3].permute(0, 2, 3, 1).cpu().numpy()
-        return np.ascontiguousarray(rgb), decode(values[:, 3], self.depth_range).cpu().numpy()
+        d = snapped_to_far(values[:, 3], self.config["far_margin"])
+        return np.ascontiguousarray(rgb), decode(d, self.depth_range).cpu().numpy()
 
 
 def stack_conditions(conditions: Sequence[Condition], device: torch.device | str) -> Known:

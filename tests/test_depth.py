@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivid.depth import PUBLISHED_SAMPLING_RANGE, decode, depth_picture, encode, encode_disparity
+from ivid.depth import PUBLISHED_SAMPLING_RANGE, decode, depth_picture, encode, encode_disparity, snapped_to_far
 
 ranges = st.tuples(st.floats(0.1, 1.0), st.floats(1.5, 200.0))
 
@@ -51,3 +51,11 @@ def test_pictures_are_bright_where_it_is_near():
     assert list(picture[..., 0].ravel()) == sorted(picture[..., 0].ravel(), reverse=True)
     assert picture[0, 0, 0] == 255
     assert picture[1, 1, 0] == 0
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_what_is_almost_the_far_plane_is_put_on_it(kind):
+    d = [0.0, 0.5, 0.95, 0.96, 0.97, 0.98, 0.99, 1.0]
+    expected = [0.0, 0.5, 0.95, 0.96, 0.98, 1.0, 1.0, 1.0]
+    np.testing.assert_allclose(np.asarray(snapped_to_far(kind(d), 0.02)), expected, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(snapped_to_far(kind(d), 0.0)), d, atol=1e-6)
