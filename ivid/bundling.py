@@ -22,6 +22,7 @@ SAMPLING = (
     "first_steps",
     "novel_steps",
     "guidance",
+    "novel_guidance",
     "first_sampler",
     "novel_sampler",
     "pull",

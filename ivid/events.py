@@ -49,7 +49,7 @@ class SamplingSettings:
 
     Attributes:
         first_steps, novel_steps: network evaluations of the first and of every further view.
-        guidance: s of method §7; 0 is none.
+        guidance, novel_guidance: s of method §7 for the first and for every further view; 0 is none.
         first_sampler, novel_sampler: names in `ivid.diffusion.sampling.SAMPLERS`.
     """
 
@@ -58,3 +58,4 @@ class SamplingSettings:
     guidance: float
     first_sampler: str
     novel_sampler: str
+    novel_guidance: float

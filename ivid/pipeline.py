@@ -48,6 +48,7 @@ class IvidPipeline(DiffusionPipeline):
         first_steps: int = 1000,
         novel_steps: int = 50,
         guidance: float = 3.0,
+        novel_guidance: float | None = None,
         first_sampler: str = "auto",
         novel_sampler: str = "ddim",
         pull: Mapping[str, float] | None = None,
@@ -74,6 +75,7 @@ class IvidPipeline(DiffusionPipeline):
             first_steps=first_steps,
             novel_steps=novel_steps,
             guidance=guidance,
+            novel_guidance=novel_guidance,
             first_sampler=first_sampler,
             novel_sampler=novel_sampler,
             pull=dict(pull or {}),
@@ -130,6 +132,7 @@ class IvidPipeline(DiffusionPipeline):
     ) -> SamplingSettings:
         """The model's defaults, with what is given in their place.
 
+        Guidance that is given is that of all views; a model may have one of its own for further views.
         The published rule for the first view is `auto`: ancestral DDPM at all the steps, DDIM at fewer (method §7).
 
         Raises:
@@ -151,7 +154,10 @@ class IvidPipeline(DiffusionPipeline):
         for chosen in (first_sampler, novel_sampler):
             if chosen not in SAMPLERS:
                 raise ValueError(f"there is no sampler {chosen!r}; choose one of {', '.join(SAMPLERS)}")
-        return SamplingSettings(first, novel, scale, first_sampler, novel_sampler)
+        novel_scale = config["novel_guidance"] if guidance is None else None
+        return SamplingSettings(
+            first, novel, scale, first_sampler, novel_sampler, scale if novel_scale is None else float(novel_scale)
+        )
 
     def __call__(
         self,
@@ -318,7 +324,7 @@ class IvidPipeline(DiffusionPipeline):
             shape,
             generators,
             labels,
-            settings.guidance,
+            settings.novel_guidance,
             condition=lambda: fresh_condition(known, generators),
             adjust=lambda clean, last: pull_towards_known(clean, known, pull, last),
             refiner=self._refiner(scheduler, known),

@@ -97,7 +97,7 @@ def _stream(
             condition.shape[1:],
             [_generator(scene.seed or 0, first + index) for index in range(len(views))],
             labels,
-            settings.guidance,
+            settings.novel_guidance,
             condition=lambda condition=condition: condition,
         )
         rgb, depth = np.empty(0), np.empty(0)

@@ -224,7 +224,7 @@ class Making:
         source = self._shelf.cards[wish.model].source
         self._follow("sampling", models.sampled(source, arguments), steps)
         if wish.upsample and not self._unwanted():
-            enlarging = {"steps": settings.novel_steps, "guidance": settings.guidance}
+            enlarging = {"steps": settings.novel_steps, "guidance": settings.novel_guidance}
             events = models.enlarged(source, self._as_scene(self._progress.views), enlarging)
             self._follow("enlarging", events, settings.novel_steps * len(wish.cameras))
 

@@ -43,8 +43,21 @@ def test_a_scene_knows_how_it_was_made(pipeline):
         "guidance": 0.5,
         "first_sampler": "ddim",
         "novel_sampler": "ddim",
+        "novel_guidance": 0.5,
     }
     assert [view.camera for view in scene.views] == view_set("random", 3)
+
+
+def test_a_model_may_guide_further_views_otherwise():
+    pipeline = tiny_pipeline()
+    pipeline.register_to_config(guidance=2.0, novel_guidance=0.0)
+    settings = pipeline.settings()
+    assert (settings.guidance, settings.novel_guidance) == (2.0, 0.0)
+    assert pipeline.settings(guidance=1.0).novel_guidance == 1.0  # what is asked for holds for all views
+    batches = []
+    pipeline.novel_view_unet.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
+    pipeline("house", 1, "random")
+    assert set(batches) == {1}
 
 
 def test_the_stream_tells_every_step_and_every_view(pipeline):
