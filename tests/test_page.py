@@ -1,8 +1,10 @@
 """The page in a real browser, with a model so small that its scenes take seconds."""
 
 import io
+import os
 import re
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +12,13 @@ import trimesh
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from ivid.published_scene import save_published_scene
 from ivid.scene import Scene
+from tests.synthetic import synthetic_scene
 from tests.viewer_browser import PATIENCE_MS, viewer_browser
 
 expect.set_options(timeout=PATIENCE_MS)
+HELD = "(count) => document.querySelector('.ivid-viewer').ividViewer?.stage.held.size === count"
 SLOW = "&novel_steps=80"  # a scene that takes long enough to be stopped
 
 
@@ -69,6 +74,20 @@ def drag(page: Page, by: int) -> None:
     page.mouse.move(x + by / 2, y, steps=3)
     page.mouse.move(x + by, y, steps=3)
     page.mouse.up()
+
+
+def drag_files(page: Page, path: Path, *selectors: str) -> None:
+    """Drag a file from outside over the middles of elements and drop it on the last one, as the system does it."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind, selector in [("dragEnter", selectors[0]), *[("dragOver", each) for each in selectors], ("drop", "")]:
+        box = page.locator(selector or selectors[-1]).first.bounding_box()
+        assert box
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
+        if kind == "dragEnter":
+            expect(page.get_by_text("Drop a scene file to open it")).to_be_visible()
+    expect(page.get_by_text("Drop a scene file to open it")).to_be_hidden()
 
 
 def take(page: Page, label: str, folder):
@@ -186,6 +205,56 @@ def test_bad_input_is_one_sentence_and_changes_nothing(browser, served, tmp_path
         expect(page.get_by_text("The link asks for the class spaceship")).to_be_visible()
     with visit(browser, f"{served.url}?class=house&seed=1&first_steps=2000") as page:
         expect(status(page)).to_have_text("The steps of the first view must be an integer from 1 to 1000, got 2000.")
+
+
+def test_a_scene_dropped_on_the_page_opens(browser, served, tmp_path):
+    whole = synthetic_scene(32)
+    Scene(whole.views[:3], whole.depth_range, class_name="drawer", seed=9).save(tmp_path / "three.ivid")
+    save_published_scene(whole, tmp_path / "scene_class207_seed00012.npz")
+    with visit(browser, served.url) as page:
+        expect(done(page)).to_have_count(27)
+        drag_files(page, tmp_path / "three.ivid", ".ivid-viewer")
+        expect(status(page)).to_have_text("three.ivid is open: drawer · seed 9, 3 views.")
+        page.wait_for_function(HELD, arg=3)
+        drag_files(page, tmp_path / "scene_class207_seed00012.npz", "#ivid-controls")
+        expect(status(page)).to_contain_text("is open: class 207 · seed 12, 27 views.")
+        page.wait_for_function(HELD, arg=27)
+        expect(page.locator(".ivid-viewer").get_by_text("class 207 · seed 12")).to_be_visible()
+
+
+class Trap:
+    """Pickles as a command for the shell."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_what_cannot_be_opened_is_one_sentence_and_the_scene_stays(browser, served, tmp_path):
+    np.savez(tmp_path / "trap.npz", data=np.array([Trap(f"touch {tmp_path / 'RAN'}")], object))
+    whole = synthetic_scene(16)
+    whole.save(tmp_path / "cut.ivid")
+    (tmp_path / "cut.ivid").write_bytes((tmp_path / "cut.ivid").read_bytes()[:4000])
+    Image.fromarray(whole.views[0].rgb).save(tmp_path / "picture.png")
+    shown = "() => document.querySelector('.ivid-viewer').ividViewer.manifest.views.map((view) => view.url)"
+    with visit(browser, served.url) as page:
+        page.wait_for_function(HELD, arg=27)
+        before = page.evaluate(shown)
+        drag_files(page, tmp_path / "trap.npz", ".ivid-viewer")
+        expect(status(page)).to_have_text(re.compile(r"Trap.npz is refused: it tries to load \w+.system, .*[^.]\.$"))
+        drag_files(page, tmp_path / "cut.ivid", ".ivid-viewer")
+        expect(status(page)).to_have_text(re.compile(r"Cut.ivid is not a scene file, or is damaged .*[^.]\.$"))
+        drag_files(page, tmp_path / "picture.png", ".ivid-viewer")
+        expect(page.get_by_text("Invalid file type: picture.png. Only .ivid, .npz allowed.")).to_be_visible()
+
+        page.get_by_role("button", name="Begin with a picture").click()
+        drag_files(page, tmp_path / "picture.png", ".ivid-viewer", "#ivid-photograph [aria-dropeffect]")
+        expect(page.get_by_label("picture.png")).to_be_visible()  # a field keeps what is dropped on it
+        assert page.evaluate(shown) == before
+        assert page.evaluate(HELD, 27)
+    assert not (tmp_path / "RAN").exists()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

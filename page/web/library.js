@@ -137,26 +137,33 @@ export function openFile(content, name) {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
-/** Files may be dropped anywhere. */
+/** Files may be dropped anywhere; a field that is waiting for one keeps its own. */
 function acceptDrops() {
   const veil = make("div", { class: "ivid-veil", hidden: true }, make("p", {}, "Drop a scene file to open it"));
   document.body.append(veil);
   /** @param {DragEvent} event */
-  const hasFiles = (event) => Boolean(event.dataTransfer?.types.includes("Files"));
-  window.addEventListener("dragenter", (event) => {
-    if (hasFiles(event)) veil.hidden = false;
+  const inField = ({ target }) => target instanceof Element && target.closest("[aria-dropeffect]") !== null;
+  /**
+   * @param {"dragenter" | "dragover" | "dragleave" | "drop"} kind
+   * @param {(event: DragEvent) => void} heed
+   */
+  const listen = (kind, heed) => {
+    const ofFiles = (/** @type {DragEvent} */ event) => {
+      if (event.dataTransfer?.types.includes("Files")) heed(event);
+    };
+    window.addEventListener(kind, ofFiles, { capture: true }); // fields let nothing through to the window
+  };
+  listen("dragenter", (event) => {
+    veil.hidden = inField(event);
   });
-  window.addEventListener("dragover", (event) => {
-    if (hasFiles(event)) event.preventDefault();
-  });
-  window.addEventListener("dragleave", (event) => {
+  listen("dragover", (event) => event.preventDefault());
+  listen("dragleave", (event) => {
     if (!event.relatedTarget) veil.hidden = true;
   });
-  window.addEventListener("drop", (event) => {
+  listen("drop", (event) => {
     veil.hidden = true;
-    const file = event.dataTransfer?.files[0];
-    if (!file) return;
     event.preventDefault();
-    openFile(file, file.name);
+    const file = event.dataTransfer?.files[0];
+    if (file && !inField(event)) openFile(file, file.name);
   });
 }
