@@ -6,16 +6,14 @@
 import { Matrix3, Matrix4 } from "./vendor/three/three.core.min.js";
 import { projection } from "./camera.js";
 import { bindTexture, createFramebuffer, createProgram, createTarget, createTexture, deleteTarget } from "./gl.js";
-import { coarsen } from "./coarse.js";
-import { buildMesh } from "./mesh.js";
 import { meshFragment, meshVertex, quickFragment } from "./shaders/mesh.js";
 import { resolveFragment, screenVertex } from "./shaders/screen.js";
 import { cloudFragment } from "./shaders/cloud.js";
 
 /** @typedef {import("./gl.js").Target} Target */
 /** @typedef {import("./gl.js").Program} Program */
-/** @typedef {import("./camera.js").SourceCamera} SourceCamera */
-/** @typedef {import("./wire.js").DecodedView} DecodedView */
+/** @typedef {import("./views.js").Views} Views */
+/** @typedef {import("./views.js").StoredView} StoredView */
 /** @typedef {"fused" | "depth" | "normals" | "nearest" | "points" | "mesh"} Look */
 /**
  * @typedef {object} Frame  what is to be drawn, and how
@@ -34,20 +32,8 @@ import { cloudFragment } from "./shaders/cloud.js";
  * @property {Backdrop} backdrop
  */
 /** @typedef {{bottom: [number, number, number], top: [number, number, number]}} Backdrop */
-/**
- * @typedef {object} StoredView
- * @property {SourceCamera} camera
- * @property {WebGLBuffer} triangles
- * @property {number} count  of indices
- * @property {WebGLBuffer} quickTriangles
- * @property {number} quickCount
- * @property {number} indexType
- * @property {WebGLBuffer | null} lines
- * @property {DecodedView} decoded  kept for a restored context
- */
 
 const BATCH_BYTES = 48e6;
-const QUICK_TRIANGLES = 9000; // of a view in motion, where the processor draws
 /** @type {Backdrop} */
 const BLACK = { bottom: [0, 0, 0], top: [0, 0, 0] };
 const SHOWN = { fused: 0, nearest: 0, depth: 1, normals: 2, points: 0, mesh: 0 };
@@ -55,28 +41,19 @@ const SHOWN = { fused: 0, nearest: 0, depth: 1, normals: 2, points: 0, mesh: 0 }
 export class Fusion {
   /**
    * @param {WebGL2RenderingContext} gl
-   * @param {boolean} thrifty  whether pictures in motion make do with fewer triangles
+   * @param {Views} views  what is drawn
    */
-  constructor(gl, thrifty) {
+  constructor(gl, views) {
     if (!gl.getExtension("EXT_color_buffer_float") && !gl.getExtension("EXT_color_buffer_half_float")) {
       throw new Error("this graphics card cannot draw to float textures");
     }
     this.gl = gl;
-    this.thrifty = thrifty;
+    this.views = views;
     this.meshProgram = createProgram(gl, meshVertex, meshFragment);
     this.quickProgram = createProgram(gl, meshVertex, quickFragment, ["QUICK"]);
     this.resolveProgram = createProgram(gl, screenVertex, resolveFragment);
     this.pointProgram = createProgram(gl, meshVertex, cloudFragment, ["POINTS"]);
     this.lineProgram = createProgram(gl, meshVertex, cloudFragment);
-    /** @type {Map<number, StoredView>} */
-    this.views = new Map();
-    this.size = 0;
-    this.capacity = 0;
-    this.depthRange = /** @type {[number, number]} */ ([0.6, 5]);
-    /** @type {WebGLTexture | null} */
-    this.vertexData = null;
-    /** @type {WebGLTexture | null} */
-    this.colours = null;
     this.width = 0;
     this.height = 0;
     /** @type {WebGLTexture | null} */
@@ -87,84 +64,6 @@ export class Fusion {
     this.sums = [];
     /** @type {WebGLRenderbuffer | null} */
     this.depthBuffer = null;
-  }
-
-  /**
-   * Make room for a scene; views of another size are dropped.
-   *
-   * @param {number} size  S of the views
-   * @param {number} capacity  how many views to expect
-   * @param {[number, number]} depthRange
-   */
-  reserve(size, capacity, depthRange) {
-    const { gl } = this;
-    this.depthRange = depthRange;
-    if (size === this.size && capacity <= this.capacity) return;
-    const kept = size === this.size ? [...this.views] : [];
-    this.clear();
-    gl.deleteTexture(this.vertexData);
-    gl.deleteTexture(this.colours);
-    this.size = size;
-    this.capacity = Math.max(capacity, 1);
-    this.vertexData = createTexture(gl, gl.TEXTURE_2D_ARRAY, gl.RGBA32F, size + 2, size + 2, this.capacity);
-    this.colours = createTexture(gl, gl.TEXTURE_2D_ARRAY, gl.RGBA8, size, size, this.capacity, gl.LINEAR);
-    for (const [index, view] of kept) this.setView(index, view.decoded, view.camera);
-  }
-
-  clear() {
-    for (const index of [...this.views.keys()]) this.dropView(index);
-  }
-
-  /** @param {number} index */
-  dropView(index) {
-    const view = this.views.get(index);
-    if (!view) return;
-    this.gl.deleteBuffer(view.triangles);
-    this.gl.deleteBuffer(view.quickTriangles);
-    this.gl.deleteBuffer(view.lines);
-    this.views.delete(index);
-  }
-
-  /**
-   * @param {number} index
-   * @param {DecodedView} decoded
-   * @param {SourceCamera} camera
-   */
-  setView(index, decoded, camera) {
-    const { gl } = this;
-    this.dropView(index);
-    const mesh = buildMesh(decoded.depth, decoded.size, camera.focal, { threshold: decoded.edgeThreshold });
-    this.pad = mesh.pad;
-    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 4);
-    gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
-    gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
-    bindTexture(gl, 0, gl.TEXTURE_2D_ARRAY, this.vertexData);
-    gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, index, mesh.side, mesh.side, 1, gl.RGBA, gl.FLOAT, mesh.vertices);
-    bindTexture(gl, 1, gl.TEXTURE_2D_ARRAY, this.colours);
-    const [s, colour] = [this.size, decoded.colour];
-    gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, index, s, s, 1, gl.RGBA, gl.UNSIGNED_BYTE, colour);
-    const quick = this.thrifty ? coarsen(mesh, QUICK_TRIANGLES) : mesh.indices;
-    const triangles = this.indexBuffer(mesh.indices);
-    this.views.set(index, {
-      camera,
-      triangles,
-      count: mesh.indices.length,
-      quickTriangles: quick === mesh.indices ? triangles : this.indexBuffer(quick),
-      quickCount: quick.length,
-      indexType: mesh.indices instanceof Uint32Array ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT,
-      lines: null,
-      decoded,
-    });
-  }
-
-  /** @param {Uint16Array | Uint32Array} indices */
-  indexBuffer(indices) {
-    const { gl } = this;
-    const buffer = gl.createBuffer();
-    gl.bindVertexArray(null);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffer);
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices, gl.STATIC_DRAW);
-    return buffer;
   }
 
   /**
@@ -248,7 +147,7 @@ export class Fusion {
    */
   drawView(frame, index, gain, target) {
     const { gl } = this;
-    const view = /** @type {StoredView} */ (this.views.get(index));
+    const view = this.views.get(index);
     gl.bindFramebuffer(gl.FRAMEBUFFER, target);
     gl.viewport(0, 0, frame.width, frame.height);
     gl.disable(gl.BLEND);
@@ -258,7 +157,7 @@ export class Fusion {
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     const { at } = this.useMesh(frame.quick ? this.quickProgram : this.meshProgram, frame, view, index);
-    gl.uniform1i(at.size, this.size);
+    gl.uniform1i(at.size, this.views.size);
     gl.uniform1f(at.logGain, Math.log2(Math.max(gain, 1e-3)));
     gl.uniform1i(at.shows, SHOWN[frame.look]);
     gl.uniform1i(at.smoothly, frame.exact ? 0 : 1);
@@ -279,13 +178,13 @@ export class Fusion {
     const clip = frame.projection ?? projection(frame.fov, frame.width, frame.height, frame.shift, frame.tile);
     const clipFromSource = new Matrix4().multiplyMatrices(clip, frame.worldToView).multiply(view.camera.viewToWorld);
     gl.useProgram(program.handle);
-    bindTexture(gl, 0, gl.TEXTURE_2D_ARRAY, this.vertexData);
-    bindTexture(gl, 1, gl.TEXTURE_2D_ARRAY, this.colours);
+    bindTexture(gl, 0, gl.TEXTURE_2D_ARRAY, this.views.vertexData);
+    bindTexture(gl, 1, gl.TEXTURE_2D_ARRAY, this.views.colours);
     gl.uniform1i(program.at.vertexData, 0);
     gl.uniform1i(program.at.colours, 1);
     gl.uniform1i(program.at.layer, index);
-    gl.uniform1i(program.at.side, this.size + 2);
-    gl.uniform1f(program.at.pad, this.pad ?? 0);
+    gl.uniform1i(program.at.side, this.views.size + 2);
+    gl.uniform1f(program.at.pad, this.views.pad);
     gl.uniform1f(program.at.focal, view.camera.focal);
     gl.uniformMatrix4fv(program.at.clipFromSource, false, clipFromSource.elements);
     return program;
@@ -330,7 +229,8 @@ export class Fusion {
     gl.uniform1i(at.last, last ? 1 : 0);
     gl.uniform1i(at.shows, SHOWN[frame.look]);
     gl.uniform1i(at.exact, frame.exact ? 1 : 0);
-    gl.uniform2f(at.inverseDepths, 1 / this.depthRange[1], 1 / this.depthRange[0]);
+    const [near, far] = this.views.depthRange;
+    gl.uniform2f(at.inverseDepths, 1 / far, 1 / near);
     this.setBackdrop(at, frame);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
@@ -349,7 +249,7 @@ export class Fusion {
     gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, this.depthBuffer);
     gl.clear(gl.DEPTH_BUFFER_BIT);
     for (const { index } of selection) {
-      const view = /** @type {StoredView} */ (this.views.get(index));
+      const view = this.views.get(index);
       gl.bindFramebuffer(gl.FRAMEBUFFER, output);
       gl.viewport(0, 0, frame.width, frame.height);
       gl.enable(gl.DEPTH_TEST);
@@ -358,10 +258,10 @@ export class Fusion {
       gl.uniform1f(at.pointSize, frame.pointSize);
       gl.uniform1i(at.round, lines ? 0 : 1);
       if (lines) {
-        gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.linesOf(view));
+        gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.views.linesOf(view));
         gl.drawElements(gl.LINES, view.count, view.indexType, 0);
       } else {
-        gl.drawArrays(gl.POINTS, 0, this.size * this.size);
+        gl.drawArrays(gl.POINTS, 0, this.views.size ** 2);
       }
       yield;
     }
@@ -369,29 +269,8 @@ export class Fusion {
     gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, null);
   }
 
-  /**
-   * The three sides of every triangle whose vertices are not all ring; a side that two triangles share comes once.
-   *
-   * @param {StoredView} view
-   */
-  linesOf(view) {
-    if (view.lines) return view.lines;
-    const { gl } = this;
-    const { indices } = buildMesh(view.decoded.depth, view.decoded.size, view.camera.focal);
-    const lines = new (/** @type {any} */ (indices.constructor))(indices.length);
-    for (let k = 0, n = 0; k < indices.length; k += 6) {
-      lines.set([indices[k], indices[k + 1], indices[k + 1], indices[k + 2], indices[k + 2], indices[k]], n);
-      n += 6;
-    }
-    view.lines = this.indexBuffer(lines);
-    return view.lines;
-  }
-
   dispose() {
-    this.clear();
     this.freeTargets();
-    this.gl.deleteTexture(this.vertexData);
-    this.gl.deleteTexture(this.colours);
     const { meshProgram, quickProgram, resolveProgram, pointProgram, lineProgram } = this;
     for (const { handle } of [meshProgram, quickProgram, resolveProgram, pointProgram, lineProgram]) {
       this.gl.deleteProgram(handle);

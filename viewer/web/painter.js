@@ -3,6 +3,7 @@
 import { Fusion } from "./fusion.js";
 import { bindTexture, createFramebuffer, createProgram, createTarget, createTexture, deleteTarget } from "./gl.js";
 import { lanczosFragment, presentFragment, screenVertex } from "./shaders/screen.js";
+import { Views } from "./views.js";
 
 /** @typedef {import("./gl.js").Target} Target */
 /** @typedef {import("./fusion.js").Frame} Frame */
@@ -13,11 +14,12 @@ const FRAMES_BYTES = 80e6;
 export class Painter {
   /**
    * @param {WebGL2RenderingContext} gl
-   * @param {boolean} thrifty  see Fusion
+   * @param {boolean} thrifty  see Views
    */
   constructor(gl, thrifty) {
     this.gl = gl;
-    this.fusion = new Fusion(gl, thrifty);
+    this.views = new Views(gl, thrifty);
+    this.fusion = new Fusion(gl, this.views);
     this.lanczosProgram = createProgram(gl, screenVertex, lanczosFragment);
     this.presentProgram = createProgram(gl, screenVertex, presentFragment);
     /** @type {Target[]} */
@@ -187,6 +189,7 @@ export class Painter {
   dispose() {
     this.freeTargets();
     this.fusion.dispose();
+    this.views.dispose();
     this.gl.deleteProgram(this.lanczosProgram.handle);
     this.gl.deleteProgram(this.presentProgram.handle);
   }

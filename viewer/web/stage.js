@@ -85,8 +85,8 @@ export class Stage {
   onRestored = () => {
     this.lost = false;
     this.painter = new Painter(this.gl, this.budget.software);
-    if (this.size) this.painter.fusion.reserve(this.size, this.capacity, this.depthRange);
-    for (const [index, { view, camera }] of this.held) this.painter.fusion.setView(index, view, camera);
+    if (this.size) this.painter.views.reserve(this.size, this.capacity, this.depthRange);
+    for (const [index, { view, camera }] of this.held) this.painter.views.set(index, view, camera);
     this.resize(this.canvas.width, this.canvas.height);
     this.invalidate();
   };
@@ -100,7 +100,7 @@ export class Stage {
     this.expected = expected;
     this.capacity = Math.max(expected, this.capacity);
     this.depthRange = depthRange;
-    if (!this.lost) this.painter.fusion.reserve(size, this.capacity, depthRange);
+    if (!this.lost) this.painter.views.reserve(size, this.capacity, depthRange);
     if (size === this.size) return;
     this.size = size;
     this.held.clear();
@@ -119,7 +119,7 @@ export class Stage {
    */
   clear(keeping = false) {
     this.held.clear();
-    this.painter.fusion.clear();
+    this.painter.views.clear();
     this.keeping = keeping;
     this.invalidate();
   }
@@ -135,14 +135,14 @@ export class Stage {
     const soft = this.fade && !this.budget.software && !preview && this.held.size > 0 && !this.held.has(index);
     this.held.set(index, { view, camera, preview, born: soft ? now : -Infinity });
     this.grewAt = now;
-    if (!this.lost) this.painter.fusion.setView(index, view, camera);
+    if (!this.lost) this.painter.views.set(index, view, camera);
     this.invalidate();
   }
 
   /** @param {number} index */
   dropView(index) {
     this.held.delete(index);
-    if (!this.lost) this.painter.fusion.dropView(index);
+    if (!this.lost) this.painter.views.drop(index);
     this.invalidate();
   }
 
