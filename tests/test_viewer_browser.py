@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from synthetic import synthetic_scene
-from viewer_browser import PATIENCE_MS, open_viewer, settle, viewer_browser
+from viewer_browser import FRAME, PATIENCE_MS, open_viewer, settle, viewer_browser
 
 from ivid.scene import Scene
 from viewer.html import write_html
@@ -38,6 +38,12 @@ def pose(page) -> dict:
     return page.evaluate("() => viewer.rig.pose()")
 
 
+def come_to_rest(page) -> None:
+    """Wait until the camera stands still; its best picture takes seconds more."""
+    page.evaluate(FRAME)
+    page.wait_for_function("() => viewer.resting")
+
+
 def test_hands_and_keys_move_the_camera(browser, tmp_path):
     with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
         settle(page)
@@ -51,13 +57,13 @@ def test_hands_and_keys_move_the_camera(browser, tmp_path):
         assert pose(page)["yaw"] > 0.05, "dragging to the left goes round to the right"
         assert np.abs(picture(page) - before).mean() > 2
         page.mouse.wheel(0, 200)
-        settle(page)
+        come_to_rest(page)
         assert pose(page)["radius"] > 1.05
         page.keyboard.press("r")
-        settle(page)
+        come_to_rest(page)
         assert pose(page) == pytest.approx(at_home)
         page.keyboard.press("ArrowRight", delay=150)
-        settle(page)
+        come_to_rest(page)
         assert pose(page)["yaw"] > 0.01
         assert "#yaw=" in page.url
 
@@ -67,7 +73,7 @@ def test_the_camera_springs_back_from_the_edge(browser, tmp_path):
         page.evaluate("() => { viewer.rig.wanted.yaw = 2; viewer.rig.held = true; }")
         assert pose(page)["yaw"] < page.evaluate("() => viewer.rig.bounds.yawMax") + 0.25
         page.evaluate("() => { viewer.rig.held = false; viewer.wake(); }")
-        settle(page)
+        come_to_rest(page)
         assert pose(page)["yaw"] == pytest.approx(page.evaluate("() => viewer.rig.bounds.yawMax"), abs=1e-3)
 
 
@@ -81,7 +87,6 @@ def test_still_pictures_are_not_drawn_again(browser, tmp_path):
 
 def test_a_link_brings_the_camera_back(browser, tmp_path):
     with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE, "#yaw=0.12&pitch=0.05") as page:
-        settle(page)
         assert pose(page)["yaw"] == pytest.approx(0.12)
         assert pose(page)["pitch"] == pytest.approx(0.05)
 

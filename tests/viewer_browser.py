@@ -40,7 +40,7 @@ def viewer_browser() -> Iterator[Browser]:
 @contextmanager
 def serving(*paths: Path) -> Iterator[SceneServer]:
     server = SceneServer(paths)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield server
     finally:
