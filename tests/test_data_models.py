@@ -262,6 +262,20 @@ def test_held_out_models_do_not_depend_on_the_number_of_pictures(folder):
     assert sum(model.startswith("cone/") for model in models["held_out"]) == 1
 
 
+def test_three_quarter_views_show_the_front_from_one_side_and_are_told_apart(folder, tmp_path):
+    drawn = [Appearance.draw(np.random.default_rng(seed), "box", "three-quarter") for seed in range(200)]
+    yaws = np.degrees([look.yaw_rad for look in drawn])
+    assert -15 <= yaws.min() < 10 < 60 < yaws.max() <= 85
+    assert np.median(yaws) == pytest.approx(35, abs=5)
+    light = np.degrees([math.atan2(look.to_light[0], look.to_light[2]) for look in drawn]) - yaws
+    beside = np.abs((light + 180) % 360 - 180)
+    assert 15 <= beside.min() < beside.max() <= 110
+    render_models(folder, tmp_path, size=SIZE, images=8, poses="three-quarter", workers=1, progress=False)
+    assert Renders.open(tmp_path).poses == "three-quarter"
+    with pytest.raises(ValueError, match="made in another way"):
+        render_models(folder, tmp_path, size=SIZE, images=8, workers=1, progress=False)
+
+
 def test_bad_arguments_are_named(folder, tmp_path):
     out = tmp_path / "out"
     for match, arguments in {
@@ -272,6 +286,7 @@ def test_bad_arguments_are_named(folder, tmp_path):
         "fewer than": {"folder": folder, "images": 1},
         "between 8 and 1024": {"folder": folder, "size": 4},
         "at least one worker": {"folder": folder, "workers": 0},
+        "around, three-quarter": {"folder": folder, "poses": "upside-down"},
     }.items():
         with pytest.raises(ValueError, match=match):
             render_models(**{"out": out, "size": SIZE, "images": 4, "progress": False, **arguments})

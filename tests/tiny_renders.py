@@ -49,13 +49,14 @@ def write_renders(folder: Path, size: int = SIZE) -> Renders:
         np.save(folder / f"{split}_model.npy", np.zeros(COUNT, np.int64))
     manifest = {
         "format": "ivid-renders",
-        "version": 1,
+        "version": 2,
         "size": size,
         "classes": Discs.classes,
         "images": {"train": COUNT, "held_out": COUNT},
         "models": {"train": ["red/disc"], "held_out": ["red/disc"]},
         "depth_range": Discs.depth_range,
         "fov_y_deg": 45.0,
+        "poses": "around",
         "seed": 0,
     }
     (folder / "renders.json").write_text(json.dumps(manifest))

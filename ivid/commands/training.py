@@ -27,6 +27,11 @@ def _add_prepare(commands) -> None:
         "--held-out", type=float, default=0.1, metavar="SHARE", help="share of models kept for evaluation"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--poses",
+        default="around",
+        help="from where models are seen and lit: around, or three-quarter as in a catalogue (default: around)",
+    )
     parser.add_argument("--workers", type=positive, help="processes (default: one per core)")
 
     parser = command(sources, "photos", _prepare_photos, "estimate the depth of photographs: FOLDER/[CLASS/]*")
@@ -58,6 +63,7 @@ def _prepare_models(options: argparse.Namespace) -> None:
         images=options.images,
         held_out_share=options.held_out,
         seed=options.seed,
+        poses=options.poses,
         workers=options.workers,
     )
 

@@ -25,7 +25,7 @@ from ivid.data.renders import (
     array_layout,
     read_manifest,
 )
-from ivid.data.staging import Appearance
+from ivid.data.staging import POSES, Appearance
 from ivid.depth import DepthRange, encode
 from ivid.files import written_aside
 from ivid.scene import View
@@ -50,6 +50,7 @@ def render_models(
     images: int = 40_000,
     held_out_share: float = 0.1,
     seed: int = 0,
+    poses: str = "around",
     workers: int | None = None,
     classes: Sequence[str] | None = None,
     progress: bool = True,
@@ -64,6 +65,7 @@ def render_models(
         size: side of the pictures in pixels.
         images: pictures of training models; of held-out models there are 5 % as many, at least one per class.
         held_out_share: share of each class's models that training never sees, at least one.
+        poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
         workers: processes; all processors if None.
         classes: the classes to render, in the order of their labels; all of them by name if None.
 
@@ -74,6 +76,8 @@ def render_models(
     folder, out = Path(folder), Path(out)
     if not 8 <= size <= 1024:
         raise ValueError(f"the size of the pictures must lie between 8 and 1024, got {size}")
+    if poses not in POSES:
+        raise ValueError(f"there are no poses {poses!r}; choose one of {', '.join(POSES)}")
     if workers is not None and workers < 1:
         raise ValueError(f"rendering needs at least one worker, got {workers}")
     if out.exists() and not out.is_dir():
@@ -93,7 +97,8 @@ def render_models(
         "depth_range": list(DEPTH_RANGE),
         "fov_y_deg": FOV_Y_DEG,
         "seed": seed,
-        "how": "pyrender face numbers and depth at twice the size, shaded in numpy; camera 8 to 32 degrees down",
+        "poses": poses,
+        "how": "pyrender face numbers and depth at twice the size, shaded in numpy",
     }
     if _is_complete(out, manifest):
         return
@@ -122,17 +127,19 @@ def render_views(
     cameras: Sequence[Camera],
     size: int,
     class_name: str = "",
+    poses: str = "around",
 ) -> list[View]:
     """True views of one staged model from `cameras` in scene coordinates; `Camera.orbit(0, 0)` is the training camera.
 
-    The class matters to those that may hover; by default it is the name of the model's folder.
+    The class matters to those that may hover; by default it is the name of the model's folder. `poses` names one of
+    `ivid.data.staging.POSES`.
 
     Raises:
         ValueError: the file is no mesh that can be drawn.
         RenderingUnavailable: pyrender or OpenGL cannot be used here.
     """
     rng = np.random.default_rng(np.random.SeedSequence(appearance_seed))
-    appearance = Appearance.draw(rng, class_name or Path(model_path).parent.name)
+    appearance = Appearance.draw(rng, class_name or Path(model_path).parent.name, poses)
     renderer = _renderer(size)
     return renderer.render(model_path, renderer.framed(model_path, appearance, _NEAREST), cameras, DEPTH_RANGE)
 
@@ -240,7 +247,7 @@ def _render_shard(folder: str, unfinished: str, manifest: dict, split: str, star
         label = index % len(classes)
         model = by_class[label][rng.integers(len(by_class[label]))]
         path = Path(folder, models[model])
-        appearance = renderer.framed(path, Appearance.draw(rng, classes[label]), _NEAREST)
+        appearance = renderer.framed(path, Appearance.draw(rng, classes[label], manifest["poses"]), _NEAREST)
         view = renderer.render(path, appearance, depth_range=DEPTH_RANGE)[0]
         arrays["rgb"][index], arrays["label"][index], arrays["model"][index] = view.rgb, label, model
         arrays["depth"][index] = np.rint(encode(view.depth.astype(np.float64), DEPTH_RANGE) * DEPTH_STEPS)

@@ -21,7 +21,7 @@ import numpy as np
 from ivid.depth import DepthRange
 
 MANIFEST = "renders.json"
-FORMAT, FORMAT_VERSION = "ivid-renders", 1
+FORMAT, FORMAT_VERSION = "ivid-renders", 2
 SPLITS = ("train", "held_out")
 UNFINISHED = ".unfinished"  # the folder in which the arrays grow
 DEPTH_STEPS = 65535
@@ -50,6 +50,7 @@ class Renders:
         model_names: `class/file` of the split's models.
         depth_range: (near, far) in metres, what d was encoded with.
         fov_y_deg: vertical field of view of every picture.
+        poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
         folder, split: where the arrays are mapped from.
     """
 
@@ -61,6 +62,7 @@ class Renders:
     model_names: tuple[str, ...]
     depth_range: DepthRange
     fov_y_deg: float
+    poses: str
     folder: Path
     split: str
 
@@ -83,7 +85,7 @@ class Renders:
             size, count = int(manifest["size"]), int(manifest["images"][split])
             near, far = (float(plane) for plane in manifest["depth_range"])
             classes, names = tuple(map(str, manifest["classes"])), tuple(map(str, manifest["models"][split]))
-            fov_y_deg = float(manifest["fov_y_deg"])
+            fov_y_deg, poses = float(manifest["fov_y_deg"]), str(manifest["poses"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{folder / MANIFEST} is incomplete ({error!r}); render the folder again") from None
         arrays = {}
@@ -106,6 +108,7 @@ class Renders:
             model_names=names,
             depth_range=(near, far),
             fov_y_deg=fov_y_deg,
+            poses=poses,
             folder=folder,
             split=split,
         )

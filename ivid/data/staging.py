@@ -34,6 +34,34 @@ _SKIES = (  # zenith hue, horizon hue, hue spread, zenith lightness, chroma, wei
     (160, 110, 14, (0.80, 0.90), (0.03, 0.07), 1),  # mint
     (255, 250, 20, (0.42, 0.60), (0.04, 0.09), 1),  # evening
 )
+Spread = tuple[float, float] | tuple[float, float, float]
+"""Of a random number: (low, high), uniform; or (low, likeliest, high), triangular."""
+
+
+@dataclass(frozen=True)
+class Poses:
+    """From where models are seen and lit; angles in degrees.
+
+    Attributes:
+        yaw_deg: of the camera, 0 in front of the model.
+        pitch_deg: how far the camera looks down.
+        light_azimuth_deg: how far beside the camera the light stands, on either side.
+        light_elevation_deg: of the light over the horizon.
+        recoloured: share of the pictures whose model gets quite other colours.
+    """
+
+    yaw_deg: Spread
+    pitch_deg: Spread
+    light_azimuth_deg: Spread
+    light_elevation_deg: Spread
+    recoloured: float
+
+
+POSES = {
+    "around": Poses((0.0, 360.0), (8.0, 32.0), (15.0, 55.0, 130.0), (32.0, 62.0), 0.15),
+    # As a catalogue shows things: mirrored pictures are the other three-quarter view.
+    "three-quarter": Poses((-15.0, 35.0, 85.0), (4.0, 18.0, 32.0), (15.0, 50.0, 110.0), (38.0, 58.0), 0.05),
+}
 HOVERING = {"spaceship": (0.06, 0.30), "fish": (0.05, 0.22)}  # height over the ground, in bounding-box diagonals
 
 
@@ -68,12 +96,13 @@ class Appearance:
     fog_per_metre: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, class_name: str = "") -> Appearance:
-        """Draw one; the class decides only whether the model may hover."""
-        yaw, pitch = rng.uniform(0.0, 2 * math.pi), math.radians(rng.uniform(8.0, 32.0))
+    def draw(cls, rng: np.random.Generator, class_name: str = "", poses: str = "around") -> Appearance:
+        """Draw one; `poses` names one of `POSES`, the class decides only whether the model may hover."""
+        ranges = POSES[poses]
+        yaw, pitch = math.radians(_drawn(rng, ranges.yaw_deg)), math.radians(_drawn(rng, ranges.pitch_deg))
         low, high = HOVERING.get(class_name, (0.0, 0.0))
         hover = rng.uniform(low, high)
-        bold = rng.random() < 0.15
+        bold = rng.random() < ranges.recoloured
         hue = rng.uniform(-math.pi, math.pi) if bold else math.radians(rng.normal(0.0, 9.0))
 
         lightness, chroma, weights = (np.array([g[k] for g in _GROUNDS]) for k in (2, 3, 4))
@@ -91,8 +120,8 @@ class Appearance:
         horizon = oklch(horizon_light, colourful * rng.uniform(0.35, 0.8), horizon_hue + turn)
 
         # The light comes from beside the camera more often than from behind the model.
-        azimuth = yaw + math.copysign(math.radians(rng.triangular(15.0, 55.0, 130.0)), rng.random() - 0.5)
-        elevation = math.radians(rng.uniform(32.0, 62.0))
+        azimuth = yaw + math.copysign(math.radians(_drawn(rng, ranges.light_azimuth_deg)), rng.random() - 0.5)
+        elevation = math.radians(_drawn(rng, ranges.light_elevation_deg))
         to_light = np.array(
             [math.sin(azimuth) * math.cos(elevation), math.sin(elevation), math.cos(azimuth) * math.cos(elevation)]
         )
@@ -100,7 +129,7 @@ class Appearance:
         ambient = 0.5 * (zenith + horizon)
         ambient = 0.6 * ambient / luminance(ambient) + 0.4
         return cls(
-            yaw_rad=float(yaw),
+            yaw_rad=yaw,
             pitch_rad=pitch,
             diagonal=float(rng.uniform(0.62, 0.80)),
             hover=float(hover),
@@ -162,6 +191,10 @@ class Appearance:
     def fog(self, distance: np.ndarray) -> np.ndarray:
         """Share [...] of the horizon's colour in what is seen at this distance in metres; clear around the model."""
         return 1 - np.exp(-self.fog_per_metre * np.clip(distance - 1.1, 0, None), dtype=np.float32)
+
+
+def _drawn(rng: np.random.Generator, spread: Spread) -> float:
+    return float(rng.uniform(*spread) if len(spread) == 2 else rng.triangular(*spread))
 
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])

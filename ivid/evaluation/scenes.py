@@ -90,8 +90,8 @@ def evaluate_scenes(
     wanted = sorted(wanted, key=lambda request: request.seed)[: settings.scenes]
     yield from _consistency("generated", [scene for _, scene, _ in generate(pipeline, wanted, **settings.sampling)])
     if settings.models is not None:
-        chosen = _one_per_class(held_out, settings.scenes)
-        yield from _truth(pipeline, [settings.models / name for name in chosen], settings.sampling)
+        chosen = [settings.models / name for name in _one_per_class(held_out, settings.scenes)]
+        yield from _truth(pipeline, chosen, held_out.poses, settings.sampling)
 
 
 def _pictures(
@@ -146,13 +146,13 @@ def some_of(train: Renders) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(len(train), count, replace=False))
 
 
-def _truth(pipeline: IvidPipeline, models: Sequence[Path], sampling: dict[str, Any]) -> Iterator[Row]:
+def _truth(pipeline: IvidPipeline, models: Sequence[Path], poses: str, sampling: dict[str, Any]) -> Iterator[Row]:
     from ivid.evaluation.truth import novel_view_likeness, true_scene  # needs OpenGL
 
     threshold = pipeline.config["edge_threshold"]
-    scenes = [true_scene(model, 0, pipeline.size, pipeline.depth_range, threshold) for model in models]
+    scenes = [true_scene(model, 0, pipeline.size, pipeline.depth_range, threshold, poses) for model in models]
     yield from _consistency("true", scenes)
-    rows = [list(novel_view_likeness(pipeline, model, 0, YAWS_RAD, **sampling)) for model in models]
+    rows = [list(novel_view_likeness(pipeline, model, 0, YAWS_RAD, poses, **sampling)) for model in models]
     for yaw, scores in zip(YAWS_RAD, zip(*rows, strict=True), strict=True):
         psnr, ssim = np.mean([score.psnr_db for score in scores]), np.mean([score.ssim for score in scores])
         yield f"view at yaw {yaw} from a true first view, to the true one", f"{psnr:.1f} dB, SSIM {ssim:.3f}"

@@ -47,16 +47,23 @@ def likeness(view: View, truth: View) -> Likeness:
     )
 
 
-def true_scene(model: str | Path, seed: int, size: int, depth_range: DepthRange, edge_threshold: float) -> Scene:
+def true_scene(
+    model: str | Path, seed: int, size: int, depth_range: DepthRange, edge_threshold: float, poses: str = "around"
+) -> Scene:
     """The 3x9 views of a staged 3D model `CLASS/FILE.glb`; the seed draws its pose, light and colours."""
     cameras = view_set("3x9")
-    views = render_views(model, (seed, 1), cameras, size)
+    views = render_views(model, (seed, 1), cameras, size, poses=poses)
     views = [View(view.rgb, view.depth, view.camera, edge_threshold) for view in views]
     return Scene(views, depth_range, model="renders", class_name=Path(model).parent.name, seed=seed, view_set="3x9")
 
 
 def novel_view_likeness(
-    pipeline: IvidPipeline, model: str | Path, seed: int, yaws_rad: Sequence[float], **sampling: Any
+    pipeline: IvidPipeline,
+    model: str | Path,
+    seed: int,
+    yaws_rad: Sequence[float],
+    poses: str = "around",
+    **sampling: Any,
 ) -> Iterator[Likeness]:
     """Begin with the true first view of a staged 3D model, go round it in steps, and compare every step with the truth.
 
@@ -65,10 +72,11 @@ def novel_view_likeness(
         model: `CLASS/FILE.glb`.
         seed: of pose, light, colours and sampling.
         yaws_rad: of the further views, in the order in which they are made.
+        poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
         sampling: novel_steps, guidance, sampler, as `IvidPipeline.stream` takes them.
     """
     cameras = [Camera.orbit(yaw, 0.0) for yaw in (0.0, *yaws_rad)]
-    true = render_views(model, (seed, 1), cameras, pipeline.size)
+    true = render_views(model, (seed, 1), cameras, pipeline.size, poses=poses)
     scene = pipeline(Path(model).parent.name, seed, cameras, first_view=true[0], **sampling)
     for view, truth in zip(scene.views[1:], true[1:], strict=True):
         yield likeness(view, truth)
