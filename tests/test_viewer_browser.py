@@ -91,6 +91,27 @@ def test_a_link_brings_the_camera_back(browser, tmp_path):
         assert pose(page)["pitch"] == pytest.approx(0.05)
 
 
+LATE = """
+const { fetch } = window;
+window.fetch = async (address, ...rest) => {
+  if (/[1-9][.]ivw/.test(String(address))) {  // all but the first view come when the camera stands still beside that
+    let viewer;
+    while (!viewer?.resting || viewer.stage.held.size !== 1) {
+      await new Promise((done) => setTimeout(done, 20));
+      viewer = document.getElementById("viewer")?.ividViewer;
+    }
+  }
+  return fetch(address, ...rest);
+};
+"""
+
+
+def test_the_camera_of_a_link_waits_for_the_views_around_it(browser, tmp_path):
+    with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE, "#yaw=0.24", LATE) as page:
+        come_to_rest(page)
+        assert pose(page)["yaw"] == pytest.approx(0.24)
+
+
 def test_every_way_of_looking_shows_something_else(browser, tmp_path):
     with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
         pictures = []

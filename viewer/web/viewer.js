@@ -243,7 +243,9 @@ export class Viewer {
     if (!this.manifest) return;
     const done = new Set([...(this.stage?.held ?? [])].filter(([, { preview }]) => !preview).map(([index]) => index));
     const planned = this.manifest.planned.length ? this.manifest.planned : this.manifest.views;
-    if (this.stage?.held.size) this.rig.bounds = coveredRange(this.stage.cameras());
+    // Views on their way count: the camera of a link may look from where one of them will be.
+    const covering = this.manifest.views.length ? this.manifest.views.map(sourceCamera) : (this.stage?.cameras() ?? []);
+    if (covering.length) this.rig.bounds = coveredRange(covering);
     this.overview.setCameras(planned.map(sourceCamera), done);
     this.chrome.setProgress(done.size, planned.length);
     this.wake();
