@@ -215,6 +215,43 @@ class TestPreparing:
         assert disparity.max() == pytest.approx(nearest, rel=0.05)
         assert disparity.min() == pytest.approx(farthest, rel=0.05)
 
+    def test_estimators_stored_in_half_precision_work(self, estimators: Callable[..., Path], tmp_path: Path) -> None:
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+        whole, halved = estimators("dpt"), tmp_path / "halved"
+        AutoModelForDepthEstimation.from_pretrained(whole).half().save_pretrained(halved)
+        AutoImageProcessor.from_pretrained(whole).save_pretrained(halved)
+        found = []
+        for folder in (whole, halved):
+            estimator = DisparityEstimator(str(folder), "cpu")
+            found += estimator.disparities([estimator.network_input(picture(0, 64, 48))], [(48, 64)])
+        np.testing.assert_allclose(found[0], found[1], rtol=0.02)
+
+    def test_pictures_are_not_kept_in_memory(
+        self, tmp_path: Path, midas: DisparityEstimator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Photographs of a camera are a hundred times larger than what the network sees of them."""
+        import gc
+        import weakref
+
+        folder, decoded, most = tmp_path / "photos", [], 0
+        folder.mkdir()
+        for index in range(12):
+            picture(index, 64, 64).save(folder / f"{index}.jpg")
+        original = photos.upright
+
+        def watched(path: Path) -> Image.Image:
+            nonlocal most
+            image = original(path)
+            decoded.append(weakref.ref(image))
+            gc.collect()
+            most = max(most, sum(each() is not None for each in decoded))
+            return image
+
+        monkeypatch.setattr(photos, "upright", watched)
+        prepare_photos(folder, tmp_path / "data", midas, batch_size=12, workers=2)
+        assert most <= 4
+
     def test_bad_input_is_one_sentence(self, by_class: Path, tmp_path: Path, midas: DisparityEstimator) -> None:
         (tmp_path / "empty").mkdir()
         with pytest.raises(ValueError, match="there is no folder"):

@@ -24,7 +24,7 @@ DEFAULT_ESTIMATOR = "Intel/dpt-beit-large-512"  # MiDaS 3.1, as in the published
 DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Large-hf"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 PEAK_DISPARITY = 2 * STORED_DISPARITY_UNIT  # the near plane of the published training range, 0.5, as it is stored
-_CHUNK = 256  # photographs whose decoding is under way or waiting at any moment
+_CHUNK = 128  # photographs whose network inputs (some MB each) are made or waiting at any moment
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class DisparityEstimator:
             raise ValueError(f"{name_or_path} is a {self._kind} model; a DPT or a Depth Anything model is expected")
         self._metric = getattr(self._model.config, "depth_estimation_type", "relative") == "metric"
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._model.to(self.device).eval()
+        self._model.float().to(self.device).eval()  # some are stored in half precision; inputs are not
 
     def network_input(self, picture: Image.Image) -> Any:
         """A tensor [3, H', W'] of an RGB picture; only those of one shape fit into a batch."""
@@ -126,7 +126,7 @@ def prepare_photos(
         estimator: name on the hub or folder of a depth estimator of transformers.
         batch_size: pictures of one shape estimated together.
         device: for the estimator; the first GPU, or the CPU, when None.
-        workers: threads that decode pictures.
+        workers: threads that decode pictures, and as many that write.
 
     Raises:
         ValueError: there are no photographs, classes are mixed with pictures outside them, or the estimator does not
@@ -139,11 +139,13 @@ def prepare_photos(
     if missing:
         if not isinstance(estimator, DisparityEstimator):
             estimator = DisparityEstimator(estimator, device)
-        with tqdm(total=len(photos), initial=found_done, unit="photo", dynamic_ncols=True) as bar:
+        with (
+            tqdm(total=len(photos), initial=found_done, unit="photo", dynamic_ncols=True) as bar,
+            ThreadPoolExecutor(workers) as writers,
+        ):
             for batch in _batches(missing, estimator, batch_size, workers, skipped, bar):
                 maps = estimator.disparities([one.network_input for one in batch], [one.size for one in batch])
-                for one, disparity in zip(batch, maps, strict=True):
-                    _write(one.photo, one.picture, disparity)
+                for _ in writers.map(_write, [one.photo for one in batch], maps):
                     prepared += 1
                     bar.update()
     if prepared + found_done == 0:
@@ -183,14 +185,11 @@ def find_photos(folder: Path, out: Path) -> tuple[list[Photo], list[tuple[Path, 
 
 @dataclass(frozen=True, eq=False)
 class _Decoded:
-    photo: Photo
-    picture: Image.Image
-    network_input: Any
+    """What a batch needs of a photograph: (H, W), and the network's input; the picture itself would fill the memory."""
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W)."""
-        return self.picture.height, self.picture.width
+    photo: Photo
+    size: tuple[int, int]
+    network_input: Any
 
 
 def _batches(
@@ -206,7 +205,7 @@ def _batches(
     def decoded(photo: Photo) -> _Decoded | str:
         try:
             picture = upright(photo.source)
-            return _Decoded(photo, picture, estimator.network_input(picture))
+            return _Decoded(photo, (picture.height, picture.width), estimator.network_input(picture))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return str(error).splitlines()[0] if str(error) else type(error).__name__
 
@@ -227,13 +226,13 @@ def _batches(
             waiting.clear()
 
 
-def _write(photo: Photo, picture: Image.Image, disparity: np.ndarray) -> None:
+def _write(photo: Photo, disparity: np.ndarray) -> None:
     if photo.image != photo.source:
         with written_aside(photo.image) as aside:
             if _is_plain_jpeg(photo.source):
                 shutil.copyfile(photo.source, aside)
             else:
-                picture.save(aside, "JPEG", quality=95, subsampling=0)
+                upright(photo.source).save(aside, "JPEG", quality=95, subsampling=0)
     with written_aside(photo.depth) as aside:
         np.savez_compressed(aside, disparity)
 
