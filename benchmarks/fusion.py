@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from torch.utils.data import DataLoader
 
 from benchmarks.timing import Row, median_seconds
 from ivid.cameras import Camera
-from ivid.data.pairs import warped_condition
-from ivid.depth import encode
+from ivid.data.pairs import PairSettings, warped_condition
+from ivid.data.training_set import SampleSettings, TrainingSamples
+from ivid.depth import DepthRange, encode
 from ivid.fusion import FusionRenderer, aggregate_conditions
 from tests.synthetic import synthetic_scene
 
@@ -49,3 +52,34 @@ def rows() -> Iterator[Row]:
             warped_condition(rgb, d, scene.depth_range, np.random.default_rng(seed))
 
     yield "training pairs at 128², one thread", 20 / median_seconds(make_pairs, 5), "/s", ">= 25"
+    images = OnePicture(scene.views[0].rgb, d, scene.depth_range)
+    yield "training pairs at 128², two processes of the data loader", _loaded_pairs_per_second(images), "/s", ">= 50"
+
+
+@dataclass(frozen=True, eq=False)
+class OnePicture:
+    """The same RGBD image a thousand times (`ivid.data.training_set.RgbdImages`)."""
+
+    rgb: np.ndarray
+    d: np.ndarray
+    depth_range: DepthRange
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return 1000
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, int]:
+        return self.rgb, self.d, 0
+
+
+def _loaded_pairs_per_second(images: OnePicture, batch: int = 16, batches: int = 16) -> float:
+    """Whole training samples as a training run gets them, once the processes have started."""
+    first = 4  # what the processes make ahead
+    loader = DataLoader(
+        TrainingSamples(images, SampleSettings(pairs=PairSettings())),
+        batch_sampler=[list(range(n * batch, (n + 1) * batch)) for n in range(first + batches)],
+        num_workers=2,
+        multiprocessing_context="spawn",
+    )
+    arrivals = [time.perf_counter() for _ in loader]
+    return batch * batches / (arrivals[-1] - arrivals[first - 1])
