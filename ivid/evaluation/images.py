@@ -71,8 +71,8 @@ def evaluate_images(
         ValueError: a folder has too few pictures, a picture cannot be read or does not fit, or there is no network; the
             message says which file to put where.
     """
-    path = feature_network_file(network)
     reals, fakes = pictures_in(real), pictures_in(fake)
+    path = feature_network_file(network)
     side = size or _side(fakes[0])
     if size is None:
         odd = next((path for path in fakes if _side(path) != side), None)
@@ -128,7 +128,7 @@ def feature_network_file(path: str | Path | None = None) -> Path:
         except OSError as error:
             raise ValueError(
                 f"the Inception network could not be downloaded ({error}); get {NETWORK_URL} and put it at {expected}, "
-                "or name another TorchScript file"
+                "or name another TorchScript file (--network)"
             ) from None
     return expected
 
