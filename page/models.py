@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import os
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -130,8 +131,8 @@ class Shelf:
                     folder = model_folder(source, partial(self.told.__setitem__, name))
                 finally:
                     self.told.pop(name, None)
-                pipeline = load_pipeline(folder, self._device)
-                if not _shared_gpu():
+                pipeline = load_pipeline(folder, "cpu" if _lent_gpu() else self._device)
+                if not _lent_gpu():
                     _warm_up(pipeline)
                 _PIPELINES[source] = pipeline
             return _PIPELINES[source]
@@ -149,25 +150,42 @@ def stream(source: str, arguments: dict[str, Any]) -> Generator[Event, None, Non
     On a Space with a shared GPU this runs in a process that has the GPU and inherits the loaded model, so neither the
     arguments nor the events may hold it.
     """
-    yield from _PIPELINES[source].stream(**arguments)
+    yield from _at_work(source).stream(**arguments)
 
 
 def enlarge(source: str, scene: Scene, settings: dict[str, Any]) -> Generator[Event, None, None]:
     """The events of `ivid.upsampling.stream_upsampling`, from a model that is loaded; see `stream`."""
     from ivid.upsampling import stream_upsampling
 
-    yield from stream_upsampling(_PIPELINES[source], scene, **settings)
+    yield from stream_upsampling(_at_work(source), scene, **settings)
 
 
 def on_gpu(function: Function) -> Function:
     """The function with a GPU for as long as it runs, where GPUs are lent by the call (the package `spaces`)."""
-    if not _shared_gpu():
+    if importlib.util.find_spec("spaces") is None:
         return function
     return importlib.import_module("spaces").GPU(duration=GPU_SECONDS)(function)
 
 
-def _shared_gpu() -> bool:
-    return importlib.util.find_spec("spaces") is not None
+def _lent_gpu() -> bool:
+    """Whether this is a Space whose GPU is there only inside `on_gpu`: `spaces` is installed on all of them."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
+def _at_work(source: str) -> IvidPipeline:
+    """A model where it is to run. Outside `on_gpu` a lent GPU is pretended, and only to the main thread."""
+    if source not in _PIPELINES:  # this process is older than the model
+        from ivid.checkpoints import model_folder
+        from ivid.pipeline import load_pipeline
+
+        _PIPELINES[source] = load_pipeline(model_folder(source), "cpu")
+    pipeline = _PIPELINES[source]
+    if _lent_gpu():
+        import torch
+
+        if torch.cuda.is_available():
+            pipeline.to("cuda", torch.bfloat16)
+    return pipeline
 
 
 def _warm_up(pipeline: IvidPipeline) -> None:

@@ -25,12 +25,15 @@ from tests.tiny_model import save_tiny_model
 ROOT = Path(__file__).resolve().parent.parent
 GRAPHICS = ("libGL.so.1", "libEGL.so.1", "libOSMesa.so.8")
 LENT_GPU = """
-import functools, os
+import functools, os, torch
+
+torch.cuda.is_available = lambda: True  # so it says, though there is none outside of a function that is lent one
 
 def GPU(duration):
     def lent(function):
         @functools.wraps(function)
         def run(*arguments, **named):
+            torch.cuda.is_available = lambda: False  # the tests have no GPU to lend
             with open(os.environ["LENT"], "a") as log:
                 log.write(f"{function.__name__} for {duration} s\\n")
             yield from function(*arguments, **named)
@@ -63,6 +66,7 @@ def client(lent, tmp_path_factory) -> Iterator[Client]:
         "PORT": str(port),
         "LENT": str(lent),
         "SPACE_ID": "someone/ivid",
+        "SPACES_ZERO_GPU": "true",
     }
     code = (
         "import ctypes, sys\nfor name in sys.argv[1:]:\n  try: ctypes.CDLL(name); print(name)\n  except OSError: pass"
