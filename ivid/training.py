@@ -107,7 +107,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         max_seconds: stop and save after this long.
 
     Raises:
-        ValueError: `out` holds a run with another config.
+        ValueError: `out` holds a run with another config, or the images are of another size or damaged.
     """
     out = Path(out)
     accelerator = Accelerator(
@@ -115,11 +115,14 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         gradient_accumulation_steps=config.accumulation,
         kwargs_handlers=[LOSS_SCALING],
     )
-    share = config.batch_size // (accelerator.num_processes * config.accumulation)
-    if share * accelerator.num_processes * config.accumulation != config.batch_size:
-        raise ValueError(f"batch_size {config.batch_size} does not divide into processes and accumulations")
+    batch_size = config.batch_size * accelerator.num_processes
     torch.manual_seed(config.seed)
     size = images[0][1].shape[0]
+    if config.size not in (None, size):
+        raise ValueError(
+            f"the config is for {config.size}x{config.size} pixels, the images are {size}x{size}; "
+            f"photographs are brought to any size, here with --size {config.size}"
+        )
     unet = build_unet(config, size, len(images.classes))
     if accelerator.device.type == "cpu":
         unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -130,11 +133,11 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         unet.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=0.0, foreach=True
     )
     unet, optimiser = accelerator.prepare(unet, optimiser)
-    ema.to(accelerator.device)
     accelerator.register_for_checkpointing(ema)
     first_step = _resume(accelerator, config, out)
+    ema.to(accelerator.device)  # a state is read onto the CPU
     objective = Objective.of(config, unet, accelerator)
-    batches = _batches(config, images, first_step, share, accelerator)
+    batches = _batches(config, images, first_step, accelerator)
     progress = tqdm(
         total=config.steps,
         initial=first_step,
@@ -143,7 +146,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         disable=not accelerator.is_main_process,
         dynamic_ncols=True,
     )
-    log = TrainingLog(out, config, first_step, accelerator.is_main_process)
+    log = TrainingLog(out, config, batch_size, first_step, accelerator.is_main_process)
     started, step = time.monotonic(), first_step
     while step < config.steps:
         for group in optimiser.param_groups:
@@ -163,7 +166,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         step += 1
         progress.update()
         log.loss(step, torch.stack(losses).mean(), progress)
-        out_of_time = max_seconds is not None and time.monotonic() - started > max_seconds
+        out_of_time = max_seconds is not None and _any(accelerator, time.monotonic() - started > max_seconds)
         last = step == config.steps or out_of_time
         if last or step % config.save_every == 0:
             _save(accelerator, config, unet, ema, step, out)
@@ -180,7 +183,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
 
 
 def _batches(
-    config: TrainingConfig, images: RgbdImages, first_step: int, share: int, accelerator: Accelerator
+    config: TrainingConfig, images: RgbdImages, first_step: int, accelerator: Accelerator
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of this process from `first_step` on."""
     settings = SampleSettings(
@@ -190,19 +193,31 @@ def _batches(
         pairs=config.pairs if config.network in ("novel_view", "refiner") else None,
         pair_share=config.pair_share if config.network == "refiner" else 1.0,
     )
-    first = first_step * config.batch_size + accelerator.process_index * share
+    share = config.batch_size // config.accumulation
     stride = share * accelerator.num_processes
-    order = [list(range(n, n + share)) for n in range(first, config.steps * config.batch_size, stride)]
+    batch_size = config.batch_size * accelerator.num_processes
+    starts = range(first_step * batch_size + accelerator.process_index * share, config.steps * batch_size, stride)
     loader = DataLoader(
         TrainingSamples(images, settings),
-        batch_sampler=order,
+        batch_sampler=(list(range(n, n + share)) for n in starts),  # made one by one: there are millions
         num_workers=config.loader_workers,
         persistent_workers=config.loader_workers > 0,
         pin_memory=accelerator.device.type == "cuda",
         multiprocessing_context="spawn" if config.loader_workers else None,
     )
-    for batch in loader:
-        yield {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.items()}
+    try:
+        for batch in loader:
+            yield {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.items()}
+    except ValueError as error:  # a worker's has its traceback in front
+        raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from None
+
+
+def _any(accelerator: Accelerator, true_here: bool) -> bool:
+    """Whether something is true of any process; they must agree on when to stop, because they save together."""
+    if accelerator.num_processes == 1:
+        return true_here
+    found = accelerator.gather(torch.tensor([float(true_here)], device=accelerator.device))
+    return bool(torch.as_tensor(found).any())
 
 
 def _noise_seed(config: TrainingConfig, step: int, part: int, process: int) -> int:
@@ -251,7 +266,8 @@ def _save(
     accelerator.wait_for_everyone()
     if not accelerator.is_main_process:
         return
-    (aside / "step.json").write_text(json.dumps({"step": step, "samples": step * config.batch_size}))
+    samples = step * config.batch_size * accelerator.num_processes
+    (aside / "step.json").write_text(json.dumps({"step": step, "samples": samples}))
     shutil.rmtree(replaced, ignore_errors=True)
     if state.exists():
         state.rename(replaced)

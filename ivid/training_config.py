@@ -25,7 +25,8 @@ class TrainingConfig:
         init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
         weighting: `none` (plain MSE of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
             1 / max(1 - ᾱ, weighting_floor).
-        batch_size: samples of a step over all processes and accumulations.
+        size: side of the pictures it is meant for; any when None.
+        batch_size: samples of a step of one process, over all accumulations: each GPU adds as many (method §10).
         decay_steps: the learning rate falls linearly to 0 over the last so many steps.
         ema_decay: upper bound of the averaging; it warms up as 1 - (1 + step)^-0.75.
         mixed_precision: `no`, `fp16` (with loss scaling) or `bf16`.
@@ -38,6 +39,7 @@ class TrainingConfig:
     unet: dict[str, Any]
     scheduler: dict[str, Any]
     fold: int = 1
+    size: int | None = None
     refines: tuple[str, str] | None = None
     init_from: str | None = None
     weighting: str = "none"
@@ -69,6 +71,8 @@ class TrainingConfig:
             raise ValueError(f"network must be one of {', '.join(INPUT_CHANNELS)}, got {self.network!r}")
         if (self.network == "refiner") != (self.refines is not None):
             raise ValueError("a refiner, and nothing else, needs the networks it refines")
+        if self.batch_size % self.accumulation:
+            raise ValueError(f"batch_size {self.batch_size} does not divide into {self.accumulation} accumulations")
         if self.weighting not in ("none", "v"):
             raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
         if isinstance(self.pairs, dict):

@@ -14,6 +14,7 @@ from tensorboardX import SummaryWriter
 from torch import Tensor
 from tqdm import tqdm
 
+from ivid.files import written_aside
 from ivid.training_config import TrainingConfig
 
 
@@ -23,12 +24,15 @@ class TrainingLog:
     Args:
         out: the run folder.
         config: of the run.
-        first_step: the step the run goes on from; TensorBoard forgets what an earlier process drew after it.
+        batch_size: samples of a step, of all processes.
+        first_step: the step the run goes on from; what an earlier process told of later ones is forgotten.
         enabled: false in all processes but one.
     """
 
-    def __init__(self, out: Path, config: TrainingConfig, first_step: int, enabled: bool) -> None:
-        self._path, self._config = out / "log.jsonl", config
+    def __init__(self, out: Path, config: TrainingConfig, batch_size: int, first_step: int, enabled: bool) -> None:
+        self._path, self._config, self._batch_size = out / "log.jsonl", config, batch_size
+        if enabled:
+            _forget_after(first_step, self._path)
         self._losses: list[Tensor] = []
         self._since = time.monotonic()
         self._curves = SummaryWriter(str(out / "tensorboard"), purge_step=first_step) if enabled else None
@@ -40,20 +44,20 @@ class TrainingLog:
             return
         mean = float(torch.stack(self._losses).mean())
         seconds = time.monotonic() - self._since
-        samples = len(self._losses) * self._config.batch_size
+        samples = len(self._losses) * self._batch_size
         self._losses, self._since = [], time.monotonic()
         if self._curves is None:
             return
         if not math.isfinite(mean):
             progress.write(f"step {step}: the loss is {mean}")
-        progress.set_postfix(loss=f"{mean:.4f}", samples=step * self._config.batch_size)
+        progress.set_postfix(loss=f"{mean:.4f}", samples=step * self._batch_size)
         curves = {
             "loss": mean,
             "learning_rate": self._config.learning_rate_at(step - 1),
             "samples_per_second": samples / seconds,
         }
         with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, "samples": step * self._config.batch_size, **curves}) + "\n")
+            file.write(json.dumps({"step": step, "samples": step * self._batch_size, **curves}) + "\n")
         for name, value in curves.items():
             self._curves.add_scalar(name, value, step)
 
@@ -67,3 +71,14 @@ class TrainingLog:
         """Write what is not written yet."""
         if self._curves is not None:
             self._curves.close()
+
+
+def _forget_after(step: int, log: Path) -> None:
+    """Leave the lines of a log up to a step: a run that was killed takes the later ones again."""
+    if not log.exists():
+        return
+    lines = log.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    if kept != lines:
+        with written_aside(log) as aside:
+            aside.write_text("".join(kept))

@@ -38,10 +38,13 @@ def _add_prepare(commands) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--estimator", default="Intel/dpt-beit-large-512", help="a depth estimator of the hub, or a folder"
+        "--estimator",
+        default="Intel/dpt-beit-large-512",
+        help="a depth estimator of the hub, such as depth-anything/Depth-Anything-V2-Large-hf, or a folder "
+        "(default: Intel/dpt-beit-large-512)",
     )
-    parser.add_argument("--batch", type=positive, default=8)
-    parser.add_argument("--device")
+    parser.add_argument("--batch", type=positive, default=8, help="pictures estimated together (default: 8)")
+    parser.add_argument("--device", help="such as cuda:1 (default: a GPU if there is one)")
 
 
 def _prepare_photos(options: argparse.Namespace) -> None:
@@ -73,7 +76,7 @@ def _add_train(commands) -> None:
     parser.add_argument("config", type=Path, help="a file like those in configs/")
     parser.add_argument("--data", type=Path, required=True, help="a folder made by prepare")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--size", type=positive, default=128, help="side to bring photographs to (default: 128)")
+    parser.add_argument("--size", type=positive, help="side to bring photographs to (default: the config's, or 128)")
     parser.add_argument("--max-minutes", type=float, help="save and stop after so long")
 
 
@@ -83,7 +86,7 @@ def _train(options: argparse.Namespace) -> None:
 
     config = TrainingConfig.read(options.config)
     max_seconds = options.max_minutes * 60 if options.max_minutes else None
-    train(config, _open_data(options.data, options.size), options.out, max_seconds)
+    train(config, _open_data(options.data, options.size or config.size or 128), options.out, max_seconds)
 
 
 def _open_data(folder: Path, size: int):
