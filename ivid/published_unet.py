@@ -82,6 +82,15 @@ _FIXED = {
     "use_scale_shift_norm": (True,),
     "resblock_updown": (True,),
 }
+_NUMBERS = (
+    "image_size",
+    "in_channels",
+    "out_channels",
+    "model_channels",
+    "num_res_blocks",
+    "num_groups",
+    "num_head_channels",
+)
 _FREE = {"num_classes", "has_null_class", "num_groups", "num_head_channels", "dropout", "use_fp16", "conv_resample"}
 
 
@@ -102,7 +111,9 @@ def unet_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     for name, allowed in _FIXED.items():
         if config.get(name, allowed[0]) not in allowed:
             raise PublishedWeightsError(f"{name} {config[name]!r} is not supported; it must be {allowed[0]}")
-    levels, groups = len(config["channel_mult"]), config.get("num_groups", 32)
+    groups, head = config.get("num_groups", 32), config.get("num_head_channels", HEAD_CHANNELS)
+    _check_numbers({**config, "num_groups": groups, "num_head_channels": head})
+    levels = len(config["channel_mult"])
     attends = [config["image_size"] >> level in config["attention_resolutions"] for level in range(levels)]
     return {
         "sample_size": config["image_size"],
@@ -116,12 +127,30 @@ def unet_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
         "downsample_type": "resnet",
         "upsample_type": "resnet",
         "resnet_time_scale_shift": "scale_shift",
-        "attention_head_dim": config.get("num_head_channels", HEAD_CHANNELS),
+        "attention_head_dim": head,
         "norm_num_groups": groups,
         "attn_norm_num_groups": groups,  # without it the middle attention has no norm
         "dropout": config.get("dropout", 0.0),
         "num_class_embeds": config["num_classes"] + 1 if config.get("num_classes") else None,
     }
+
+
+def _check_numbers(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration of which no network can be made."""
+
+    def positive(*values: Any) -> bool:
+        return all(isinstance(value, int | float) and value > 0 for value in values)
+
+    for name in _NUMBERS:
+        if not positive(config[name]):
+            raise PublishedWeightsError(f"{name} {config[name]!r} is not supported; it must be a positive number")
+    for name in ("channel_mult", "attention_resolutions"):
+        if not isinstance(config[name], list | tuple) or not positive(*config[name]):
+            raise PublishedWeightsError(f"{name} {config[name]!r} is not supported; it must list positive numbers")
+    base, groups = config["model_channels"], config["num_groups"]
+    for multiple in config["channel_mult"]:
+        if int(base * multiple) % groups:
+            raise PublishedWeightsError(f"{base} channels times {multiple} cannot be split into {groups} num_groups")
 
 
 def convert_published(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet2DModel:

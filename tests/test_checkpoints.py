@@ -123,6 +123,10 @@ class TestConversion:
             ({"colour": 1}, "unknown colour"),
             ({"num_heads": 4}, "num_heads 4"),
             ({"resblock_updown": False}, "resblock_updown False"),
+            ({"num_head_channels": 0}, "num_head_channels 0 .* positive number"),
+            ({"image_size": "128"}, "image_size '128' .* positive number"),
+            ({"channel_mult": "1,1,2"}, "channel_mult '1,1,2' .* list positive numbers"),
+            ({"model_channels": 33}, "33 channels times 1 cannot be split into 32 num_groups"),
         ],
     )
     def test_a_configuration_of_another_kind_is_refused(self, change: dict, complaint: str) -> None:
