@@ -115,6 +115,9 @@ class IvidPipeline(DiffusionPipeline):
                 matches = [
                     i for i, name in enumerate(names) if wanted in (s.strip().casefold() for s in name.split(","))
                 ]
+            if len(matches) > 1:
+                told = "; ".join(f"{names[i]} ({i})" for i in matches)
+                raise ValueError(f"{class_label!r} may be more than one class of {self.config['name']}: {told}")
             if matches:
                 return matches[0]
             shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")

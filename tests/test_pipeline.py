@@ -185,6 +185,17 @@ def test_classes_are_found_by_any_of_their_names(pipeline):
     assert [pipeline.class_index(c) for c in ("House", " tree ", "automobile", "car", 2)] == [0, 1, 2, 2, 2]
 
 
+def test_a_name_of_two_classes_is_refused_unless_it_is_one_of_them():
+    namesakes = tiny_pipeline(("bear, panda", "cat, panda", "cat"))
+    assert [namesakes.class_index(c) for c in ("cat", "bear", "Cat, panda")] == [2, 0, 1]
+    with pytest.raises(
+        ValueError, match=r"'panda' may be more than one class of tiny: bear, panda \(0\); cat, panda \(1\)"
+    ):
+        namesakes.class_index("panda")
+    names = [request.name for request in plan(namesakes, "0;1;2", [3])]
+    assert names == ["bear_seed00003", "cat-1_seed00003", "cat-2_seed00003"]
+
+
 def test_seed_lists():
     assert parse_seeds("3") == [3]
     assert parse_seeds("0-3, 7") == [0, 1, 2, 3, 7]
@@ -205,6 +216,12 @@ def test_plans(pipeline):
     assert labels("house; car, automobile", [1]) == [(0, 1), (2, 1)]
     assert labels("random", [9]) == labels("random", [9])
     assert plan(pipeline, "automobile", [3])[0].name == "car_seed00003"
+    turns = plan(pipeline, "tree,house", range(3), classes_take_turns=True)
+    assert [(request.class_index, request.seed, request.number) for request in turns] == [
+        (1, 0, 0),
+        (0, 1, 1),
+        (1, 2, 2),
+    ]
     assert [request.number for request in plan(pipeline, "house,tree", [7, 9])] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="no class 'boat'"):
         plan(pipeline, "house,boat", [1])
