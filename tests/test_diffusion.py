@@ -130,6 +130,35 @@ def test_novel_view_ddim_agrees_with_the_slow_twin(guidance):
         np.testing.assert_allclose(mine.clean[0].numpy(), slow, atol=3e-4 * np.abs(slow).max())
 
 
+def test_ancestral_sampling_agrees_with_the_slow_twin():
+    """The published loop of the first view: 1000 steps, the posterior's variance, none at the end."""
+
+    class Quick(torch.nn.Module):
+        dtype, device = torch.float32, torch.device("cpu")
+        config: ClassVar = {"out_channels": 4, "num_class_embeds": 4}
+
+        def forward(self, x, timesteps, class_labels, **_):
+            return (torch.tanh(x.roll(1, -1) + x + (class_labels - timesteps / 1000).reshape(-1, 1, 1, 1)),)
+
+    network, alphas, guidance = Quick(), linear_alphas_cumprod(), 0.5
+    scheduler = make_scheduler("ddpm", LINEAR, 1000)
+    denoiser = Denoiser(network, scheduler.alphas_cumprod, "epsilon")
+    generators = [torch.Generator().manual_seed(5)]
+    steps = sample(denoiser, scheduler, (4, SIZE, SIZE), generators, torch.tensor([1]), guidance)
+
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(1, 4, SIZE, SIZE, generator=generator).double()
+    for t, step in zip(range(999, -1, -1), steps, strict=True):
+        given, free = (network(x, torch.tensor([t]), torch.tensor([c]))[0] for c in (1, 3))
+        clean = (x - math.sqrt(1 - alphas[t]) * ((1 + guidance) * given - guidance * free)) / math.sqrt(alphas[t])
+        np.testing.assert_allclose(step.clean, clean, atol=1e-3 * float(clean.abs().max()))
+        if t > 0:
+            beta = 1 - alphas[t] / alphas[t - 1]
+            mean = math.sqrt(alphas[t - 1]) * beta * clean + math.sqrt(1 - beta) * (1 - alphas[t - 1]) * x
+            deviation = math.sqrt(beta * (1 - alphas[t - 1]) / (1 - alphas[t]))
+            x = mean / (1 - alphas[t]) + deviation * torch.randn(x.shape, generator=generator)
+
+
 def test_ancestral_sampling_visits_every_timestep_and_adds_no_noise_at_the_end():
     scheduler = make_scheduler("ddpm", LINEAR, 1000)
     assert scheduler.timesteps.tolist() == list(range(999, -1, -1))
@@ -170,6 +199,27 @@ def test_every_sampler_finds_the_data_of_a_perfect_denoiser(sampler):
     steps = list(sample(Knows(), scheduler, (4, SIZE, SIZE), [torch.Generator().manual_seed(0)]))
     assert [(s.number, s.steps) for s in steps] == [(i, 8) for i in range(1, 9)]
     torch.testing.assert_close(steps[-1].clean, target)
+
+
+@pytest.mark.parametrize(("sampler", "error"), [("ddim", 0.1), ("dpm++", 0.005), ("unipc", 0.005)])
+def test_solvers_follow_the_exact_flow_of_gaussian_data(sampler, error):
+    """Of data N(0, 1/4) the perfect denoiser and its flow are known: samples are their start noise, scaled."""
+    scheduler = make_scheduler(sampler, LINEAR, 64)
+    variance = 0.25
+
+    class Perfect:
+        unet = torch.nn.Conv2d(1, 1, 1)
+        unet.device = torch.device("cpu")
+
+        def __call__(self, x_t, timesteps, *_):
+            alpha = scheduler.alphas_cumprod[timesteps].double().reshape(-1, 1, 1, 1)
+            return alpha.sqrt() * variance / (alpha * variance + 1 - alpha) * x_t
+
+    *_, last = sample(Perfect(), scheduler, (4, SIZE, SIZE), [torch.Generator().manual_seed(0)])
+    start = torch.randn(1, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(0)).double()
+    first = linear_alphas_cumprod()[int(scheduler.timesteps[0])]
+    exact = start * math.sqrt(variance / (first * variance + 1 - first))
+    torch.testing.assert_close(last.clean, exact, rtol=0, atol=error)
 
 
 def test_a_sample_does_not_depend_on_its_batch():
