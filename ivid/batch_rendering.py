@@ -28,11 +28,14 @@ class Picture:
 def scene_files(folder: Path) -> list[Path]:
     """The scenes of a folder, by name; those in its `scenes` where it is laid out as published (method §12).
 
+    Hidden files are none of them: what was being written when its program was killed (`ivid.files`) is left as such.
+
     Raises:
         ValueError: it has none.
     """
     inner = folder / "scenes"
-    found = sorted(each for each in (inner if inner.is_dir() else folder).iterdir() if each.suffix in SCENE_SUFFIXES)
+    there = (inner if inner.is_dir() else folder).iterdir()
+    found = sorted(each for each in there if each.suffix in SCENE_SUFFIXES and not each.name.startswith("."))
     if not found:
         raise ValueError(f"{folder} has no scenes; files of {' or '.join(SCENE_SUFFIXES)} are expected there")
     return found
@@ -69,7 +72,7 @@ def render_all(
 
     Args:
         pictures: from `planned_pictures`.
-        picture_options: size and supersample, of pictures and videos alike.
+        picture_options: size, supersample and device, of pictures and videos alike.
         video_options: frames, fps and the like (`ivid.export.video`), where the trajectory is not `random`.
         progress: told of every frame: (picture, frames done, frames).
 

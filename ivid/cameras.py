@@ -17,6 +17,8 @@ FOV_Y_DEG = 45.0
 VIEW_SETS = ("uncond", "random", "3x9", "360")
 TRAJECTORIES = ("swing", "orbit", "random")
 
+_EXAMPLE_CAMERA = '{"yaw": 0.1, "pitch": 0.0}'
+
 SWING_YAW_RAD, SWING_PITCH_RAD = 0.6, 0.15
 
 
@@ -173,6 +175,8 @@ def read_view_set(path: str | Path) -> list[Camera]:
     cameras = []
     for index, entry in enumerate(entries):
         try:
+            if not isinstance(entry, dict):
+                raise ValueError(f"it must be an object such as {_EXAMPLE_CAMERA}, not {json.dumps(entry)[:40]}")
             fov_y_deg = float(entry.get("fov_y_deg", FOV_Y_DEG))
             if "world_to_view" in entry:
                 camera = Camera(np.array(entry["world_to_view"], dtype=np.float64), fov_y_deg)
@@ -180,8 +184,8 @@ def read_view_set(path: str | Path) -> list[Camera]:
                 angles = float(entry["yaw"]), float(entry["pitch"])
                 camera = Camera.orbit(*angles, float(entry.get("radius", 1.0)), fov_y_deg)
         except KeyError as error:
-            raise ValueError(f"camera {index} of {path} has neither a matrix nor {error}") from None
-        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"camera {index} of {path} has neither world_to_view nor {error.args[0]}") from None
+        except (TypeError, ValueError) as error:
             raise ValueError(f"camera {index} of {path} is unusable: {error}") from None
         cameras.append(camera)
     return cameras

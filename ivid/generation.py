@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,18 +23,25 @@ class SceneRequest:
         class_index: its index, 0 without classes.
         seed: of the scene.
         number: its place in the work, from 0.
+        has_namesake: whether another class of the model begins with the same name.
     """
 
     class_label: str | None
     class_index: int
     seed: int
     number: int = 0
+    has_namesake: bool = False
 
     @property
     def name(self) -> str:
-        """File name without suffix: `house_seed00003`."""
-        label = re.sub(r"[^a-z0-9]+", "-", (self.class_label or "scene").split(",")[0].casefold()).strip("-")
+        """File name without suffix: `house_seed00003`; `cardigan-474_seed00003` where the name alone is not enough."""
+        label = _label_in_files(self.class_label or "scene") + (f"-{self.class_index}" if self.has_namesake else "")
         return f"{label}_seed{self.seed:05d}"
+
+
+def _label_in_files(class_label: str) -> str:
+    """The first of a class's names, as files are called by it."""
+    return re.sub(r"[^a-z0-9]+", "-", class_label.split(",")[0].casefold()).strip("-")
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -54,10 +62,18 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def plan(pipeline: IvidPipeline, classes: str, seeds: Sequence[int]) -> list[SceneRequest]:
-    """The scenes to make: `classes` is `mod` (class = seed mod N), `uniform` (class = running index mod N), `random`
-    (drawn from the seed), or names and indices separated by semicolons or, where no name holds one, commas; every
-    listed class is made with every seed (method §12).
+def plan(
+    pipeline: IvidPipeline, classes: str, seeds: Sequence[int], classes_take_turns: bool = False
+) -> list[SceneRequest]:
+    """The scenes to make (method §12).
+
+    Args:
+        pipeline: the model.
+        classes: `mod` (class = seed mod N), `uniform` (class = running index mod N), `random` (drawn from the seed), or
+            names and indices separated by semicolons or, where no name holds one, commas.
+        seeds: of the scenes.
+        classes_take_turns: one scene for every seed, of listed classes in turn; else each listed class is made with
+            every seed.
 
     Raises:
         ValueError: the model has no such class.
@@ -72,8 +88,16 @@ def plan(pipeline: IvidPipeline, classes: str, seeds: Sequence[int]) -> list[Sce
     elif classes == "random":  # a stream of its own: the seed alone draws the camera of the view set `random`
         chosen = [(int(np.random.default_rng((seed, 1)).integers(len(names))), seed) for seed in seeds]
     else:
-        chosen = [(index, seed) for index in _listed_classes(pipeline, classes) for seed in seeds]
-    return [SceneRequest(names[index], index, seed, number) for number, (index, seed) in enumerate(chosen)]
+        listed = _listed_classes(pipeline, classes)
+        if classes_take_turns:
+            chosen = [(listed[number % len(listed)], seed) for number, seed in enumerate(seeds)]
+        else:
+            chosen = [(index, seed) for index in listed for seed in seeds]
+    namesakes = Counter(map(_label_in_files, names))
+    return [
+        SceneRequest(names[index], index, seed, number, namesakes[_label_in_files(names[index])] > 1)
+        for number, (index, seed) in enumerate(chosen)
+    ]
 
 
 def _listed_classes(pipeline: IvidPipeline, text: str) -> list[int]:

@@ -42,8 +42,7 @@ def stream_upsampling(
     Raises:
         ValueError: the model has no upsampler, or an argument is out of range; raised by the call itself.
     """
-    if pipeline.upsampler_unet is None:
-        raise ValueError(f"the model {pipeline.config['name']} has no upsampler")
+    check_upsampler(pipeline)
     if which not in WHICH:
         raise ValueError(f"views to enlarge are {' or '.join(WHICH)}, got {which!r}")
     if scene.size != pipeline.size:
@@ -51,6 +50,16 @@ def stream_upsampling(
     settings = pipeline.settings(novel_steps=steps, guidance=guidance)
     index = pipeline.class_index(scene.class_name)
     return _stream(pipeline, scene, len(scene.views) if which == "all" else 1, settings, index, batch)
+
+
+def check_upsampler(pipeline: IvidPipeline) -> None:
+    """Refuse a model that cannot enlarge its views.
+
+    Raises:
+        ValueError: the model has no upsampler.
+    """
+    if pipeline.upsampler_unet is None:
+        raise ValueError(f"the model {pipeline.config['name']} has no upsampler")
 
 
 def upsampled(

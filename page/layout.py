@@ -99,7 +99,13 @@ def _controls(shelf: Shelf, examples: Path) -> dict[str, Any]:
             novel_steps = gr.Number(card.novel_steps, label="Steps, others", min_width=80)
         guidance = gr.Slider(0, 10, card.guidance, step=0.1, label="Guidance", elem_id="ivid-guidance")
         sampler = gr.Dropdown([("the model's own", ""), *SAMPLERS], value="", label="Sampler")
-        upsample = gr.Checkbox(False, label="Views twice as large", visible=card.upsampler, elem_id="ivid-upsample")
+        upsample = gr.Checkbox(
+            False,
+            label="Views twice as large",
+            info="All of them, or the first view only if that is chosen above.",
+            visible=card.upsampler,
+            elem_id="ivid-upsample",
+        )
     with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-photograph"):
         picture = gr.File(label="Picture", file_types=["image"], height=92, type="filepath")
         depth = gr.File(label="Depth map (16-bit .png, .npy, .exr)", file_types=[".png", ".npy", ".exr"], height=92)

@@ -129,10 +129,10 @@ def test_view_sets_of_ones_own(tmp_path):
     [
         ("{", "not valid JSON"),
         ("[]", "list of cameras"),
-        ('[{"yaw": 0}]', "camera 0 .* neither a matrix nor 'pitch'"),
+        ('[{"yaw": 0}]', "camera 0 .* neither world_to_view nor pitch"),
         ('[{"yaw": 0, "pitch": 0}, {"world_to_view": [[1]]}]', "camera 1 .* 4x4"),
         ('[{"yaw": 0, "pitch": NaN}]', "camera 0 .* not finite"),
-        ("[3]", "camera 0 .* unusable"),
+        ("[[0.1, 0.2]]", r"camera 0 .* unusable: it must be an object such as .*, not \[0\.1, 0\.2\]"),
     ],
 )
 def test_files_that_are_no_view_set_are_refused(tmp_path, text, message):

@@ -103,6 +103,12 @@ class TestPublishedLayout:
         assert np.array_equal(picture(folder / "conds" / f"rgb_{names[1]}.png"), scene.views[0].rgb)
         assert np.array_equal(picture(folder / "results" / f"rgb_{names[1]}.png"), scene.views[1].rgb)
 
+    def test_so_many_samples_are_so_many_scenes(self, model, tmp_path):
+        wanted = ("--layout", "published", "--views", "uncond", "--num-samples", "3", "--classes", "tree,house")
+        assert make(model, tmp_path, *wanted) == 0
+        names = [path.stem for path in sorted(tmp_path.rglob("scene_*.npz"), key=lambda path: path.stem[-5:])]
+        assert names == ["scene_class001_00000", "scene_class000_00001", "scene_class001_00002"]
+
     def test_one_view(self, model, tmp_path):
         assert make(model, tmp_path, "--layout", "published", "--views", "uncond", "--class", "2") == 0
         folder = tmp_path / "viewset_uncond_steps_u4_c2_guidance0.0"
@@ -161,6 +167,28 @@ class TestProcesses:
         with pytest.raises(ProcessLookupError):
             os.kill(int(children[0]), 0)
 
+    def test_killed_it_goes_on_where_it_was(self, model, tmp_path, capsys):
+        wanted = ["--views", "uncond", "--class", "mod", "--layout", "published"]
+        arguments = ["generate", "--model", str(model), "--out", str(tmp_path / "cut"), "--device", "cpu", *wanted]
+        started = subprocess.Popen([sys.executable, "-m", "ivid", *arguments, "--seeds", "0-9999"], cwd=ROOT)
+        deadline = time.monotonic() + 240
+        while len(list((tmp_path / "cut").rglob("scene_*.npz"))) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        started.kill()
+        started.wait()
+        (folder,) = (tmp_path / "cut").iterdir()
+        done = {path: path.stat().st_mtime_ns for path in folder.rglob("scene_*.npz")}
+        assert done
+        last = max(int(path.stem[-5:]) for path in done)
+        (folder / "scenes" / ".scene_class000_seed00000-half.npz").write_bytes(b"what was being written")
+        assert len(scene_files(folder)) == len(done)
+        assert make(model, tmp_path / "cut", *wanted, "--seeds", f"0-{last + 3}") == 0
+        assert f"{len(done)} of {last + 4} scenes are there already" in capsys.readouterr().err
+        assert all(path.stat().st_mtime_ns == before for path, before in done.items())
+        assert make(model, tmp_path / "whole", *wanted, "--seeds", f"0-{last + 3}") == 0
+        left, whole = files(folder), files(tmp_path / "whole" / folder.name)
+        assert {name: left[name] for name in whole} == whole  # beside what a kill may have left half written
+
 
 class TestFolders:
     @pytest.fixture
@@ -185,6 +213,18 @@ class TestFolders:
         assert "3 of 4 files are there already" in capsys.readouterr().err
         assert (scenes / "videos" / names[2]).exists()
         assert (scenes / "videos" / names[0]).stat().st_mtime_ns == kept
+
+    def test_two_processes_render_what_one_does(self, scenes, tmp_path):
+        arguments = ["render", str(scenes), "--trajectory", "random", "--size", "32", "--device", "cpu"]
+        assert main([*arguments, "--out", str(tmp_path / "one")]) == 0
+        assert main([*arguments, "--out", str(tmp_path / "two"), "--processes", "2"]) == 0
+        one, two = files(tmp_path / "one"), files(tmp_path / "two")
+        assert len(one) == 4
+        assert one == two
+
+    def test_a_device_that_is_not_there(self, scenes, capsys):
+        assert main(["render", str(scenes), "--trajectory", "random", "--device", "cuda:77"]) == 2
+        assert "no device 'cuda:77'" in capsys.readouterr().out
 
     def test_random_pictures_differ_from_scene_to_scene(self, scenes, tmp_path):
         out = tmp_path / "out"

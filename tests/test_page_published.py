@@ -78,6 +78,18 @@ def test_an_enlarged_scene_is_what_the_upsampler_makes(shelf, model):
         np.testing.assert_array_equal(ours.rgb, theirs.rgb)
 
 
+def test_the_first_view_alone_can_be_enlarged(shelf, model):
+    wish = wishes.read_wish(shelf, "thousand", "goldfish, Carassius auratus", "4", "uncond", 2, 2, 0.0, upsample=True)
+    making = Making(wish, shelf, Turnstile())
+    assert finished(making).phase == "done"
+    scene, pipeline = making.scene(), load_pipeline(model)
+    assert scene is not None
+    plain = pipeline("goldfish", 4, "random", **FEW_STEPS)
+    expected = upsampled(pipeline, plain, "first", steps=FEW_STEPS["novel_steps"], guidance=0.0)
+    assert len(scene.views) == len(expected.views) == 1
+    np.testing.assert_array_equal(scene.views[0].rgb, expected.views[0].rgb)
+
+
 def test_stopped_while_it_is_enlarged_the_scene_stays_as_it_was(shelf):
     wish = Wish("thousand", "goldfish", 4, "random", upsample=True, **FEW_STEPS)
     making = Making(wish, shelf, Turnstile())

@@ -82,6 +82,31 @@ def test_the_command_line_enlarges(pipeline, tmp_path, capsys):
     assert "10/10" in capsys.readouterr().err  # 4 and 2 steps of the views, and 2 of each when they are enlarged
 
 
+def test_of_the_first_view_alone_no_other_is_made(pipeline, tmp_path, capsys):
+    pipeline.save_pretrained(tmp_path / "model")
+    arguments = ["generate", "--model", str(tmp_path / "model"), "--device", "cpu", "--upsample", "first"]
+    assert main([*arguments, "--views", "3x9", "--out", str(tmp_path / "out")]) == 0
+    scene = Scene.load(tmp_path / "out" / "house_seed00000.ivid")
+    assert (scene.size, len(scene.views), scene.view_set, scene.settings["upsampled"]) == (64, 1, "uncond", "first")
+    assert "6/6" in capsys.readouterr().err  # 4 steps of the view, and 2 when it is enlarged
+    cameras = tmp_path / "cameras.json"
+    cameras.write_text('[{"yaw": 0, "pitch": 0}, {"yaw": 0.2, "pitch": 0}]')
+    published = ["--layout", "published", "--views", str(cameras), "--out", str(tmp_path / "published")]
+    assert main([*arguments, *published]) == 0
+    written = sorted(
+        path.parent.name for path in (tmp_path / "published" / "viewset_cameras_steps_u4_c2_guidance0.0").rglob("*.*")
+    )
+    assert written == ["results", "scenes"]
+
+
+def test_a_model_without_an_upsampler_is_refused_before_anything_is_made(tmp_path, capsys):
+    tiny_pipeline().save_pretrained(str(tmp_path / "tiny"))
+    assert (
+        main(["generate", "--model", str(tmp_path / "tiny"), "--upsample", "all", "--out", str(tmp_path / "out")]) == 2
+    )
+    assert capsys.readouterr().err.strip() == "ivid: the model tiny has no upsampler"
+
+
 def test_bad_input_is_refused(pipeline):
     scene = pipeline("house", 1, "uncond")
     with pytest.raises(ValueError, match="tiny has no upsampler"):

@@ -28,7 +28,10 @@ def _add_generate(commands) -> None:
     )
     parser.add_argument("--seeds", default="0", help="integers and ranges: 3 or 0-9,12 (default: 0)")
     parser.add_argument(
-        "--num-samples", type=positive, metavar="N", help="seeds 0 to N - 1; the published layout numbers its files"
+        "--num-samples",
+        type=positive,
+        metavar="N",
+        help="N scenes, of seeds 0 to N - 1; the published layout numbers its files",
     )
     parser.add_argument(
         "--views", default="3x9", help=f"{', '.join(VIEW_SETS)}, or a .json file of cameras (default: 3x9)"
@@ -49,7 +52,11 @@ def _add_generate(commands) -> None:
     parser.add_argument("--depth-kind", choices=("metric", "disparity"), default="metric", help="what DEPTH holds")
     parser.add_argument("--fov", type=float, metavar="DEG", help="vertical field of view of PICTURE")
     parser.add_argument("--no-fit", action="store_true", help="keep DEPTH's scale; else it is fitted to the model")
-    parser.add_argument("--upsample", choices=("all", "first"), help="enlarge the views, if the model has an upsampler")
+    parser.add_argument(
+        "--upsample",
+        choices=("all", "first"),
+        help="make views twice as large, if the model has an upsampler: all of them, or the first and no other",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
 
 
@@ -63,14 +70,18 @@ def _generate(options: argparse.Namespace) -> None:
     from ivid.layouts import PlainLayout, PublishedLayout
     from ivid.pipeline import load_pipeline
     from ivid.processes import Share, default_count, helpers
-    from ivid.upsampling import upsampled
+    from ivid.upsampling import check_upsampler, upsampled
 
     share = Share.of_environment()
     processes = 1 if share.of > 1 else options.processes or default_count(options.device)
     seeds = list(range(options.num_samples)) if options.num_samples else parse_seeds(options.seeds)
     chosen_views = read_view_set(options.views) if options.views.endswith(".json") else options.views
     views = len(view_set(chosen_views) if isinstance(chosen_views, str) else chosen_views)
+    if options.upsample == "first":  # no other view would be kept
+        chosen_views, views = "uncond" if isinstance(chosen_views, str) else chosen_views[:1], 1
     pipeline = load_pipeline(model_folder(options.model), options.device or share.device())
+    if options.upsample:
+        check_upsampler(pipeline)
     settings = sampling(options)
     chosen = pipeline.settings(**settings)
     first_view = None
@@ -83,10 +94,10 @@ def _generate(options: argparse.Namespace) -> None:
             fov_y_deg=options.fov,
             fit=not options.no_fit,
         )
-    wanted = plan(pipeline, options.classes, seeds)
+    wanted = plan(pipeline, options.classes, seeds, classes_take_turns=bool(options.num_samples))
     evaluations = (0 if first_view else chosen.first_steps) + chosen.novel_steps * (views - 1)
     if options.upsample:
-        evaluations += chosen.novel_steps * (views if options.upsample == "all" else 1)
+        evaluations += chosen.novel_steps * views
     layout = PlainLayout(options.out)
     if options.layout == "published":
         name = chosen_views if isinstance(chosen_views, str) else Path(options.views).stem

@@ -45,13 +45,17 @@ def _add_render(commands) -> None:
         help="both: side by side (default: colour; a folder: a file each)",
     )
     parser.add_argument("--kind", choices=VIDEO_KINDS, default="mp4", help="kind of a folder's videos (default: mp4)")
+    parser.add_argument(
+        "--processes", type=positive, metavar="N", help="share a folder's scenes (default: one per GPU)"
+    )
+    parser.add_argument("--device", help="where to render: cpu, cuda:0, ... (default: the first GPU, or else the CPU)")
 
 
 def _render(options: argparse.Namespace) -> None:
     path: dict[str, Any] = {"trajectory": options.trajectory, "loop": options.loop, "frames": options.frames}
     if options.keyframes:
         path |= {"trajectory": "keyframes", "keyframes": _read_keyframes(options.keyframes)}
-    picture: dict[str, Any] = {"size": options.size}
+    picture: dict[str, Any] = {"size": options.size, "device": options.device}
     if options.supersample:
         picture["supersample"] = options.supersample
     if options.scene.is_dir():
@@ -76,24 +80,31 @@ def _render_folder(options: argparse.Namespace, path: dict[str, Any], picture: d
     from tqdm import tqdm
 
     from ivid.batch_rendering import planned_pictures, render_all, scene_files
+    from ivid.processes import Share, default_count, helpers
 
+    share = Share.of_environment()
+    processes = 1 if share.of > 1 else options.processes or default_count(options.device)
+    picture["device"] = options.device or share.device()
     name, out, shown = path["trajectory"], options.out or options.scene, (options.what,) if options.what else ()
-    wanted = planned_pictures(scene_files(options.scene), out, name, f".{options.kind}", shown)
-    missing = [each for each in wanted if not each.path.exists()]
-    if len(missing) < len(wanted):
-        print(f"{len(wanted) - len(missing)} of {len(wanted)} files are there already", file=sys.stderr)
+    scenes = scene_files(options.scene)
+    wanted = planned_pictures(scenes, out, name, f".{options.kind}", shown)
     failed = []
-    frames = 1 if name == "random" else options.frames
-    with tqdm(total=frames * len(missing), unit="frame", dynamic_ncols=True) as bar:
+    with helpers(processes, options.arguments) as share:
+        mine = share.part(wanted, batch=len(wanted) // len(scenes))
+        missing = [each for each in mine if not each.path.exists()]
+        if len(missing) < len(mine):
+            print(f"{len(mine) - len(missing)} of {len(mine)} files are there already", file=sys.stderr)
+        frames = 1 if name == "random" else options.frames
+        with tqdm(total=frames * len(missing), unit="frame", dynamic_ncols=True, disable=share.index > 0) as bar:
 
-        def progress(rendered, done: int, total: int) -> None:
-            bar.set_description(rendered.path.name, refresh=False)
-            bar.update()
+            def progress(rendered, done: int, total: int) -> None:
+                bar.set_description(rendered.path.name, refresh=False)
+                bar.update()
 
-        for rendered, complaint in render_all(missing, name, picture, {**path, "fps": options.fps}, progress):
-            bar.write(f"{rendered.path} not written: {complaint}" if complaint else str(rendered.path))
-            if complaint:
-                failed.append(rendered)
+            for rendered, complaint in render_all(missing, name, picture, {**path, "fps": options.fps}, progress):
+                bar.write(f"{rendered.path} not written: {complaint}" if complaint else str(rendered.path))
+                if complaint:
+                    failed.append(rendered)
     if failed:
         raise ValueError(f"{len(failed)} of {len(missing)} files could not be rendered")
 
