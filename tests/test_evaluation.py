@@ -300,6 +300,11 @@ class TestFolders:
         assert (scores.real_pictures, scores.fake_pictures) == (40, 30)
         assert "FID" in str(scores)
 
+    def test_pictures_that_are_being_written_do_not_count(self, tmp_path: Path) -> None:
+        for name in ("one.png", "two.png", ".three-half.png"):
+            Image.new("RGB", (8, 8)).save(tmp_path / name)
+        assert [path.name for path in folders.pictures_in(tmp_path)] == ["one.png", "two.png"]
+
     def test_features_are_kept_until_a_picture_changes(
         self, pictures: tuple[Path, Path], network: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

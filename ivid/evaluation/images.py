@@ -90,7 +90,7 @@ def evaluate_images(
 
 
 def pictures_in(folder: str | Path) -> list[Path]:
-    """The pictures of a folder and its subfolders, in order.
+    """The pictures of a folder and its subfolders, in order, but for hidden ones: those are not written whole yet.
 
     Raises:
         ValueError: there are fewer than two.
@@ -98,7 +98,8 @@ def pictures_in(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    there = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(path for path in there if not path.name.startswith("."))
     if len(found) < 2:
         raise ValueError(
             f"{folder} has {len(found)} pictures; at least 2 are needed, thousands for figures that mean much"
