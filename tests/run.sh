@@ -8,7 +8,7 @@ command -v chromium >/dev/null || wanted+=(chromium)
 command -v npm >/dev/null || wanted+=(nodejs npm)
 command -v Xvfb >/dev/null || wanted+=(xvfb)
 python3 -c "import tkinter" 2>/dev/null || wanted+=(python3-tk)
-for library in libegl1 libgl1-mesa-dri libgl1; do
+for library in libegl1 libgl1-mesa-dri libgl1 libgomp1 libusb-1.0-0; do
     dpkg -s "$library" >/dev/null 2>&1 || wanted+=("$library")
 done
 if ((${#wanted[@]})); then

@@ -20,6 +20,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from ivid.scene import Scene
+from ivid.export.libraries import SYSTEM_LIBRARIES
 from tests.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,4 +135,4 @@ def test_the_front_matter_fits_what_is_installed():
     required = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
     assert required
     assert required[1] == matter["python_version"]
-    assert set((ROOT / "packages.txt").read_text().split()) >= {"libgl1", "libegl1"}
+    assert set((ROOT / "packages.txt").read_text().split()) == set(SYSTEM_LIBRARIES.split())

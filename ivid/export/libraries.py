@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-SYSTEM_LIBRARIES = "libegl1 libgl1 libgomp1"  # Debian's packages that Open3D loads
+SYSTEM_LIBRARIES = "libegl1 libgl1 libgomp1 libusb-1.0-0"  # Debian's packages that Open3D loads
 
 
 class MissingLibraryError(ValueError):
