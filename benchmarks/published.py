@@ -19,11 +19,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timing import Row, median_seconds
 from ivid.cameras import view_set
 from ivid.checkpoints import PUBLISHED_CONFIGS, PUBLISHED_SCHEDULE, imagenet_class_names, model_folder
-from ivid.pipeline import IvidPipeline, ViewDone, load_pipeline
+from ivid.pipeline import IvidPipeline, ViewDone, fastest_precision, load_pipeline
 from ivid.published_unet import unet_arguments
 
 FIRST_STEPS, NOVEL_STEPS, GUIDANCE, VIEWS = 1000, 50, 3.0, 27
 EVALUATIONS = 2 * (FIRST_STEPS + (VIEWS - 1) * NOVEL_STEPS)  # guidance takes two for a step
+NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
 MATRIX_SIDE = {"cuda": 8192, "cpu": 2048}
 CARD_PEAKS = {  # bf16 operations a second with dense matrices, from data sheets; the first name that fits counts
     "B200": 2250e12,
@@ -53,13 +54,14 @@ def rows() -> Iterator[Row]:
     yield "evaluations per scene, published defaults", EVALUATIONS, "", ""
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    unet, most = _network("imagenet128_uncond", device), _matrix_product_rate(device)
-    yield "large bf16 matrix product", most / 1e12, "TF/s", ""
+    precision = fastest_precision(device)
+    unet, most = _network("imagenet128_uncond", device), _matrix_product_rate(device, precision)
+    yield f"large {NAMES[precision]} matrix product", most / 1e12, "TF/s", ""
     steps: dict[int, float] = {}
     for scenes in (1, 16) if device == "cuda" else (1,):
         seconds = steps[scenes] = median_seconds(lambda n=2 * scenes: evaluate(unet, n), 5 if device == "cuda" else 3)
         what, speed = f"published size, batch {scenes}", operations(2 * scenes) / seconds
-        yield f"{what}: one guided step, bf16", seconds * 1000, "ms", ""
+        yield f"{what}: one guided step, {NAMES[precision]}", seconds * 1000, "ms", ""
         yield f"{what}: of the matrix product's speed", 100 * speed / most, "%", ""
         peak = card_peak(torch.cuda.get_device_name()) if device == "cuda" else None
         if peak is not None:
@@ -133,7 +135,7 @@ def _whole_scenes(unet: UNet2DModel, steps: dict[int, float]) -> Iterator[Row]:
 def _network(name: str, device: str) -> UNet2DModel:
     with torch.device("meta"):
         unet = UNet2DModel(**unet_arguments(PUBLISHED_CONFIGS[name]))
-    unet = unet.bfloat16().to_empty(device=device)
+    unet = unet.to(fastest_precision(device)).to_empty(device=device)
     if device == "cpu":
         unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportArgumentType, reportCallIssue]
     with torch.no_grad():
@@ -159,14 +161,14 @@ def evaluate(unet: UNet2DModel, batch: int) -> None:
 def operations(batch: int) -> int:
     """Floating-point operations of matrix products and convolutions in one evaluation at the published size."""
     with torch.device("meta"):
-        unet = UNet2DModel(**unet_arguments(PUBLISHED_CONFIGS["imagenet128_uncond"])).bfloat16()
+        unet = UNet2DModel(**unet_arguments(PUBLISHED_CONFIGS["imagenet128_uncond"]))
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             unet(_inputs(unet, batch), torch.tensor(500), class_labels=torch.zeros(batch, dtype=torch.int64))
     return counter.get_total_flops()
 
 
-def _matrix_product_rate(device: str) -> float:
+def _matrix_product_rate(device: str, precision: torch.dtype) -> float:
     """Floating-point operations a second of a large matrix product, which is as fast as this machine gets."""
     side = MATRIX_SIDE[device]
-    matrix = torch.ones(side, side, dtype=torch.bfloat16, device=device)
+    matrix = torch.ones(side, side, dtype=precision, device=device)
     return 2 * side**3 / median_seconds(lambda: (matrix @ matrix)[0, 0].item(), 5)

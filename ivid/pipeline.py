@@ -402,19 +402,20 @@ def _quiet_loading() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
-    """The model of a folder, on the best device at hand and in the precision that is fastest there.
-
-    CUDA runs in half precision, a CPU with bfloat16 instructions in bfloat16, any other in single precision.
-    """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = torch.float32
+def fastest_precision(device: str) -> torch.dtype:
+    """Half precision on CUDA, bfloat16 on a CPU with instructions for it, single precision on any other."""
     if device.startswith("cuda"):
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    elif torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
-        dtype = torch.bfloat16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
+    """The model of a folder, on the best device at hand and in the precision that is fastest there."""
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with _quiet_loading():
-        pipeline = IvidPipeline.from_pretrained(str(folder), dtype=dtype, local_files_only=True)
+        pipeline = IvidPipeline.from_pretrained(str(folder), dtype=fastest_precision(device), local_files_only=True)
     if device == "cpu":
         for unet in pipeline.components.values():
             if unet is not None:
