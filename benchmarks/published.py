@@ -135,7 +135,8 @@ def _whole_scenes(unet: UNet2DModel, steps: dict[int, float]) -> Iterator[Row]:
 def _network(name: str, device: str) -> UNet2DModel:
     with torch.device("meta"):
         unet = UNet2DModel(**unet_arguments(PUBLISHED_CONFIGS[name]))
-    unet = unet.to(fastest_precision(device)).to_empty(device=device)
+    unet.to(fastest_precision(device))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    unet = unet.to_empty(device=device)
     if device == "cpu":
         unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportArgumentType, reportCallIssue]
     with torch.no_grad():
