@@ -10,6 +10,7 @@ from typing import Any
 
 from ivid.cameras import trajectory
 from ivid.export import export_scene
+from ivid.files import is_unfinished
 from ivid.published_scene import open_scene
 from ivid.scene import Scene
 
@@ -35,7 +36,7 @@ def scene_files(folder: Path) -> list[Path]:
     """
     inner = folder / "scenes"
     there = (inner if inner.is_dir() else folder).iterdir()
-    found = sorted(each for each in there if each.suffix in SCENE_SUFFIXES and not each.name.startswith("."))
+    found = sorted(each for each in there if each.suffix in SCENE_SUFFIXES and not is_unfinished(each))
     if not found:
         raise ValueError(f"{folder} has no scenes; files of {' or '.join(SCENE_SUFFIXES)} are expected there")
     return found

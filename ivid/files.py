@@ -9,6 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a file is, by its name, one that `written_aside` was writing when its program was killed."""
+    return path.name.startswith(".")
+
+
 @contextmanager
 def written_aside(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, with the same suffix, to write to; rename it onto `path` afterwards.

@@ -55,11 +55,13 @@ class Share:
 _VARIABLES = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
 
 
-def default_count(device: str | None) -> int:
-    """As many processes as there are GPUs, unless a device was chosen."""
+def helper_count(chosen: int | None, device: str | None) -> int:
+    """The count for `helpers`: as chosen, or one per GPU unless a device was chosen; 1 where a launcher made others."""
     import torch
 
-    return max(torch.cuda.device_count(), 1) if device is None else 1
+    if Share.of_environment().of > 1:
+        return 1
+    return chosen or (max(torch.cuda.device_count(), 1) if device is None else 1)
 
 
 @contextmanager

@@ -115,7 +115,6 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         gradient_accumulation_steps=config.accumulation,
         kwargs_handlers=[LOSS_SCALING],
     )
-    batch_size = config.batch_size * accelerator.num_processes
     torch.manual_seed(config.seed)
     size = images[0][1].shape[0]
     if config.size not in (None, size):
@@ -146,7 +145,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         disable=not accelerator.is_main_process,
         dynamic_ncols=True,
     )
-    log = TrainingLog(out, config, batch_size, first_step, accelerator.is_main_process)
+    log = TrainingLog(out, config, _samples_per_step(config, accelerator), first_step, accelerator.is_main_process)
     started, step = time.monotonic(), first_step
     while step < config.steps:
         for group in optimiser.param_groups:
@@ -195,7 +194,7 @@ def _batches(
     )
     share = config.batch_size // config.accumulation
     stride = share * accelerator.num_processes
-    batch_size = config.batch_size * accelerator.num_processes
+    batch_size = _samples_per_step(config, accelerator)
     starts = range(first_step * batch_size + accelerator.process_index * share, config.steps * batch_size, stride)
     loader = DataLoader(
         TrainingSamples(images, settings),
@@ -210,6 +209,10 @@ def _batches(
             yield {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.items()}
     except ValueError as error:  # a worker's has its traceback in front
         raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from None
+
+
+def _samples_per_step(config: TrainingConfig, accelerator: Accelerator) -> int:
+    return config.batch_size * accelerator.num_processes
 
 
 def _any(accelerator: Accelerator, true_here: bool) -> bool:
@@ -266,7 +269,7 @@ def _save(
     accelerator.wait_for_everyone()
     if not accelerator.is_main_process:
         return
-    samples = step * config.batch_size * accelerator.num_processes
+    samples = step * _samples_per_step(config, accelerator)
     (aside / "step.json").write_text(json.dumps({"step": step, "samples": samples}))
     shutil.rmtree(replaced, ignore_errors=True)
     if state.exists():

@@ -183,8 +183,10 @@ def _at_work(source: str) -> IvidPipeline:
     if _lent_gpu():
         import torch
 
+        from ivid.pipeline import fastest_precision
+
         if torch.cuda.is_available():
-            pipeline.to("cuda", torch.bfloat16)
+            pipeline.to("cuda", fastest_precision("cuda"))
     return pipeline
 
 

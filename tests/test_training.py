@@ -23,19 +23,11 @@ from ivid.pipeline import load_pipeline
 from ivid.training import LOSS_SCALING, build_unet, train
 from ivid.training_config import TrainingConfig
 from ivid.upsampling import upsampled
-from tests.tiny_renders import SIZE, Discs, write_renders
+from tests.tiny_renders import SIZE, UNET, Discs, write_renders
 
-TINY = {
-    "block_out_channels": [16, 16],
-    "layers_per_block": 1,
-    "down_block_types": ["DownBlock2D", "DownBlock2D"],
-    "up_block_types": ["UpBlock2D", "UpBlock2D"],
-    "norm_num_groups": 8,
-    "attention_head_dim": 8,
-}
 CONFIG = TrainingConfig(
     network="first_view",
-    unet=TINY,
+    unet=UNET,
     scheduler={"beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample"},
     fold=2,
     weighting="v",
@@ -227,7 +219,7 @@ def test_a_network_of_larger_blocks_starts_as_the_smaller_one_on_reduced_picture
 
 def test_another_architecture_is_no_start(tmp_path):
     train(replace(CONFIG, steps=1), Discs(), tmp_path / "run")
-    wider = replace(CONFIG, unet=TINY | {"block_out_channels": [16, 24]}, init_from=str(tmp_path / "run" / "unet"))
+    wider = replace(CONFIG, unet=UNET | {"block_out_channels": [16, 24]}, init_from=str(tmp_path / "run" / "unet"))
     with pytest.raises(ValueError, match=r"differs in \d+ tensors"):
         build_unet(wider, SIZE, 2)
 

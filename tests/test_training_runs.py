@@ -23,17 +23,11 @@ from ivid.cli import main
 from ivid.data.pairs import PairSettings
 from ivid.training import LOSS_SCALING, build_unet, train
 from ivid.training_config import TrainingConfig
-from tests.tiny_renders import SIZE, Discs
+from tests.tiny_renders import SIZE, UNET, Discs
 
 CONFIG = TrainingConfig(
     network="first_view",
-    unet={
-        "block_out_channels": [16, 16],
-        "layers_per_block": 1,
-        "down_block_types": ["DownBlock2D", "DownBlock2D"],
-        "up_block_types": ["UpBlock2D", "UpBlock2D"],
-        "norm_num_groups": 8,
-    },
+    unet=UNET,
     scheduler={"beta_schedule": "linear", "prediction_type": "epsilon"},
     fold=2,
     batch_size=4,

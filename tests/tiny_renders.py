@@ -10,6 +10,15 @@ import numpy as np
 from ivid.data.renders import Renders
 
 SIZE = 16
+UNET = {
+    "block_out_channels": [16, 16],
+    "layers_per_block": 1,
+    "down_block_types": ["DownBlock2D", "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", "UpBlock2D"],
+    "norm_num_groups": 8,
+    "attention_head_dim": 8,
+}
+"""Arguments of a network small enough to be trained on them in a test."""
 COUNT = 20
 
 

@@ -69,11 +69,10 @@ def _generate(options: argparse.Namespace) -> None:
     from ivid.generation import generate, parse_seeds, plan
     from ivid.layouts import PlainLayout, PublishedLayout
     from ivid.pipeline import load_pipeline
-    from ivid.processes import Share, default_count, helpers
+    from ivid.processes import Share, helper_count, helpers
     from ivid.upsampling import check_upsampler, upsampled
 
     share = Share.of_environment()
-    processes = 1 if share.of > 1 else options.processes or default_count(options.device)
     seeds = list(range(options.num_samples)) if options.num_samples else parse_seeds(options.seeds)
     chosen_views = read_view_set(options.views) if options.views.endswith(".json") else options.views
     views = len(view_set(chosen_views) if isinstance(chosen_views, str) else chosen_views)
@@ -102,7 +101,7 @@ def _generate(options: argparse.Namespace) -> None:
     if options.layout == "published":
         name = chosen_views if isinstance(chosen_views, str) else Path(options.views).stem
         layout = PublishedLayout.of_settings(options.out, name, chosen, bool(options.num_samples))
-    with helpers(processes, options.arguments) as share:
+    with helpers(helper_count(options.processes, options.device), options.arguments) as share:
         mine = share.part(wanted, options.batch)
         requests = [request for request in mine if not layout.scene_file(request).exists()]
         if len(requests) < len(mine):

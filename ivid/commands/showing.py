@@ -80,16 +80,14 @@ def _render_folder(options: argparse.Namespace, path: dict[str, Any], picture: d
     from tqdm import tqdm
 
     from ivid.batch_rendering import planned_pictures, render_all, scene_files
-    from ivid.processes import Share, default_count, helpers
+    from ivid.processes import Share, helper_count, helpers
 
-    share = Share.of_environment()
-    processes = 1 if share.of > 1 else options.processes or default_count(options.device)
-    picture["device"] = options.device or share.device()
+    picture["device"] = options.device or Share.of_environment().device()
     name, out, shown = path["trajectory"], options.out or options.scene, (options.what,) if options.what else ()
     scenes = scene_files(options.scene)
     wanted = planned_pictures(scenes, out, name, f".{options.kind}", shown)
     failed = []
-    with helpers(processes, options.arguments) as share:
+    with helpers(helper_count(options.processes, options.device), options.arguments) as share:
         mine = share.part(wanted, batch=len(wanted) // len(scenes))
         missing = [each for each in mine if not each.path.exists()]
         if len(missing) < len(mine):

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ivid.data.photos import SUFFIXES
 from ivid.evaluation.distances import fid, inception_score, kid
-from ivid.files import written_aside
+from ivid.files import is_unfinished, written_aside
 
 NETWORK_FILE = "inception-2015-12-05.pt"
 NETWORK_URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{NETWORK_FILE}"
@@ -99,7 +99,7 @@ def pictures_in(folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
     there = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    found = sorted(path for path in there if not path.name.startswith("."))
+    found = sorted(path for path in there if not is_unfinished(path))
     if len(found) < 2:
         raise ValueError(
             f"{folder} has {len(found)} pictures; at least 2 are needed, thousands for figures that mean much"
