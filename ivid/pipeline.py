@@ -30,7 +30,8 @@ class IvidPipeline(DiffusionPipeline):
     """Scenes from a model folder in diffusers' layout.
 
     Everything that belongs to a model is in its config (`model_index.json`): class names, depth range, schedule,
-    default steps, guidance and samplers, and the constants of the pull.
+    default steps, guidance and samplers, and the constants of the pull. A first-view network may know several kinds of
+    each class, as labels of their own: `kinds` holds those of every class, and the seed draws one.
     A model may have a refiner of details (`ivid.diffusion.refining`), and an upsampler (`ivid.upsampling`).
     """
 
@@ -56,6 +57,7 @@ class IvidPipeline(DiffusionPipeline):
         erosion_radius_px: int | None = None,
         far_margin: float = 0.0,
         refine_below: int = 0,
+        kinds: Sequence[Sequence[int]] | None = None,
         refiner_unet: UNet2DModel | None = None,
         upsampler_unet: UNet2DModel | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class IvidPipeline(DiffusionPipeline):
             erosion_radius_px=erosion_radius_px,
             far_margin=far_margin,
             refine_below=refine_below,
+            kinds=None if kinds is None else [list(labels) for labels in kinds],
         )
 
     @property
@@ -275,9 +278,7 @@ class IvidPipeline(DiffusionPipeline):
         given: Sequence[View | None],
     ) -> Iterator[Event]:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        labels = None
-        if self.class_names:
-            labels = torch.tensor(class_indices, dtype=torch.int64, device=self.first_view_unet.device)
+        labels = self._labels(class_indices)
         scenes: list[list[View]] = [[] for _ in seeds]
         for view_index in range(len(cameras[0])):
             targets = [path[view_index] for path in cameras]
@@ -289,7 +290,8 @@ class IvidPipeline(DiffusionPipeline):
                 if view_index > 0:
                     conditions = [self.condition(views, camera) for views, camera in zip(scenes, targets, strict=True)]
                 final = None
-                for step in self._sample_view(conditions, labels, generators, settings):
+                told = labels if view_index else self._first_labels(class_indices, generators)
+                for step in self._sample_view(conditions, told, generators, settings):
                     final = step.clean
                     rgb, depth = self.to_pictures(final)
                     quantised = np.rint(rgb * 255).astype(np.uint8)
@@ -302,6 +304,24 @@ class IvidPipeline(DiffusionPipeline):
             for index, view in enumerate(views):
                 scenes[index].append(view)
                 yield ViewDone(view_index, view, conditions[index], index)
+
+    def _labels(self, indices: Sequence[int | None]) -> Tensor | None:
+        if not self.class_names:
+            return None
+        return torch.tensor(indices, dtype=torch.int64, device=self.first_view_unet.device)
+
+    def _first_labels(
+        self, class_indices: Sequence[int | None], generators: Sequence[torch.Generator]
+    ) -> Tensor | None:
+        """What the first-view network is told of each class: its label, or that of one of its kinds."""
+        kinds = self.config["kinds"]
+        if not kinds:
+            return self._labels(class_indices)
+        chosen = []
+        for index, generator in zip(class_indices, generators, strict=True):
+            labels = kinds[index]
+            chosen.append(labels[int(torch.randint(len(labels), (), generator=generator))])
+        return self._labels(chosen)
 
     def _sample_view(
         self,

@@ -25,10 +25,11 @@ ROWS, COLUMNS = 12, 8
 
 
 def write_first_view_sheet(path: Path, denoiser: Denoiser, size: int, classes: int, schedule: dict, steps: int) -> None:
-    """One row per class (at most 12): colour and depth of four seeds each."""
+    """One row per label (12 of them, if there are more): colour and depth of four seeds each."""
     rows = min(classes, ROWS) or 4
     columns = COLUMNS // 2
-    labels = torch.arange(rows).repeat_interleave(columns).to(denoiser.unet.device) if classes else None
+    shown = torch.linspace(0, classes - 1, rows).long().repeat_interleave(columns)
+    labels = shown.to(denoiser.unet.device) if classes else None
     generators = [torch.Generator().manual_seed(seed) for seed in range(rows * columns)]
     final = _last(sample(denoiser, make_scheduler("ddim", schedule, steps), (4, size, size), generators, labels))
     _write(path, _colour_and_depth(final), columns=COLUMNS)

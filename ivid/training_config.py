@@ -21,6 +21,8 @@ class TrainingConfig:
         unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
         scheduler: the noise schedule (`ivid.diffusion.schedules`) and, as `prediction_type`, what the network predicts.
         fold: side of the pixel blocks folded into channels.
+        labels: what a first-view network is told of a picture: its `class`, or the 3D `model` that a render shows, a
+            kind within its class. Told so much, a small network has less to find out in the noise.
         refines: of a refiner, folders with the first-view and the novel-view UNet2DModel whose guesses it corrects.
         init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
         weighting: `none` (plain MSE of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
@@ -40,6 +42,7 @@ class TrainingConfig:
     scheduler: dict[str, Any]
     fold: int = 1
     size: int | None = None
+    labels: str = "class"
     refines: tuple[str, str] | None = None
     init_from: str | None = None
     weighting: str = "none"
@@ -75,6 +78,10 @@ class TrainingConfig:
             raise ValueError(f"batch_size {self.batch_size} does not divide into {self.accumulation} accumulations")
         if self.weighting not in ("none", "v"):
             raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
+        if self.labels not in ("class", "model"):
+            raise ValueError(f"labels must be class or model, got {self.labels!r}")
+        if self.labels == "model" and self.network not in ("first_view", "refiner"):
+            raise ValueError(f"a network of kind {self.network} is told the class, not the model")
         if isinstance(self.pairs, dict):
             object.__setattr__(self, "pairs", PairSettings(**self.pairs))
         object.__setattr__(self, "betas", tuple(self.betas))

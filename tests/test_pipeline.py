@@ -48,6 +48,25 @@ def test_a_scene_knows_how_it_was_made(pipeline):
     assert [view.camera for view in scene.views] == view_set("random", 3)
 
 
+def test_the_seed_draws_a_kind_of_the_class_for_the_first_view():
+    pipeline = tiny_pipeline()
+    pipeline.register_to_config(kinds=[[1, 2], [0], [0]])
+    told = {"first": [], "novel": []}
+    for role, unet in (("first", pipeline.first_view_unet), ("novel", pipeline.novel_view_unet)):
+
+        def note(_module, _inputs, named, role=role):
+            told[role].append(int(named["class_labels"][0]))
+
+        unet.register_forward_pre_hook(note, with_kwargs=True)
+    scenes = [pipeline("house", seed, "uncond", first_steps=1) for seed in range(12)]
+    assert set(told["first"]) == {1, 2}
+    assert same(scenes[5], pipeline("house", 5, "uncond", first_steps=1))
+    told["first"].clear()
+    pipeline("tree", 1, "random")
+    assert set(told["first"]) == {0}
+    assert set(told["novel"]) == {1}  # further views are told the class
+
+
 def test_a_model_may_guide_further_views_otherwise():
     pipeline = tiny_pipeline()
     pipeline.register_to_config(guidance=2.0, novel_guidance=0.0)

@@ -217,6 +217,44 @@ def test_a_network_of_larger_blocks_starts_as_the_smaller_one_on_reduced_picture
     torch.testing.assert_close(functional.pixel_shuffle(actual, 6), drawn, rtol=1e-4, atol=1e-5)
 
 
+def test_a_network_told_kinds_starts_as_the_one_told_classes(tmp_path):
+    train(replace(CONFIG, steps=2), Discs(), tmp_path / "run")
+    source = UNet2DModel.from_pretrained(tmp_path / "run" / "unet")
+    kinds = build_unet(replace(CONFIG, init_from=str(tmp_path / "run" / "unet")), SIZE, 4, class_of_label=(0, 1, 0, 1))
+    known, told = (unet.get_parameter("class_embedding.weight") for unet in (source, kinds))
+    assert (told[-1] == 0).all()
+    marks = told[:-1] - known[[0, 1, 0, 1]]
+    assert marks.std(dim=1).detach().numpy() == pytest.approx(0.5, abs=0.15)
+    assert torch.corrcoef(marks.detach()).fill_diagonal_(0).abs().max() < 0.5
+    x = torch.randn(2, 16, 8, 8)
+    with torch.no_grad():
+        expected = source(x, 500, class_labels=torch.tensor([2, 2])).sample
+        torch.testing.assert_close(kinds(x, 500, class_labels=torch.tensor([4, 4])).sample, expected)
+
+
+def test_a_network_told_models_becomes_a_model_of_classes(tmp_path):
+    images = write_renders(tmp_path / "data")
+    assert images.by_model().class_of_label == (0, 1, 0, 1)
+    assert pickle.loads(pickle.dumps(images.by_model())).classes == images.model_names
+    first, novel, out = tmp_path / "first", tmp_path / "novel", tmp_path / "discs"
+    told = replace(CONFIG, steps=400, save_every=400, labels="model", batch_size=16)
+    train(told, images, first)
+    assert weights(first / "unet")["class_embedding.weight"].shape[0] == 5
+    train(replace(CONFIG, steps=2, network="novel_view"), images, novel)
+    arguments = ["--data", str(images.folder), "--out", str(out)]
+    assert main(["bundle", "configs/models/lowpoly.json", str(first), str(novel), *arguments]) == 0
+    pipeline = load_pipeline(out)
+    assert (pipeline.class_names, pipeline.config["kinds"]) == (["red", "green"], [[0, 2], [1, 3]])
+    for label, strong, weak in (("red", 0, 1), ("green", 1, 0)):
+        colours = pipeline(label, 3, "uncond").views[0].rgb.reshape(-1, 3)
+        colours = colours[np.argsort(np.ptp(colours, axis=1))[-20:]].astype(float)  # the disc's
+        assert (colours[:, strong] > colours[:, weak]).mean() > 0.9
+    with pytest.raises(ValueError, match="photographs"):
+        train(told, Discs(), tmp_path / "none")
+    with pytest.raises(ValueError, match="told the class"):
+        replace(told, network="novel_view")
+
+
 def test_another_architecture_is_no_start(tmp_path):
     train(replace(CONFIG, steps=1), Discs(), tmp_path / "run")
     wider = replace(CONFIG, unet=UNET | {"block_out_channels": [16, 24]}, init_from=str(tmp_path / "run" / "unet"))

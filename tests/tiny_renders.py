@@ -20,6 +20,7 @@ UNET = {
 }
 """Arguments of a network small enough to be trained on them in a test."""
 COUNT = 20
+MODELS = ("red/disc", "green/disc", "red/ball", "green/ball")
 
 
 class Discs:
@@ -55,14 +56,14 @@ def write_renders(folder: Path, size: int = SIZE) -> Renders:
         np.save(folder / f"{split}_rgb.npy", np.stack([rgb for rgb, _, _ in pictures]))
         np.save(folder / f"{split}_depth.npy", np.stack([np.rint(d * 65535).astype(np.uint16) for _, d, _ in pictures]))
         np.save(folder / f"{split}_label.npy", np.array([label for _, _, label in pictures], np.int64))
-        np.save(folder / f"{split}_model.npy", np.zeros(COUNT, np.int64))
+        np.save(folder / f"{split}_model.npy", np.arange(COUNT) % len(MODELS))
     manifest = {
         "format": "ivid-renders",
         "version": 2,
         "size": size,
         "classes": Discs.classes,
         "images": {"train": COUNT, "held_out": COUNT},
-        "models": {"train": ["red/disc"], "held_out": ["red/disc"]},
+        "models": {"train": MODELS, "held_out": MODELS},
         "depth_range": Discs.depth_range,
         "fov_y_deg": 45.0,
         "poses": "around",

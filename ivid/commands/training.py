@@ -109,6 +109,7 @@ def _add_bundle(commands) -> None:
 
 def _bundle(options: argparse.Namespace) -> None:
     from ivid.bundling import bundle, read_model_config
+    from ivid.data.renders import Renders
 
     images = _open_data(options.data, size=0)
     bundle(
@@ -117,6 +118,7 @@ def _bundle(options: argparse.Namespace) -> None:
         options.out,
         read_model_config(options.config),
         class_names=images.classes,
+        class_of_label=images.by_model().class_of_label if isinstance(images, Renders) else None,
         depth_range=images.depth_range,
         refiner=options.refiner,
         upsampler=options.upsampler,

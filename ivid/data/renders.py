@@ -13,7 +13,7 @@ folder is unfinished.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +46,13 @@ class Renders:
         depth: uint16 [N, S, S], 65535 times the z-buffer value d.
         labels: int64 [N], index into `classes`.
         models: int64 [N], index into `model_names`.
-        classes: class names in the order of their labels.
+        classes: what the labels stand for, in their order: class names, or `model_names` (`by_model`).
         model_names: `class/file` of the split's models.
         depth_range: (near, far) in metres, what d was encoded with.
         fov_y_deg: vertical field of view of every picture.
         poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
         folder, split: where the arrays are mapped from.
+        class_of_label: of labels that stand for models (`by_model`), the index of each one's class.
     """
 
     rgb: np.ndarray
@@ -65,10 +66,16 @@ class Renders:
     poses: str
     folder: Path
     split: str
+    class_of_label: tuple[int, ...] | None = None
 
     def __reduce__(self):
         """Travel to another process as the place of the files, which maps them again."""
-        return Renders.open, (self.folder, self.split)
+        return _reopened, (self.folder, self.split, self.class_of_label is not None)
+
+    def by_model(self) -> Renders:
+        """The same pictures, labelled with the model that they show in place of its class."""
+        of_model = tuple(self.classes.index(class_of_model(name)) for name in self.model_names)
+        return replace(self, labels=self.models, classes=self.model_names, class_of_label=of_model)
 
     @classmethod
     def open(cls, folder: str | Path, split: str = "train") -> Renders:
@@ -125,6 +132,16 @@ class Renders:
         """Colour uint8 [S, S, 3], z-buffer depth d float32 [S, S] in [0, 1], and the label of one picture."""
         depth = self.depth[index].astype(np.float32) / np.float32(DEPTH_STEPS)
         return np.array(self.rgb[index]), depth, int(self.labels[index])
+
+
+def _reopened(folder: Path, split: str, by_model: bool) -> Renders:
+    renders = Renders.open(folder, split)
+    return renders.by_model() if by_model else renders
+
+
+def class_of_model(name: str) -> str:
+    """The class in the `class/file` name of a model."""
+    return name.split("/")[0]
 
 
 def read_manifest(folder: str | Path) -> dict:
