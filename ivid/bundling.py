@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DModel
 
+from ivid.data.renders import Renders
 from ivid.depth import DepthRange
 from ivid.diffusion.schedules import recorded_schedule
 from ivid.pipeline import IvidPipeline
@@ -58,7 +59,7 @@ def bundle(
     depth_range: DepthRange,
     refiner: str | Path | None = None,
     upsampler: str | Path | None = None,
-    class_of_label: Sequence[int] | None = None,
+    renders: Renders | None = None,
 ) -> None:
     """Write the averaged networks of two runs, three or four, in half precision, and the model's config.
 
@@ -67,7 +68,7 @@ def bundle(
         out: the model folder; what was there is replaced once the new one is whole.
         sampling: how the model samples, from `read_model_config`.
         class_names: in the order of the labels.
-        class_of_label: of a first-view network that is told models (`TrainingConfig.labels`), the class of each one.
+        renders: what a first-view network that is told kinds (`TrainingConfig.labels`) was trained on.
         depth_range: (near, far) of the data, in metres; `sampling` may have another (method §3).
 
     Raises:
@@ -82,10 +83,11 @@ def bundle(
     if any(config.scheduler != first.scheduler for config in configs):
         raise ValueError("the runs have different noise schedules or predictions")
     kinds = None
-    if first.labels == "model":
-        if class_of_label is None:
+    if first.labels == "kind":
+        if renders is None:
             raise ValueError("the first-view network knows models by their number; bundle it with the renders it saw")
-        kinds = [[k for k, its in enumerate(class_of_label) if its == index] for index in range(len(class_names))]
+        told = renders.by_kind(first.sides).kinds
+        kinds = [told.of_class(index) for index in range(len(class_names))]
     unets = {
         f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)
         for role, run in runs.items()

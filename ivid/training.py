@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ivid.data.renders import Renders
+from ivid.data.renders import Kinds, Renders
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.denoiser import fold_of
 from ivid.files import written_aside
@@ -38,12 +38,10 @@ LOSS_SCALING = GradScalerKwargs(init_scale=2.0**20, growth_factor=2**0.001, back
 """Of training in half precision (method §10)."""
 
 
-def build_unet(
-    config: TrainingConfig, size: int, class_count: int, class_of_label: Sequence[int] | None = None
-) -> UNet2DModel:
+def build_unet(config: TrainingConfig, size: int, class_count: int, kinds: Kinds | None = None) -> UNet2DModel:
     """The network of a config for images of `size` pixels; 0 classes makes it unconditional (method §9).
 
-    A refiner always is: where it begins, what the picture shows is settled. `class_of_label` is that of `start_from`.
+    A refiner always is: where it begins, what the picture shows is settled. `kinds` are those of its labels.
     """
     folded = config.fold**2
     class_count = 0 if config.network == "refiner" else class_count
@@ -58,12 +56,12 @@ def build_unet(
         with torch.no_grad():
             embedding_weight(unet)[-1] = 0
     if config.init_from:
-        start_from(unet, UNet2DModel.from_pretrained(config.init_from), class_of_label)
+        start_from(unet, UNet2DModel.from_pretrained(config.init_from), kinds)
     return unet
 
 
-_MARK = 0.5
-"""Standard deviation of the mark that tells labels of one class apart; embeddings have about 1."""
+_MARK = 0.4
+"""Standard deviation of the marks that tell labels of one class apart; embeddings have about 1."""
 
 
 def embedding_weight(unet: UNet2DModel) -> torch.nn.Parameter:
@@ -71,13 +69,13 @@ def embedding_weight(unet: UNet2DModel) -> torch.nn.Parameter:
     return unet.get_parameter("class_embedding.weight")
 
 
-def start_from(unet: UNet2DModel, source: UNet2DModel, class_of_label: Sequence[int] | None = None) -> None:
+def start_from(unet: UNet2DModel, source: UNet2DModel, kinds: Kinds | None = None) -> None:
     """Copy weights; input channels that `source` lacks start at zero (method §10).
 
     With folding, the k² channels of one image channel lie together, and x_t comes first, so the new ones are the last.
     A network that folds m times larger blocks begins with pictures reduced by m, and enlarges by m what it draws.
-    One whose labels are kinds of the classes that `source` knows, `class_of_label` being the index of each one's class,
-    begins with the embedding of its class, and a mark at random that tells it from its like.
+    One whose labels are kinds of the classes that `source` knows begins with the embedding of each one's class, and
+    marks at random, one of the model and one of the side, that tell it from its like.
 
     Raises:
         ValueError: the networks differ in more than their input channels and folding.
@@ -93,14 +91,21 @@ def start_from(unet: UNet2DModel, source: UNet2DModel, class_of_label: Sequence[
     for name in ("conv_out.weight", "conv_out.bias"):
         weights[name] = _refolded(weights[name], 0, fold, times)
     embedding = "class_embedding.weight"
-    if class_of_label is not None and embedding in weights and len(weights[embedding]) < len(own[embedding]):
-        rows = weights[embedding][[*class_of_label, -1]]
-        weights[embedding] = rows + _MARK * own[embedding]  # those of a new network: normal, and 0 for the null class
+    if kinds is not None and len(weights[embedding]) < len(own[embedding]):
+        weights[embedding] = _told_apart(weights[embedding], kinds)
     differing = own.keys() ^ weights.keys()
     differing |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
     if differing:
         raise ValueError(f"the network to start from differs in {len(differing)} tensors, {sorted(differing)[0]} first")
     unet.load_state_dict(weights)
+
+
+def _told_apart(embeddings: Tensor, kinds: Kinds) -> Tensor:
+    """Embeddings of kinds and of the null class, made of those of classes and of the null class."""
+    rows = embeddings[list(kinds.classes)]
+    for trait in (kinds.models, kinds.sides):
+        rows = rows + _MARK * torch.randn(max(trait) + 1, rows.shape[1])[list(trait)]
+    return torch.cat([rows, embeddings[-1:]])
 
 
 def _refolded(weight: Tensor, dim: int, fold: int, times: int) -> Tensor:
@@ -135,24 +140,26 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
             f"the config is for {config.size}x{config.size} pixels, the images are {size}x{size}; "
             f"photographs are brought to any size, here with --size {config.size}"
         )
-    if config.labels == "model":
+    kinds = None
+    if config.labels == "kind":
         if not isinstance(images, Renders):
-            raise ValueError("the config tells the network which model a picture shows, but the data are photographs")
-        images = images.by_model()
-    unet = build_unet(config, size, len(images.classes), getattr(images, "class_of_label", None))
+            raise ValueError("the config tells the network which model a picture shows: the data must be renders")
+        images = images.by_kind(config.sides)
+        kinds = images.kinds
+    unet = build_unet(config, size, len(images.classes), kinds)
     if accelerator.device.type == "cpu":
         unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if unet.config["num_class_embeds"]:
         embedding_weight(unet).register_hook(_without_last_row)
     ema = EMAModel(unet.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75, model_cls=UNet2DModel)
     optimiser = torch.optim.AdamW(
-        unet.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=0.0, foreach=True
+        unet.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=0.0, fused=True
     )
     unet, optimiser = accelerator.prepare(unet, optimiser)
     accelerator.register_for_checkpointing(ema)
     first_step = _resume(accelerator, config, out)
     ema.to(accelerator.device)  # a state is read onto the CPU
-    objective = Objective.of(config, unet, accelerator)
+    objective = Objective.of(config, unet, accelerator, kinds)
     batches = _batches(config, images, first_step, accelerator)
     progress = tqdm(
         total=config.steps,

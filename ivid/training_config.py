@@ -21,8 +21,9 @@ class TrainingConfig:
         unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
         scheduler: the noise schedule (`ivid.diffusion.schedules`) and, as `prediction_type`, what the network predicts.
         fold: side of the pixel blocks folded into channels.
-        labels: what a first-view network is told of a picture: its `class`, or the 3D `model` that a render shows, a
-            kind within its class. Told so much, a small network has less to find out in the noise.
+        labels: what a first-view network is told of a picture: its `class`; or its `kind` within the class, the model
+            that a render shows and the side it is seen from. Told so much, a network has less to find out in the noise.
+        sides: how many sides of a model are kinds of their own.
         refines: of a refiner, folders with the first-view and the novel-view UNet2DModel whose guesses it corrects.
         init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
         weighting: `none` (plain MSE of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
@@ -33,6 +34,8 @@ class TrainingConfig:
         ema_decay: upper bound of the averaging; it warms up as 1 - (1 + step)^-0.75.
         mixed_precision: `no`, `fp16` (with loss scaling) or `bf16`.
         timesteps: (first, end) of the timesteps trained on; all of them when None.
+        noise_bias: 1 draws timesteps uniformly, more draws noisy ones more often: their density grows as the
+            (noise_bias - 1)-th power of the distance from the first.
         pair_share: share of a refiner's samples that are further views; the others are first views.
         loader_workers: processes that make samples.
     """
@@ -43,6 +46,7 @@ class TrainingConfig:
     fold: int = 1
     size: int | None = None
     labels: str = "class"
+    sides: int = 1
     refines: tuple[str, str] | None = None
     init_from: str | None = None
     weighting: str = "none"
@@ -60,6 +64,7 @@ class TrainingConfig:
     label_dropout: float = 0.1
     flip: bool = True
     timesteps: tuple[int, int] | None = None
+    noise_bias: float = 1.0
     pairs: PairSettings = field(default_factory=PairSettings)
     pair_share: float = 0.5
     seed: int = 0
@@ -78,10 +83,12 @@ class TrainingConfig:
             raise ValueError(f"batch_size {self.batch_size} does not divide into {self.accumulation} accumulations")
         if self.weighting not in ("none", "v"):
             raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
-        if self.labels not in ("class", "model"):
-            raise ValueError(f"labels must be class or model, got {self.labels!r}")
-        if self.labels == "model" and self.network not in ("first_view", "refiner"):
-            raise ValueError(f"a network of kind {self.network} is told the class, not the model")
+        if self.labels not in ("class", "kind"):
+            raise ValueError(f"labels must be class or kind, got {self.labels!r}")
+        if self.labels == "kind" and self.network not in ("first_view", "refiner"):
+            raise ValueError(f"a {self.network} network is told the class, not the kind")
+        if self.noise_bias <= 0:
+            raise ValueError(f"noise_bias must be positive, got {self.noise_bias}")
         if isinstance(self.pairs, dict):
             object.__setattr__(self, "pairs", PairSettings(**self.pairs))
         object.__setattr__(self, "betas", tuple(self.betas))

@@ -11,6 +11,7 @@ from diffusers import UNet2DModel
 from torch import Tensor
 from torch.nn import functional
 
+from ivid.data.renders import Kinds
 from ivid.data.training_set import RgbdImages
 from ivid.diffusion.conditioning import batch_condition
 from ivid.diffusion.denoiser import Denoiser, labels_for, signal_and_noise, training_target
@@ -30,6 +31,8 @@ class Objective:
         unet: as the accelerator prepared it.
         alphas_cumprod: of the schedule, on the accelerator's device.
         refined: the first-view and the novel-view network whose guesses a refiner corrects.
+        class_of_label: [labels + 1] int64, of labels that are kinds, the null class last: the novel-view network is
+            told classes.
     """
 
     config: TrainingConfig
@@ -37,9 +40,12 @@ class Objective:
     accelerator: Accelerator
     alphas_cumprod: Tensor
     refined: tuple[Denoiser, ...] = ()
+    class_of_label: Tensor | None = None
 
     @classmethod
-    def of(cls, config: TrainingConfig, unet: torch.nn.Module, accelerator: Accelerator) -> Objective:
+    def of(
+        cls, config: TrainingConfig, unet: torch.nn.Module, accelerator: Accelerator, kinds: Kinds | None = None
+    ) -> Objective:
         """The task that a config sets a network, which the accelerator has prepared."""
         alphas_cumprod = schedule_alphas(config.scheduler).to(accelerator.device)
         precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.mixed_precision, torch.float32)
@@ -49,18 +55,29 @@ class Objective:
             if accelerator.device.type == "cpu":
                 guessing = guessing.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             refined.append(Denoiser(guessing, alphas_cumprod, config.scheduler["prediction_type"]))
-        return cls(config, unet, accelerator, alphas_cumprod, tuple(refined))
+        class_of_label = None
+        if kinds is not None:
+            class_of_label = torch.tensor([*kinds.classes, 1 + max(kinds.classes)], device=accelerator.device)
+        return cls(config, unet, accelerator, alphas_cumprod, tuple(refined), class_of_label)
 
     @property
     def timesteps(self) -> tuple[int, int]:
         """The first timestep that is trained on, and the one after the last."""
         return self.config.timesteps or (0, len(self.alphas_cumprod))
 
+    def draw_timesteps(self, count: int, generator: torch.Generator) -> Tensor:
+        """[count] int64, those of a batch; uniform unless the config has a bias."""
+        first, end = self.timesteps
+        if self.config.noise_bias == 1:
+            return torch.randint(first, end, (count,), generator=generator)
+        share = torch.rand(count, generator=generator).pow(1 / self.config.noise_bias)
+        return (first + share * (end - first)).long().clamp_max(end - 1)
+
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
         """Of a batch of `ivid.data.training_set.TrainingSamples`; noise and timesteps come from the generator."""
         config, clean = self.config, batch["clean"]
         count, device = clean.shape[0], clean.device
-        timesteps = torch.randint(*self.timesteps, (count,), generator=generator).to(device)
+        timesteps = self.draw_timesteps(count, generator).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         alpha_cumprod = self.alphas_cumprod[timesteps]
         alpha, sigma = signal_and_noise(alpha_cumprod, clean.ndim)
@@ -95,8 +112,11 @@ class Objective:
         for denoiser, chosen in zip(self.refined, (~further, further), strict=True):
             if chosen.any():
                 part = {name: value[chosen] for name, value in batch.items()}
-                condition = batch_condition(part, outside[chosen]) if denoiser is self.refined[1] else None
-                labels = labels_for(denoiser.unet, part["label"])
+                condition, labels = None, part["label"]
+                if denoiser is self.refined[1]:
+                    condition = batch_condition(part, outside[chosen])
+                    labels = labels if self.class_of_label is None else self.class_of_label[labels]
+                labels = labels_for(denoiser.unet, labels)
                 with torch.no_grad():
                     guess[chosen] = denoiser(x_t[chosen], timesteps[chosen], labels, condition=condition)
         return guess

@@ -13,6 +13,7 @@ import pytest
 import trimesh
 
 from ivid.cameras import Camera
+from ivid.cli import main
 from ivid.data import models as data_models
 from ivid.data.models import DEPTH_RANGE, render_models, render_views, split_models
 from ivid.data.renders import MANIFEST, UNFINISHED, Renders
@@ -274,6 +275,22 @@ def test_three_quarter_views_show_the_front_from_one_side_and_are_told_apart(fol
     assert Renders.open(tmp_path).poses == "three-quarter"
     with pytest.raises(ValueError, match="made in another way"):
         render_models(folder, tmp_path, size=SIZE, images=8, workers=1, progress=False)
+
+
+def test_some_models_are_trained_on_and_the_same_are_held_out(folder, tmp_path):
+    _, models = split_models(folder, 0.1)
+    only = [next(name for name in models["train"] if name.startswith(f"{label}/")) for label in ("cone", "box")]
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(only) + "\n")
+    arguments = ["--size", str(SIZE), "--images", "8", "--workers", "1", "--only", str(listed)]
+    assert main(["prepare", "models", str(folder), "--out", str(tmp_path / "out"), *arguments]) == 0
+    train, held_out = Renders.open(tmp_path / "out"), Renders.open(tmp_path / "out", "held_out")
+    assert train.model_names == tuple(sorted(only))
+    assert held_out.model_names == tuple(models["held_out"])
+    assert set(train.models) == {0, 1}
+    for match, wrong in (("not one of the", [*only, models["held_out"][0]]), ("no model of class cone", only[1:])):
+        with pytest.raises(ValueError, match=match):
+            render_models(folder, tmp_path / "none", size=SIZE, images=8, only=wrong, progress=False)
 
 
 def test_bad_arguments_are_named(folder, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from diffusers import UNet2DModel
 from PIL import Image
 from safetensors.torch import load_file
@@ -17,11 +18,13 @@ from torch.nn import functional
 
 from ivid.cli import main
 from ivid.data.pairs import PairSettings, gaussian_blur_3x3
+from ivid.data.renders import Kinds
 from ivid.data.training_set import SampleSettings, TrainingSamples
 from ivid.diffusion.enlarging import enlarged, training_condition
 from ivid.pipeline import load_pipeline
 from ivid.training import LOSS_SCALING, build_unet, train
 from ivid.training_config import TrainingConfig
+from ivid.training_objective import Objective
 from ivid.upsampling import upsampled
 from tests.tiny_renders import SIZE, UNET, Discs, write_renders
 
@@ -176,6 +179,16 @@ def test_the_upsampler_is_told_a_blurred_half_size_picture():
     torch.testing.assert_close(told[1], enlarged(low[None])[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("bias", [1.0, 3.0])
+def test_noisy_timesteps_are_drawn_as_often_as_the_config_says(bias):
+    config = replace(CONFIG, timesteps=(200, 1000), noise_bias=bias)
+    objective = Objective(config, torch.nn.Identity(), Accelerator(), torch.ones(1000))
+    drawn = objective.draw_timesteps(20_000, torch.Generator().manual_seed(0)).numpy()
+    assert (drawn.dtype, drawn.min() >= 200, drawn.max()) == (np.int64, True, 999)
+    for border in (400, 600, 800):
+        assert (drawn < border).mean() == pytest.approx(((border - 200) / 800) ** bias, abs=0.015)
+
+
 def test_the_null_class_stays_zero(tmp_path):
     train(replace(CONFIG, label_dropout=0.5), Discs(), tmp_path / "run")
     embedding = weights(tmp_path / "run" / "unet")["class_embedding.weight"]
@@ -220,36 +233,51 @@ def test_a_network_of_larger_blocks_starts_as_the_smaller_one_on_reduced_picture
 def test_a_network_told_kinds_starts_as_the_one_told_classes(tmp_path):
     train(replace(CONFIG, steps=2), Discs(), tmp_path / "run")
     source = UNet2DModel.from_pretrained(tmp_path / "run" / "unet")
-    kinds = build_unet(replace(CONFIG, init_from=str(tmp_path / "run" / "unet")), SIZE, 4, class_of_label=(0, 1, 0, 1))
-    known, told = (unet.get_parameter("class_embedding.weight") for unet in (source, kinds))
+    kinds = Kinds(classes=(0, 0, 1, 1), models=(0, 0, 1, 1), sides=(0, 1, 0, 1))
+    finer = build_unet(replace(CONFIG, init_from=str(tmp_path / "run" / "unet")), SIZE, 4, kinds)
+    known, told = (unet.get_parameter("class_embedding.weight").detach() for unet in (source, finer))
     assert (told[-1] == 0).all()
-    marks = told[:-1] - known[[0, 1, 0, 1]]
-    assert marks.std(dim=1).detach().numpy() == pytest.approx(0.5, abs=0.15)
-    assert torch.corrcoef(marks.detach()).fill_diagonal_(0).abs().max() < 0.5
+    marks = told[:-1] - known[[0, 0, 1, 1]]
+    assert marks.std(dim=1).numpy() == pytest.approx(0.4 * 2**0.5, abs=0.12)
+    torch.testing.assert_close(marks[0] - marks[1], marks[2] - marks[3])  # sides are marked alike in all models
     x = torch.randn(2, 16, 8, 8)
     with torch.no_grad():
         expected = source(x, 500, class_labels=torch.tensor([2, 2])).sample
-        torch.testing.assert_close(kinds(x, 500, class_labels=torch.tensor([4, 4])).sample, expected)
+        torch.testing.assert_close(finer(x, 500, class_labels=torch.tensor([4, 4])).sample, expected)
 
 
-def test_a_network_told_models_becomes_a_model_of_classes(tmp_path):
+def test_kinds_are_models_seen_from_a_side(tmp_path):
     images = write_renders(tmp_path / "data")
-    assert images.by_model().class_of_label == (0, 1, 0, 1)
-    assert pickle.loads(pickle.dumps(images.by_model())).classes == images.model_names
+    finer = images.by_kind(sides=2)
+    assert finer.kinds == Kinds((0, 0, 1, 1, 0, 0, 1, 1), (0, 0, 1, 1, 2, 2, 3, 3), (0, 1) * 4)
+    assert finer.kinds.of_class(1) == [2, 3, 6, 7]
+    for index in range(len(images)):
+        label = finer[index][2]
+        assert finer.kinds.models[label] == images.models[index]
+        assert finer.kinds.classes[label] == images.labels[index]
+        assert finer.kinds.sides[label] == (images.yaws_rad[index] > 0)
+    travelled = pickle.loads(pickle.dumps(finer))
+    assert travelled.kinds == finer.kinds
+    np.testing.assert_array_equal(travelled.labels, finer.labels)
+    assert set(images.by_kind(1).labels) == {0, 1, 2, 3}
+
+
+def test_a_network_told_kinds_becomes_a_model_of_classes(tmp_path):
+    images = write_renders(tmp_path / "data")
     first, novel, out = tmp_path / "first", tmp_path / "novel", tmp_path / "discs"
-    told = replace(CONFIG, steps=400, save_every=400, labels="model", batch_size=16)
+    told = replace(CONFIG, steps=400, save_every=400, labels="kind", sides=2, batch_size=16)
     train(told, images, first)
-    assert weights(first / "unet")["class_embedding.weight"].shape[0] == 5
+    assert weights(first / "unet")["class_embedding.weight"].shape[0] == 9
     train(replace(CONFIG, steps=2, network="novel_view"), images, novel)
     arguments = ["--data", str(images.folder), "--out", str(out)]
     assert main(["bundle", "configs/models/lowpoly.json", str(first), str(novel), *arguments]) == 0
     pipeline = load_pipeline(out)
-    assert (pipeline.class_names, pipeline.config["kinds"]) == (["red", "green"], [[0, 2], [1, 3]])
+    assert (pipeline.class_names, pipeline.config["kinds"]) == (["red", "green"], [[0, 1, 4, 5], [2, 3, 6, 7]])
     for label, strong, weak in (("red", 0, 1), ("green", 1, 0)):
         colours = pipeline(label, 3, "uncond").views[0].rgb.reshape(-1, 3)
         colours = colours[np.argsort(np.ptp(colours, axis=1))[-20:]].astype(float)  # the disc's
         assert (colours[:, strong] > colours[:, weak]).mean() > 0.9
-    with pytest.raises(ValueError, match="photographs"):
+    with pytest.raises(ValueError, match="must be renders"):
         train(told, Discs(), tmp_path / "none")
     with pytest.raises(ValueError, match="told the class"):
         replace(told, network="novel_view")
@@ -283,6 +311,8 @@ def test_sample_n_is_always_the_same_and_labels_drop_out():
     ("text", "message"),
     [
         ("{", "not valid JSON"),
+        ('{"network": "first_view", "unet": {}, "scheduler": {}, "noise_bias": 0}', "noise_bias must be positive"),
+        ('{"network": "first_view", "unet": {}, "scheduler": {}, "labels": "colour"}', "class or kind"),
         ("[]", "JSON object"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "depht": 1}', "depht"),
         ('{"network": "third_view", "unet": {}, "scheduler": {}}', "first_view, novel_view, refiner, upsampler"),

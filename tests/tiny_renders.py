@@ -56,10 +56,11 @@ def write_renders(folder: Path, size: int = SIZE) -> Renders:
         np.save(folder / f"{split}_rgb.npy", np.stack([rgb for rgb, _, _ in pictures]))
         np.save(folder / f"{split}_depth.npy", np.stack([np.rint(d * 65535).astype(np.uint16) for _, d, _ in pictures]))
         np.save(folder / f"{split}_label.npy", np.array([label for _, _, label in pictures], np.int64))
+        np.save(folder / f"{split}_yaw.npy", np.linspace(-1, 1, COUNT, dtype=np.float32))
         np.save(folder / f"{split}_model.npy", np.arange(COUNT) % len(MODELS))
     manifest = {
         "format": "ivid-renders",
-        "version": 2,
+        "version": 3,
         "size": size,
         "classes": Discs.classes,
         "images": {"train": COUNT, "held_out": COUNT},

@@ -32,6 +32,9 @@ def _add_prepare(commands) -> None:
         default="around",
         help="from where models are seen and lit: around, or three-quarter as in a catalogue (default: around)",
     )
+    parser.add_argument(
+        "--only", type=Path, metavar="FILE", help="list of the models to train on, CLASS/FILE.glb a line (default: all)"
+    )
     parser.add_argument("--workers", type=positive, help="processes (default: one per core)")
 
     parser = command(sources, "photos", _prepare_photos, "estimate the depth of photographs: FOLDER/[CLASS/]*")
@@ -67,6 +70,7 @@ def _prepare_models(options: argparse.Namespace) -> None:
         held_out_share=options.held_out,
         seed=options.seed,
         poses=options.poses,
+        only=options.only.read_text(encoding="utf-8").split() if options.only else None,
         workers=options.workers,
     )
 
@@ -118,7 +122,7 @@ def _bundle(options: argparse.Namespace) -> None:
         options.out,
         read_model_config(options.config),
         class_names=images.classes,
-        class_of_label=images.by_model().class_of_label if isinstance(images, Renders) else None,
+        renders=images if isinstance(images, Renders) else None,
         depth_range=images.depth_range,
         refiner=options.refiner,
         upsampler=options.upsampler,

@@ -23,6 +23,7 @@ from ivid.data.renders import (
     SPLITS,
     UNFINISHED,
     array_layout,
+    class_of_model,
     read_manifest,
 )
 from ivid.data.staging import POSES, Appearance
@@ -53,6 +54,7 @@ def render_models(
     poses: str = "around",
     workers: int | None = None,
     classes: Sequence[str] | None = None,
+    only: Sequence[str] | None = None,
     progress: bool = True,
 ) -> None:
     """Render RGBD pictures of FOLDER/<class>/*.glb into the folder `out`, to be opened with `Renders.open`.
@@ -68,6 +70,7 @@ def render_models(
         poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
         workers: processes; all processors if None.
         classes: the classes to render, in the order of their labels; all of them by name if None.
+        only: the training models to render, as `class/file.glb`; all if None. The held-out ones stay the same.
 
     Raises:
         ValueError: the arguments make no sense, the models are missing or unreadable, or `out` holds something else.
@@ -83,6 +86,8 @@ def render_models(
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; the renders need a folder")
     names, models = split_models(folder, held_out_share, classes)
+    if only is not None:
+        models["train"] = _chosen(models["train"], only, names)
     if images < len(names):
         raise ValueError(f"{images} pictures are fewer than the {len(names)} classes")
     manifest = {
@@ -178,6 +183,22 @@ def split_models(
     return names, models
 
 
+def _chosen(models: Sequence[str], only: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Those of `models` that `only` names.
+
+    Raises:
+        ValueError: it names something else, or nothing of a class.
+    """
+    strangers = sorted(set(only) - set(models))
+    if strangers:
+        raise ValueError(f"{strangers[0]} is not one of the {len(models)} models to train on")
+    chosen = [name for name in models if name in set(only)]
+    bare = sorted(set(classes) - {class_of_model(name) for name in chosen})
+    if bare:
+        raise ValueError(f"no model of class {bare[0]} was chosen")
+    return chosen
+
+
 def _is_complete(out: Path, manifest: dict) -> bool:
     if not (out / MANIFEST).exists():
         return False
@@ -250,6 +271,7 @@ def _render_shard(folder: str, unfinished: str, manifest: dict, split: str, star
         appearance = renderer.framed(path, Appearance.draw(rng, classes[label], manifest["poses"]), _NEAREST)
         view = renderer.render(path, appearance, depth_range=DEPTH_RANGE)[0]
         arrays["rgb"][index], arrays["label"][index], arrays["model"][index] = view.rgb, label, model
+        arrays["yaw"][index] = appearance.yaw_rad
         arrays["depth"][index] = np.rint(encode(view.depth.astype(np.float64), DEPTH_RANGE) * DEPTH_STEPS)
     for array in arrays.values():
         array.flush()

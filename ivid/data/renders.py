@@ -5,6 +5,7 @@
     SPLIT_depth.npy       uint16 [N, S, S], the z-buffer value d of method §3 times 65535
     SPLIT_label.npy       int64 [N], index into the classes
     SPLIT_model.npy       int64 [N], index into the split's list of models
+    SPLIT_yaw.npy         float32 [N], of the camera around the model in radians, 0 in front of it
 
 The splits are `train` and `held_out`; they share no models. `renders.json` is written last: without it, a
 folder is unfinished.
@@ -21,7 +22,7 @@ import numpy as np
 from ivid.depth import DepthRange
 
 MANIFEST = "renders.json"
-FORMAT, FORMAT_VERSION = "ivid-renders", 2
+FORMAT, FORMAT_VERSION = "ivid-renders", 3
 SPLITS = ("train", "held_out")
 UNFINISHED = ".unfinished"  # the folder in which the arrays grow
 DEPTH_STEPS = 65535
@@ -34,7 +35,25 @@ def array_layout(size: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]
         "depth": (np.uint16, (size, size)),
         "label": (np.int64, ()),
         "model": (np.int64, ()),
+        "yaw": (np.float32, ()),
     }
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What labels finer than classes stand for: a model, seen from one of several sides.
+
+    Attributes:
+        classes, models, sides: of each label, the index of its class, of its model, and of its part of the yaws.
+    """
+
+    classes: tuple[int, ...]
+    models: tuple[int, ...]
+    sides: tuple[int, ...]
+
+    def of_class(self, index: int) -> list[int]:
+        """The labels that are kinds of a class."""
+        return [label for label, its in enumerate(self.classes) if its == index]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +65,21 @@ class Renders:
         depth: uint16 [N, S, S], 65535 times the z-buffer value d.
         labels: int64 [N], index into `classes`.
         models: int64 [N], index into `model_names`.
-        classes: what the labels stand for, in their order: class names, or `model_names` (`by_model`).
+        yaws_rad: float32 [N], of the camera around the model, 0 in front of it.
+        classes: names of what the labels stand for, in their order.
         model_names: `class/file` of the split's models.
         depth_range: (near, far) in metres, what d was encoded with.
         fov_y_deg: vertical field of view of every picture.
         poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
         folder, split: where the arrays are mapped from.
-        class_of_label: of labels that stand for models (`by_model`), the index of each one's class.
+        kinds: of the labels, when they are finer than classes (`by_kind`).
     """
 
     rgb: np.ndarray
     depth: np.ndarray
     labels: np.ndarray
     models: np.ndarray
+    yaws_rad: np.ndarray
     classes: tuple[str, ...]
     model_names: tuple[str, ...]
     depth_range: DepthRange
@@ -66,16 +87,26 @@ class Renders:
     poses: str
     folder: Path
     split: str
-    class_of_label: tuple[int, ...] | None = None
+    kinds: Kinds | None = None
 
     def __reduce__(self):
         """Travel to another process as the place of the files, which maps them again."""
-        return _reopened, (self.folder, self.split, self.class_of_label is not None)
+        return _reopened, (self.folder, self.split, 1 + max(self.kinds.sides) if self.kinds else None)
 
-    def by_model(self) -> Renders:
-        """The same pictures, labelled with the model that they show in place of its class."""
-        of_model = tuple(self.classes.index(class_of_model(name)) for name in self.model_names)
-        return replace(self, labels=self.models, classes=self.model_names, class_of_label=of_model)
+    def by_kind(self, sides: int) -> Renders:
+        """The same pictures, labelled more finely: by the model they show, and by the side it is seen from.
+
+        The yaws are divided into `sides` parts, each of which has as many pictures.
+        """
+        borders = np.quantile(self.yaws_rad, np.arange(1, sides) / sides)
+        labels = self.models * sides + np.searchsorted(borders, self.yaws_rad, side="right")
+        of_model = [self.classes.index(class_of_model(name)) for name in self.model_names]
+        models = np.arange(len(self.model_names)).repeat(sides).tolist()
+        kinds = Kinds(
+            tuple(of_model[model] for model in models), tuple(models), tuple(range(sides)) * len(self.model_names)
+        )
+        names = tuple(f"{name}, side {side}" for name in self.model_names for side in range(sides))
+        return replace(self, labels=labels, classes=names, kinds=kinds)
 
     @classmethod
     def open(cls, folder: str | Path, split: str = "train") -> Renders:
@@ -111,6 +142,7 @@ class Renders:
             depth=arrays["depth"],
             labels=arrays["label"],
             models=arrays["model"],
+            yaws_rad=arrays["yaw"],
             classes=classes,
             model_names=names,
             depth_range=(near, far),
@@ -134,9 +166,9 @@ class Renders:
         return np.array(self.rgb[index]), depth, int(self.labels[index])
 
 
-def _reopened(folder: Path, split: str, by_model: bool) -> Renders:
+def _reopened(folder: Path, split: str, sides: int | None) -> Renders:
     renders = Renders.open(folder, split)
-    return renders.by_model() if by_model else renders
+    return renders.by_kind(sides) if sides else renders
 
 
 def class_of_model(name: str) -> str:
