@@ -87,6 +87,7 @@ def bundle(
         if renders is None:
             raise ValueError("the first-view network knows models by their number; bundle it with the renders it saw")
         told = renders.by_kind(first.sides).kinds
+        assert told is not None
         kinds = [told.of_class(index) for index in range(len(class_names))]
     unets = {
         f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)
