@@ -86,8 +86,7 @@ def bundle(
     if first.labels == "kind":
         if renders is None:
             raise ValueError("the first-view network knows models by their number; bundle it with the renders it saw")
-        told = renders.by_kind(first.sides).kinds
-        assert told is not None
+        told = renders.kinds_from(first.sides)
         kinds = [told.of_class(index) for index in range(len(class_names))]
     unets = {
         f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)

@@ -56,17 +56,18 @@ def build_unet(config: TrainingConfig, size: int, class_count: int, kinds: Kinds
         with torch.no_grad():
             embedding_weight(unet)[-1] = 0
     if config.init_from:
-        start_from(unet, UNet2DModel.from_pretrained(config.init_from), kinds)
+        start_from(unet, UNet2DModel.from_pretrained(config.init_from), kinds if class_count else None)
     return unet
 
 
+_EMBEDDING = "class_embedding.weight"
 _MARK = 0.4
 """Standard deviation of the marks that tell labels of one class apart; embeddings have about 1."""
 
 
 def embedding_weight(unet: UNet2DModel) -> torch.nn.Parameter:
     """The class embeddings [classes + 1, D], the null class last."""
-    return unet.get_parameter("class_embedding.weight")
+    return unet.get_parameter(_EMBEDDING)
 
 
 def start_from(unet: UNet2DModel, source: UNet2DModel, kinds: Kinds | None = None) -> None:
@@ -90,9 +91,8 @@ def start_from(unet: UNet2DModel, source: UNet2DModel, kinds: Kinds | None = Non
     weights["conv_in.weight"] = wide
     for name in ("conv_out.weight", "conv_out.bias"):
         weights[name] = _refolded(weights[name], 0, fold, times)
-    embedding = "class_embedding.weight"
-    if kinds is not None and len(weights[embedding]) < len(own[embedding]):
-        weights[embedding] = _told_apart(weights[embedding], kinds)
+    if kinds is not None and len(weights[_EMBEDDING]) < len(own[_EMBEDDING]):
+        weights[_EMBEDDING] = _told_apart(weights[_EMBEDDING], kinds)
     differing = own.keys() ^ weights.keys()
     differing |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
     if differing:

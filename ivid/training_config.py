@@ -87,6 +87,8 @@ class TrainingConfig:
             raise ValueError(f"labels must be class or kind, got {self.labels!r}")
         if self.labels == "kind" and self.network not in ("first_view", "refiner"):
             raise ValueError(f"a {self.network} network is told the class, not the kind")
+        if self.sides < 1:
+            raise ValueError(f"sides must be at least 1, got {self.sides}")
         if self.noise_bias <= 0:
             raise ValueError(f"noise_bias must be positive, got {self.noise_bias}")
         if isinstance(self.pairs, dict):

@@ -281,7 +281,7 @@ def test_some_models_are_trained_on_and_the_same_are_held_out(folder, tmp_path):
     _, models = split_models(folder, 0.1)
     only = [next(name for name in models["train"] if name.startswith(f"{label}/")) for label in ("cone", "box")]
     listed = tmp_path / "list.txt"
-    listed.write_text("\n".join(only) + "\n")
+    listed.write_text("\n".join(only) + "\n\n")
     arguments = ["--size", str(SIZE), "--images", "8", "--workers", "1", "--only", str(listed)]
     assert main(["prepare", "models", str(folder), "--out", str(tmp_path / "out"), *arguments]) == 0
     train, held_out = Renders.open(tmp_path / "out"), Renders.open(tmp_path / "out", "held_out")

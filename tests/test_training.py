@@ -277,6 +277,12 @@ def test_a_network_told_kinds_becomes_a_model_of_classes(tmp_path):
         colours = pipeline(label, 3, "uncond").views[0].rgb.reshape(-1, 3)
         colours = colours[np.argsort(np.ptp(colours, axis=1))[-20:]].astype(float)  # the disc's
         assert (colours[:, strong] > colours[:, weak]).mean() > 0.9
+    refining = replace(
+        told, network="refiner", refines=(str(first / "unet"), str(novel / "unet")), steps=3, save_every=3, fold=2
+    )
+    train(refining, images, tmp_path / "refiner")
+    train(replace(refining, init_from=str(tmp_path / "refiner" / "unet")), images, tmp_path / "refined further")
+    assert len(weights(tmp_path / "refined further" / "unet")) == len(weights(tmp_path / "refiner" / "unet"))
     with pytest.raises(ValueError, match="must be renders"):
         train(told, Discs(), tmp_path / "none")
     with pytest.raises(ValueError, match="told the class"):
@@ -313,6 +319,7 @@ def test_sample_n_is_always_the_same_and_labels_drop_out():
         ("{", "not valid JSON"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "noise_bias": 0}', "noise_bias must be positive"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "labels": "colour"}', "class or kind"),
+        ('{"network": "first_view", "unet": {}, "scheduler": {}, "sides": 0}', "sides must be at least 1"),
         ("[]", "JSON object"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "depht": 1}', "depht"),
         ('{"network": "third_view", "unet": {}, "scheduler": {}}', "first_view, novel_view, refiner, upsampler"),

@@ -70,9 +70,14 @@ def _prepare_models(options: argparse.Namespace) -> None:
         held_out_share=options.held_out,
         seed=options.seed,
         poses=options.poses,
-        only=options.only.read_text(encoding="utf-8").split() if options.only else None,
+        only=_lines(options.only) if options.only else None,
         workers=options.workers,
     )
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file of names that are not blank; names may contain spaces."""
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _add_train(commands) -> None:

@@ -189,10 +189,11 @@ def _chosen(models: Sequence[str], only: Sequence[str], classes: Sequence[str]) 
     Raises:
         ValueError: it names something else, or nothing of a class.
     """
-    strangers = sorted(set(only) - set(models))
+    wanted = set(only)
+    strangers = sorted(wanted.difference(models))
     if strangers:
         raise ValueError(f"{strangers[0]} is not one of the {len(models)} models to train on")
-    chosen = [name for name in models if name in set(only)]
+    chosen = [name for name in models if name in wanted]
     bare = sorted(set(classes) - {class_of_model(name) for name in chosen})
     if bare:
         raise ValueError(f"no model of class {bare[0]} was chosen")

@@ -100,13 +100,18 @@ class Renders:
         """
         borders = np.quantile(self.yaws_rad, np.arange(1, sides) / sides)
         labels = self.models * sides + np.searchsorted(borders, self.yaws_rad, side="right")
-        of_model = [self.classes.index(class_of_model(name)) for name in self.model_names]
-        models = np.arange(len(self.model_names)).repeat(sides).tolist()
-        kinds = Kinds(
-            tuple(of_model[model] for model in models), tuple(models), tuple(range(sides)) * len(self.model_names)
-        )
         names = tuple(f"{name}, side {side}" for name in self.model_names for side in range(sides))
-        return replace(self, labels=labels, classes=names, kinds=kinds)
+        return replace(self, labels=labels, classes=names, kinds=self.kinds_from(sides))
+
+    def kinds_from(self, sides: int) -> Kinds:
+        """What the labels of `by_kind` stand for: of every model, each of its sides in turn."""
+        models = range(len(self.model_names))
+        of_model = [self.classes.index(class_of_model(name)) for name in self.model_names]
+        return Kinds(
+            classes=tuple(of_model[model] for model in models for _ in range(sides)),
+            models=tuple(model for model in models for _ in range(sides)),
+            sides=tuple(range(sides)) * len(models),
+        )
 
     @classmethod
     def open(cls, folder: str | Path, split: str = "train") -> Renders:
