@@ -214,6 +214,7 @@ def test_a_scene_dropped_on_the_page_opens(browser, served, tmp_path):
     save_published_scene(whole, tmp_path / "scene_class207_seed00012.npz")
     with visit(browser, served.url) as page:
         expect(done(page)).to_have_count(27)
+        page.wait_for_function(HELD, arg=27)  # nothing that is drawn changes any more
         drag_files(page, tmp_path / "three.ivid", ".ivid-viewer")
         expect(status(page)).to_have_text("three.ivid is open: drawer · seed 9, 3 views.")
         page.wait_for_function(HELD, arg=3)

@@ -154,6 +154,7 @@ function acceptDrops() {
     window.addEventListener(kind, ofFiles, { capture: true }); // fields let nothing through to the window
   };
   listen("dragenter", (event) => {
+    event.preventDefault(); // else the drop is lost when what lies under the pointer changes before the next dragover
     veil.hidden = inField(event);
   });
   listen("dragover", (event) => event.preventDefault());
