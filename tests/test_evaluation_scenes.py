@@ -44,6 +44,7 @@ def test_a_model_is_scored(models, tmp_path, capsys):
     between = abs(float(table["KID between training and held-out renders, x 1000"]))
     assert float(table["KID to held-out renders, x 1000"]) > 3 * between
     assert "neighbouring views of 3 generated scenes" in table
+    assert "classifier on 18 outermost views of those" in table
     true_db = float(table["neighbouring views of 2 true scenes"].split(" dB")[0])
     assert true_db > 20
     for yaw in ("0.15", "0.3", "0.6"):

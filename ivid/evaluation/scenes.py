@@ -34,6 +34,7 @@ CLASSIFIER_SAMPLES = 100_000
 YAWS_RAD = (0.15, 0.3, 0.6)
 _MOST_TRAINING_RENDERS = 5000  # that samples are compared with
 _MOST_DEPTH_MAPS = 200
+_OUTERMOST = 6  # of the views of the set 3x9, its last: those at yaw 0.6 and -0.6
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ def evaluate_scenes(
 
     wanted = plan(pipeline, ";".join(pipeline.class_names), range(-(-settings.scenes // len(pipeline.class_names))))
     wanted = sorted(wanted, key=lambda request: request.seed)[: settings.scenes]
-    yield from _consistency("generated", [scene for _, scene, _ in generate(pipeline, wanted, **settings.sampling)])
+    scenes = [scene for _, scene, _ in generate(pipeline, wanted, **settings.sampling)]
+    yield from _consistency("generated", scenes)
+    yield from _outermost(judge, scenes, [request.class_index for request in wanted])
     if settings.models is not None:
         chosen = [settings.models / name for name in _one_per_class(held_out, settings.scenes)]
         yield from _truth(pipeline, chosen, held_out.poses, settings.sampling)
@@ -132,6 +135,14 @@ def _depths(views: Sequence[View], held_out: Renders, pipeline: IvidPipeline) ->
 def _consistency(kind: str, scenes: Sequence[Scene]) -> Iterator[Row]:
     psnr, depth = mean_consistency(scenes)
     yield f"neighbouring views of {len(scenes)} {kind} scenes", f"{psnr:.1f} dB, depth error {depth:.2%}"
+
+
+def _outermost(judge: ImageClassifier, scenes: Sequence[Scene], labels: Sequence[int]) -> Iterator[Row]:
+    """Of the views that are furthest from the first one, where least of it is seen: is the object still there?"""
+    pictures = np.stack([view.rgb for scene in scenes for view in scene.views[-_OUTERMOST:]])
+    wanted = np.repeat(labels, _OUTERMOST)
+    named = float((predict(judge, pictures) == wanted).mean())
+    yield f"classifier on {len(pictures)} outermost views of those", f"{named:.1%}"
 
 
 def mean_consistency(scenes: Sequence[Scene]) -> tuple[float, float]:
