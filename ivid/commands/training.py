@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ivid.commands.declaring import add_sampling, command, positive, sampling
+from ivid.data.staging import POSES
 
 
 def add_commands(commands) -> None:
@@ -30,7 +31,9 @@ def _add_prepare(commands) -> None:
     parser.add_argument(
         "--poses",
         default="around",
-        help="from where models are seen and lit: around, or three-quarter as in a catalogue (default: around)",
+        choices=sorted(POSES),
+        help="from where models are seen and lit: around, three-quarter as in a catalogue, or studio, where the camera "
+        "hardly moves (default: around)",
     )
     parser.add_argument(
         "--only", type=Path, metavar="FILE", help="list of the models to train on, CLASS/FILE.glb a line (default: all)"
@@ -118,7 +121,6 @@ def _add_bundle(commands) -> None:
 
 def _bundle(options: argparse.Namespace) -> None:
     from ivid.bundling import bundle, read_model_config
-    from ivid.data.renders import Renders
 
     images = _open_data(options.data, size=0)
     bundle(
@@ -127,7 +129,6 @@ def _bundle(options: argparse.Namespace) -> None:
         options.out,
         read_model_config(options.config),
         class_names=images.classes,
-        renders=images if isinstance(images, Renders) else None,
         depth_range=images.depth_range,
         refiner=options.refiner,
         upsampler=options.upsampler,

@@ -22,6 +22,7 @@ class PairSettings:
         postwarp_noise: upper bound of σ on the warped colour and depth; 0 is off, as in the published training.
         edge_threshold: the step between neighbouring pixels that separates surfaces, in metres, 1/metres, d and 1/d;
             the published value belongs to 128² images, where neighbours are twice as close as at 64².
+        camera_sigma_rad: standard deviation of yaw and pitch of the camera an image is warped to.
     """
 
     prewarp_noise: float = 0.005
@@ -30,6 +31,7 @@ class PairSettings:
     erode_rgb: int = 4
     postwarp_noise: float = 0.0
     edge_threshold: float = 0.02
+    camera_sigma_rad: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def warped_condition(
     sigma = rng.uniform(0, settings.prewarp_noise)
     noisy_rgb = np.clip(rgb + sigma * rng.standard_normal(rgb.shape, np.float32), 0, 1)
     noisy_d = np.clip(d + sigma * rng.standard_normal(d.shape, np.float32), 0, 1)
-    camera = random_warp_camera(rng)
+    camera = random_warp_camera(rng, settings.camera_sigma_rad)
     rgb_noise = d_noise = 0.0
     if settings.postwarp_noise:
         sigma = rng.uniform(0, settings.postwarp_noise)

@@ -48,6 +48,7 @@ class Poses:
         light_azimuth_deg: how far beside the camera the light stands, on either side.
         light_elevation_deg: of the light over the horizon.
         recoloured: share of the pictures whose model gets quite other colours.
+        diagonal: of the model's bounding box, in metres; the camera is one metre away.
     """
 
     yaw_deg: Spread
@@ -55,12 +56,15 @@ class Poses:
     light_azimuth_deg: Spread
     light_elevation_deg: Spread
     recoloured: float
+    diagonal: Spread = (0.62, 0.80)
 
 
 POSES = {
     "around": Poses((0.0, 360.0), (8.0, 32.0), (15.0, 55.0, 130.0), (32.0, 62.0), 0.15),
     # As a catalogue shows things: mirrored pictures are the other three-quarter view.
     "three-quarter": Poses((-15.0, 35.0, 85.0), (4.0, 18.0, 32.0), (15.0, 50.0, 110.0), (38.0, 58.0), 0.05),
+    # As a photographer's table does, where the camera hardly moves.
+    "studio": Poses((23.0, 35.0, 47.0), (12.0, 18.0, 24.0), (25.0, 50.0, 85.0), (42.0, 54.0), 0.1, (0.68, 0.78)),
 }
 HOVERING = {"spaceship": (0.06, 0.30), "fish": (0.05, 0.22)}  # height over the ground, in bounding-box diagonals
 
@@ -131,7 +135,7 @@ class Appearance:
         return cls(
             yaw_rad=yaw,
             pitch_rad=pitch,
-            diagonal=float(rng.uniform(0.62, 0.80)),
+            diagonal=_drawn(rng, ranges.diagonal),
             hover=float(hover),
             hue_rad=float(hue),
             saturation=float(rng.uniform(0.95, 1.45) * (0.75 if bold else 1.0)),

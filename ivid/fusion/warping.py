@@ -38,9 +38,12 @@ class WarpedPair:
     mask: np.ndarray
 
 
-def random_warp_camera(rng: np.random.Generator) -> Camera:
-    """A camera to warp a training image to: near orbit(0, 0), looking near the origin (method §10, step 2)."""
-    yaw, pitch = rng.normal(0.0, 0.15, 2)
+def random_warp_camera(rng: np.random.Generator, sigma_rad: float = 0.15) -> Camera:
+    """A camera to warp a training image to: near orbit(0, 0), looking near the origin (method §10, step 2).
+
+    `sigma_rad` is the standard deviation of its yaw and pitch.
+    """
+    yaw, pitch = rng.normal(0.0, sigma_rad, 2)
     radius = 1.0 + rng.normal(0.0, 0.1)
     position = Camera.orbit(yaw, pitch, radius).position
     return Camera.look_at(position, target=rng.normal(0.0, 0.05, 3))
