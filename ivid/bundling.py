@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from diffusers import UNet2DModel
 
-from ivid.data.renders import Renders
+from ivid.data.renders import class_of_model
 from ivid.depth import DepthRange
 from ivid.diffusion.schedules import recorded_schedule
+from ivid.kinds import known_labels, relabel
 from ivid.pipeline import IvidPipeline
 from ivid.training_config import TrainingConfig
 
@@ -30,6 +31,7 @@ SAMPLING = (
     "edge_threshold",
     "erosion_radius_px",
     "far_margin",
+    "mirror",
     "refine_below",
 )
 
@@ -59,7 +61,6 @@ def bundle(
     depth_range: DepthRange,
     refiner: str | Path | None = None,
     upsampler: str | Path | None = None,
-    renders: Renders | None = None,
 ) -> None:
     """Write the averaged networks of two runs, three or four, in half precision, and the model's config.
 
@@ -68,7 +69,6 @@ def bundle(
         out: the model folder; what was there is replaced once the new one is whole.
         sampling: how the model samples, from `read_model_config`.
         class_names: in the order of the labels.
-        renders: what a first-view network that is told kinds (`TrainingConfig.labels`) was trained on.
         depth_range: (near, far) of the data, in metres; `sampling` may have another (method §3).
 
     Raises:
@@ -82,16 +82,19 @@ def bundle(
     first = configs[0]
     if any(config.scheduler != first.scheduler for config in configs):
         raise ValueError("the runs have different noise schedules or predictions")
-    kinds = None
-    if first.labels == "kind":
-        if renders is None:
-            raise ValueError("the first-view network knows models by their number; bundle it with the renders it saw")
-        told = renders.kinds_from(first.sides)
-        kinds = [told.of_class(index) for index in range(len(class_names))]
+    labels = {role: known_labels(Path(run) / "unet") for role, run in runs.items()}
+    kinds, drawn = None, labels["first_view"]
+    if drawn is not None:
+        kinds = [[k for k, model in enumerate(drawn) if class_of_model(model) == name] for name in class_names]
     unets = {
         f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)
         for role, run in runs.items()
     }
+    for role, known in labels.items():
+        if known is not None and known != drawn:
+            if drawn is None:
+                raise ValueError(f"the {role} network is told kinds, the first-view network is not")
+            relabel(unets[f"{role}_unet"], known, drawn)
     out = Path(out)
     pipeline = IvidPipeline(
         **unets,
@@ -100,6 +103,7 @@ def bundle(
         schedule=recorded_schedule(first.scheduler),
         prediction_type=first.scheduler["prediction_type"],
         kinds=kinds,
+        novel_kinds=labels["novel_view"] is not None,
         **{"depth_range": depth_range, **sampling},
     )
     aside = out.with_name(f".{out.name}.aside")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,7 +31,9 @@ class IvidPipeline(DiffusionPipeline):
 
     Everything that belongs to a model is in its config (`model_index.json`): class names, depth range, schedule,
     default steps, guidance and samplers, and the constants of the pull. A first-view network may know several kinds of
-    each class, as labels of their own: `kinds` holds those of every class, and the seed draws one.
+    each class, as labels of their own: `kinds` holds those of every class, and the seed draws one. With `novel_kinds`
+    the novel-view network is told the same; a first view that is given is of no kind. With `mirror` the seed also draws
+    which way round the first view is.
     A model may have a refiner of details (`ivid.diffusion.refining`), and an upsampler (`ivid.upsampling`).
     """
 
@@ -56,8 +58,10 @@ class IvidPipeline(DiffusionPipeline):
         edge_threshold: float = EDGE_THRESHOLD,
         erosion_radius_px: int | None = None,
         far_margin: float = 0.0,
+        mirror: bool = False,
         refine_below: int = 0,
         kinds: Sequence[Sequence[int]] | None = None,
+        novel_kinds: bool = False,
         refiner_unet: UNet2DModel | None = None,
         upsampler_unet: UNet2DModel | None = None,
     ) -> None:
@@ -84,8 +88,10 @@ class IvidPipeline(DiffusionPipeline):
             edge_threshold=edge_threshold,
             erosion_radius_px=erosion_radius_px,
             far_margin=far_margin,
+            mirror=mirror,
             refine_below=refine_below,
             kinds=None if kinds is None else [list(labels) for labels in kinds],
+            novel_kinds=novel_kinds,
         )
 
     @property
@@ -278,7 +284,10 @@ class IvidPipeline(DiffusionPipeline):
         given: Sequence[View | None],
     ) -> Iterator[Event]:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        labels = self._labels(class_indices)
+        shown = [
+            _Shown(index) if given[0] is not None else self._drawn(index, generator)
+            for index, generator in zip(class_indices, generators, strict=True)
+        ]
         scenes: list[list[View]] = [[] for _ in seeds]
         for view_index in range(len(cameras[0])):
             targets = [path[view_index] for path in cameras]
@@ -290,9 +299,11 @@ class IvidPipeline(DiffusionPipeline):
                 if view_index > 0:
                     conditions = [self.condition(views, camera) for views, camera in zip(scenes, targets, strict=True)]
                 final = None
-                told = labels if view_index else self._first_labels(class_indices, generators)
-                for step in self._sample_view(conditions, told, generators, settings):
+                for step in self._sample_view(conditions, shown, generators, settings):
                     final = step.clean
+                    if view_index == 0:
+                        turned = torch.tensor([its.mirrored for its in shown], device=final.device)
+                        final = torch.where(turned[:, None, None, None], final.flip(-1), final)
                     rgb, depth = self.to_pictures(final)
                     quantised = np.rint(rgb * 255).astype(np.uint8)
                     for index in range(len(seeds)):
@@ -305,28 +316,29 @@ class IvidPipeline(DiffusionPipeline):
                 scenes[index].append(view)
                 yield ViewDone(view_index, view, conditions[index], index)
 
-    def _labels(self, indices: Sequence[int | None]) -> Tensor | None:
-        if not self.class_names:
-            return None
-        return torch.tensor(indices, dtype=torch.int64, device=self.first_view_unet.device)
+    def _drawn(self, class_index: int | None, generator: torch.Generator) -> _Shown:
+        """A scene of a class: one of its kinds, if the model knows kinds, and half of them mirrored, if it mirrors."""
+        kind, mirrored = None, False
+        if class_index is not None and self.config["kinds"]:
+            labels = self.config["kinds"][class_index]
+            kind = labels[int(torch.randint(len(labels), (), generator=generator))]
+        if self.config["mirror"]:
+            mirrored = bool(torch.rand((), generator=generator) < 0.5)
+        return _Shown(class_index, kind, mirrored)
 
-    def _first_labels(
-        self, class_indices: Sequence[int | None], generators: Sequence[torch.Generator]
-    ) -> Tensor | None:
-        """What the first-view network is told of each class: its label, or that of one of its kinds."""
-        kinds = self.config["kinds"]
-        if not kinds:
-            return self._labels(class_indices)
-        chosen = []
-        for index, generator in zip(class_indices, generators, strict=True):
-            labels = kinds[index]
-            chosen.append(labels[int(torch.randint(len(labels), (), generator=generator))])
-        return self._labels(chosen)
+    def _labels(self, unet: UNet2DModel, shown: Sequence[_Shown]) -> Tensor | None:
+        """What a network is told of scenes: their kinds if it knows kinds, else their classes, if those."""
+        if not unet.config["num_class_embeds"]:
+            return None
+        null = unet.config["num_class_embeds"] - 1
+        knows_kinds = self.config["kinds"] and (unet is not self.novel_view_unet or self.config["novel_kinds"])
+        told = [its.kind if knows_kinds else its.class_index for its in shown]
+        return torch.tensor([null if label is None else label for label in told], dtype=torch.int64, device=unet.device)
 
     def _sample_view(
         self,
         conditions: Sequence[Condition | None],
-        labels: Tensor | None,
+        shown: Sequence[_Shown],
         generators: Sequence[torch.Generator],
         settings: SamplingSettings,
     ) -> Iterator[Step]:
@@ -335,7 +347,9 @@ class IvidPipeline(DiffusionPipeline):
         if not present:
             scheduler = make_scheduler(settings.first_sampler, self.config["schedule"], settings.first_steps)
             denoiser = self.denoiser(self.first_view_unet, scheduler)
-            refiner = self._refiner(scheduler, nothing_known((len(generators), *shape), self.first_view_unet.device))
+            labels = self._labels(self.first_view_unet, shown)
+            unknown = nothing_known((len(generators), *shape), self.first_view_unet.device)
+            refiner = self._refiner(scheduler, unknown, shown)
             return sample(denoiser, scheduler, shape, generators, labels, settings.guidance, refiner=refiner)
         scheduler = make_scheduler(settings.novel_sampler, self.config["schedule"], settings.novel_steps)
         denoiser = self.denoiser(self.novel_view_unet, scheduler)
@@ -346,18 +360,24 @@ class IvidPipeline(DiffusionPipeline):
             scheduler,
             shape,
             generators,
-            labels,
+            self._labels(self.novel_view_unet, shown),
             settings.novel_guidance,
             condition=lambda: fresh_condition(known, generators),
             adjust=lambda clean, last: pull_towards_known(clean, known, pull, last),
-            refiner=self._refiner(scheduler, known),
+            refiner=self._refiner(scheduler, known, shown),
         )
 
-    def _refiner(self, scheduler: Any, known: Known) -> Refiner | None:
+    def _refiner(self, scheduler: Any, known: Known, shown: Sequence[_Shown]) -> Refiner | None:
         if self.refiner_unet is None:
             return None
         alphas_cumprod = scheduler.alphas_cumprod.to(self.refiner_unet.device)
-        return Refiner(self.refiner_unet, alphas_cumprod, self.config["refine_below"], quiet_condition(known))
+        return Refiner(
+            self.refiner_unet,
+            alphas_cumprod,
+            self.config["refine_below"],
+            quiet_condition(known),
+            self._labels(self.refiner_unet, shown),
+        )
 
     def condition(self, views: Sequence[View], camera: Camera) -> Condition:
         """What `views` tell the novel-view network of a new camera, with the model's constants (method §6).
@@ -384,6 +404,15 @@ class IvidPipeline(DiffusionPipeline):
         rgb = values[:, :3].permute(0, 2, 3, 1).cpu().numpy()
         d = snapped_to_far(values[:, 3], self.config["far_margin"])
         return np.ascontiguousarray(rgb), decode(d, self.depth_range).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a scene shows: a class and one of its kinds, if the model knows such, and which way round."""
+
+    class_index: int | None
+    kind: int | None = None
+    mirrored: bool = False
 
 
 def stack_conditions(conditions: Sequence[Condition], device: torch.device | str) -> Known:

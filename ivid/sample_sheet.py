@@ -66,9 +66,11 @@ def write_refiner_sheet(path: Path, unet: UNet2DModel, guessing: Denoiser, image
     alpha, sigma = signal_and_noise(guessing.alphas_cumprod[timesteps], clean.ndim)
     x_t = alpha * clean + sigma * randn(clean.shape[1:], generators, clean.device)
     with torch.inference_mode():
-        guess = guessing(x_t, timesteps, labels_for(guessing.unet, batch["label"]))
+        labels = batch["label"]
+        guess = guessing(x_t, timesteps, labels_for(guessing.unet, labels))
         told = quiet_condition(nothing_known(clean.shape, clean.device))
-        refined = Refiner(unet, guessing.alphas_cumprod, below, told)(x_t, timesteps, guess)
+        refiner = Refiner(unet, guessing.alphas_cumprod, below, told, labels_for(unet, labels))
+        refined = refiner(x_t, timesteps, guess)
     _write(path, _colour_and_depth(torch.stack([guess, refined, clean], dim=1).flatten(0, 1)), columns=12)
 
 

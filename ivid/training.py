@@ -30,6 +30,7 @@ from ivid.data.renders import Kinds, Renders
 from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.denoiser import fold_of
 from ivid.files import written_aside
+from ivid.kinds import EMBEDDING, known_labels, mean_embeddings, write_labels
 from ivid.training_config import INPUT_CHANNELS, TrainingConfig
 from ivid.training_log import TrainingLog
 from ivid.training_objective import Objective
@@ -41,10 +42,10 @@ LOSS_SCALING = GradScalerKwargs(init_scale=2.0**20, growth_factor=2**0.001, back
 def build_unet(config: TrainingConfig, size: int, class_count: int, kinds: Kinds | None = None) -> UNet2DModel:
     """The network of a config for images of `size` pixels; 0 classes makes it unconditional (method §9).
 
-    A refiner always is: where it begins, what the picture shows is settled. `kinds` are those of its labels.
+    A refiner is told kinds, but no classes: where it begins, those are settled. `kinds` are those of the labels.
     """
     folded = config.fold**2
-    class_count = 0 if config.network == "refiner" else class_count
+    class_count = 0 if config.network == "refiner" and kinds is None else class_count
     unet = UNet2DModel(
         sample_size=size // config.fold,
         in_channels=INPUT_CHANNELS[config.network] * folded,
@@ -56,30 +57,34 @@ def build_unet(config: TrainingConfig, size: int, class_count: int, kinds: Kinds
         with torch.no_grad():
             embedding_weight(unet)[-1] = 0
     if config.init_from:
-        start_from(unet, UNet2DModel.from_pretrained(config.init_from), kinds if class_count else None)
+        start = Path(config.init_from)
+        start_from(unet, UNet2DModel.from_pretrained(start), kinds if class_count else None, known_labels(start))
     return unet
 
 
-_EMBEDDING = "class_embedding.weight"
 _MARK = 0.4
 """Standard deviation of the marks that tell labels of one class apart; embeddings have about 1."""
 
 
 def embedding_weight(unet: UNet2DModel) -> torch.nn.Parameter:
     """The class embeddings [classes + 1, D], the null class last."""
-    return unet.get_parameter(_EMBEDDING)
+    return unet.get_parameter(EMBEDDING)
 
 
-def start_from(unet: UNet2DModel, source: UNet2DModel, kinds: Kinds | None = None) -> None:
+def start_from(
+    unet: UNet2DModel, source: UNet2DModel, kinds: Kinds | None = None, known: list[str] | None = None
+) -> None:
     """Copy weights; input channels that `source` lacks start at zero (method §10).
 
     With folding, the k² channels of one image channel lie together, and x_t comes first, so the new ones are the last.
     A network that folds m times larger blocks begins with pictures reduced by m, and enlarges by m what it draws.
+    One that is told labels, which `source` is not, begins with embeddings of zero.
     One whose labels are kinds of the classes that `source` knows begins with the embedding of each one's class, and
-    marks at random, one of the model and one of the side, that tell it from its like.
+    marks at random, one of the model and one of the side, that tell it from its like. Where the labels of `source` are
+    kinds too, of the models `known`, each label begins with the mean of the embeddings of its model.
 
     Raises:
-        ValueError: the networks differ in more than their input channels and folding.
+        ValueError: the networks differ in more than their input channels, folding and labels, or a model is not known.
     """
     weights = source.state_dict()
     own = unet.state_dict()
@@ -91,8 +96,13 @@ def start_from(unet: UNet2DModel, source: UNet2DModel, kinds: Kinds | None = Non
     weights["conv_in.weight"] = wide
     for name in ("conv_out.weight", "conv_out.bias"):
         weights[name] = _refolded(weights[name], 0, fold, times)
-    if kinds is not None and len(weights[_EMBEDDING]) < len(own[_EMBEDDING]):
-        weights[_EMBEDDING] = _told_apart(weights[_EMBEDDING], kinds)
+    if EMBEDDING in own and EMBEDDING not in weights:
+        weights[EMBEDDING] = torch.zeros_like(own[EMBEDDING])
+    elif kinds is not None and known is not None:
+        if kinds.shown != known:
+            weights[EMBEDDING] = mean_embeddings(weights[EMBEDDING], known, kinds.shown)
+    elif kinds is not None:
+        weights[EMBEDDING] = _told_apart(weights[EMBEDDING], kinds)
     differing = own.keys() ^ weights.keys()
     differing |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
     if differing:
@@ -192,7 +202,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         out_of_time = max_seconds is not None and _any(accelerator, time.monotonic() - started > max_seconds)
         last = step == config.steps or out_of_time
         if last or step % config.save_every == 0:
-            _save(accelerator, config, unet, ema, step, out)
+            _save(accelerator, config, unet, ema, step, out, kinds)
         if accelerator.is_main_process and (last or step % config.sample_every == 0):
             sheet = out / "samples" / f"{step:08d}.png"
             with _averaged(ema, accelerator.unwrap_model(unet)):
@@ -282,7 +292,13 @@ def _resume(accelerator: Accelerator, config: TrainingConfig, out: Path) -> int:
 
 
 def _save(
-    accelerator: Accelerator, config: TrainingConfig, unet: torch.nn.Module, ema: EMAModel, step: int, out: Path
+    accelerator: Accelerator,
+    config: TrainingConfig,
+    unet: torch.nn.Module,
+    ema: EMAModel,
+    step: int,
+    out: Path,
+    kinds: Kinds | None,
 ) -> None:
     """Write the state and the averaged network aside, then rename."""
     aside, state, replaced = out / "state.aside", out / "state", out / "state.replaced"
@@ -304,6 +320,8 @@ def _save(
     network = out / "unet.aside"
     with _averaged(ema, plain):
         copy.deepcopy(plain).half().save_pretrained(str(network))
+    if kinds is not None and plain.config["num_class_embeds"]:
+        write_labels(network, kinds)
     shutil.rmtree(out / "unet", ignore_errors=True)
     os.replace(network, out / "unet")
 

@@ -21,8 +21,8 @@ class TrainingConfig:
         unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
         scheduler: the noise schedule (`ivid.diffusion.schedules`) and, as `prediction_type`, what the network predicts.
         fold: side of the pixel blocks folded into channels.
-        labels: what a first-view network is told of a picture: its `class`; or its `kind` within the class, the model
-            that a render shows and the side it is seen from. Told so much, a network has less to find out in the noise.
+        labels: what a network is told of a picture: its `class`; or its `kind` within the class, the model that a
+            render shows and the side it is seen from. Told so much, a network has less to find out in the noise.
         sides: how many sides of a model are kinds of their own.
         refines: of a refiner, folders with the first-view and the novel-view UNet2DModel whose guesses it corrects.
         init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
@@ -85,8 +85,8 @@ class TrainingConfig:
             raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
         if self.labels not in ("class", "kind"):
             raise ValueError(f"labels must be class or kind, got {self.labels!r}")
-        if self.labels == "kind" and self.network not in ("first_view", "refiner"):
-            raise ValueError(f"a {self.network} network is told the class, not the kind")
+        if self.labels == "kind" and self.network == "upsampler":
+            raise ValueError("an upsampler is told the class, not the kind")
         if self.sides < 1:
             raise ValueError(f"sides must be at least 1, got {self.sides}")
         if self.noise_bias <= 0:

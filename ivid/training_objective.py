@@ -19,6 +19,7 @@ from ivid.diffusion.enlarging import training_condition
 from ivid.diffusion.refining import blend
 from ivid.diffusion.schedules import alphas_cumprod as schedule_alphas
 from ivid.diffusion.schedules import recorded_schedule
+from ivid.kinds import known_labels, label_map
 from ivid.sample_sheet import write_first_view_sheet, write_novel_view_sheet, write_refiner_sheet, write_upsampler_sheet
 from ivid.training_config import TrainingConfig
 
@@ -31,8 +32,7 @@ class Objective:
         unet: as the accelerator prepared it.
         alphas_cumprod: of the schedule, on the accelerator's device.
         refined: the first-view and the novel-view network whose guesses a refiner corrects.
-        class_of_label: [labels + 1] int64, of labels that are kinds, the null class last: the novel-view network is
-            told classes.
+        label_maps: of each of them, its own label [labels + 1] int64 for every label of the data, the null class last.
     """
 
     config: TrainingConfig
@@ -40,7 +40,7 @@ class Objective:
     accelerator: Accelerator
     alphas_cumprod: Tensor
     refined: tuple[Denoiser, ...] = ()
-    class_of_label: Tensor | None = None
+    label_maps: tuple[Tensor, ...] = ()
 
     @classmethod
     def of(
@@ -49,16 +49,15 @@ class Objective:
         """The task that a config sets a network, which the accelerator has prepared."""
         alphas_cumprod = schedule_alphas(config.scheduler).to(accelerator.device)
         precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.mixed_precision, torch.float32)
-        refined = []
+        refined, maps = [], []
         for folder in config.refines or ():
             guessing = UNet2DModel.from_pretrained(folder, dtype=precision).eval().to(accelerator.device)
             if accelerator.device.type == "cpu":
                 guessing = guessing.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             refined.append(Denoiser(guessing, alphas_cumprod, config.scheduler["prediction_type"]))
-        class_of_label = None
-        if kinds is not None:
-            class_of_label = torch.tensor([*kinds.classes, 1 + max(kinds.classes)], device=accelerator.device)
-        return cls(config, unet, accelerator, alphas_cumprod, tuple(refined), class_of_label)
+            null_class = (guessing.config["num_class_embeds"] or 1) - 1
+            maps.append(label_map(kinds, known_labels(Path(folder)), null_class).to(accelerator.device))
+        return cls(config, unet, accelerator, alphas_cumprod, tuple(refined), tuple(maps))
 
     @property
     def timesteps(self) -> tuple[int, int]:
@@ -109,14 +108,11 @@ class Objective:
     def _guess(self, x_t: Tensor, timesteps: Tensor, batch: dict[str, Tensor], outside: Tensor) -> Tensor:
         """What the refined networks make of x_t: the second one of further views, the first one of the others."""
         guess, further = torch.empty_like(x_t), batch["masks"].flatten(1).any(dim=1)
-        for denoiser, chosen in zip(self.refined, (~further, further), strict=True):
+        for denoiser, own_labels, chosen in zip(self.refined, self.label_maps, (~further, further), strict=True):
             if chosen.any():
                 part = {name: value[chosen] for name, value in batch.items()}
-                condition, labels = None, part["label"]
-                if denoiser is self.refined[1]:
-                    condition = batch_condition(part, outside[chosen])
-                    labels = labels if self.class_of_label is None else self.class_of_label[labels]
-                labels = labels_for(denoiser.unet, labels)
+                condition = batch_condition(part, outside[chosen]) if denoiser is self.refined[1] else None
+                labels = labels_for(denoiser.unet, own_labels[part["label"]])
                 with torch.no_grad():
                     guess[chosen] = denoiser(x_t[chosen], timesteps[chosen], labels, condition=condition)
         return guess

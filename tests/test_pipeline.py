@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,24 @@ def test_a_scene_knows_how_it_was_made(pipeline):
         "novel_guidance": 0.5,
     }
     assert [view.camera for view in scene.views] == view_set("random", 3)
+
+
+def test_the_seed_draws_which_way_round_a_first_view_is(monkeypatch):
+    pipeline = tiny_pipeline()
+    pipeline.register_to_config(mirror=True)
+    drawn = IvidPipeline._drawn
+    ways = {drawn(pipeline, 0, torch.Generator().manual_seed(seed)).mirrored for seed in range(20)}
+    assert ways == {True, False}
+    shown = []
+    for mirrored in (False, True):
+        monkeypatch.setattr(IvidPipeline, "_drawn", lambda *a, way=mirrored: replace(drawn(*a), mirrored=way))
+        shown.append(list(pipeline.stream("tree", 5, "random")))
+    plain, turned = ([event for event in events if event.view_index == 0] for events in shown)
+    for one, other in zip(plain, turned, strict=True):
+        one, other = (event.view if isinstance(event, ViewDone) else event for event in (one, other))
+        np.testing.assert_array_equal(one.rgb, other.rgb[:, ::-1])
+        np.testing.assert_array_equal(one.depth, other.depth[:, ::-1])
+    assert not np.array_equal(shown[0][-1].view.rgb, shown[1][-1].view.rgb[:, ::-1])  # its camera is the same one
 
 
 def test_the_seed_draws_a_kind_of_the_class_for_the_first_view():

@@ -16,11 +16,15 @@ from safetensors.torch import load_file
 from tensorboardX.proto.event_pb2 import Event
 from torch.nn import functional
 
+from ivid.bundling import bundle
+from ivid.cameras import Camera
 from ivid.cli import main
 from ivid.data.pairs import PairSettings, gaussian_blur_3x3
 from ivid.data.renders import Kinds
 from ivid.data.training_set import SampleSettings, TrainingSamples
+from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.enlarging import enlarged, training_condition
+from ivid.kinds import known_labels
 from ivid.pipeline import load_pipeline
 from ivid.training import LOSS_SCALING, build_unet, train
 from ivid.training_config import TrainingConfig
@@ -233,7 +237,7 @@ def test_a_network_of_larger_blocks_starts_as_the_smaller_one_on_reduced_picture
 def test_a_network_told_kinds_starts_as_the_one_told_classes(tmp_path):
     train(replace(CONFIG, steps=2), Discs(), tmp_path / "run")
     source = UNet2DModel.from_pretrained(tmp_path / "run" / "unet")
-    kinds = Kinds(classes=(0, 0, 1, 1), models=(0, 0, 1, 1), sides=(0, 1, 0, 1))
+    kinds = Kinds(classes=(0, 0, 1, 1), models=(0, 0, 1, 1), sides=(0, 1, 0, 1), model_names=("red/a", "green/a"))
     finer = build_unet(replace(CONFIG, init_from=str(tmp_path / "run" / "unet")), SIZE, 4, kinds)
     known, told = (unet.get_parameter("class_embedding.weight").detach() for unet in (source, finer))
     assert (told[-1] == 0).all()
@@ -249,7 +253,8 @@ def test_a_network_told_kinds_starts_as_the_one_told_classes(tmp_path):
 def test_kinds_are_models_seen_from_a_side(tmp_path):
     images = write_renders(tmp_path / "data")
     finer = images.by_kind(sides=2)
-    assert finer.kinds == Kinds((0, 0, 1, 1, 0, 0, 1, 1), (0, 0, 1, 1, 2, 2, 3, 3), (0, 1) * 4)
+    assert finer.kinds == Kinds((0, 0, 1, 1, 0, 0, 1, 1), (0, 0, 1, 1, 2, 2, 3, 3), (0, 1) * 4, images.model_names)
+    assert finer.kinds.shown == ["red/disc"] * 2 + ["green/disc"] * 2 + ["red/ball"] * 2 + ["green/ball"] * 2
     assert finer.kinds.of_class(1) == [2, 3, 6, 7]
     for index in range(len(images)):
         label = finer[index][2]
@@ -281,12 +286,87 @@ def test_a_network_told_kinds_becomes_a_model_of_classes(tmp_path):
         told, network="refiner", refines=(str(first / "unet"), str(novel / "unet")), steps=3, save_every=3, fold=2
     )
     train(refining, images, tmp_path / "refiner")
+    assert weights(tmp_path / "refiner" / "unet")["class_embedding.weight"].shape[0] == 9
+    with_details = [
+        str(first),
+        str(novel),
+        "--refiner",
+        str(tmp_path / "refiner"),
+        *arguments[:3],
+        str(tmp_path / "whole"),
+    ]
+    assert main(["bundle", "configs/models/lowpoly.json", *with_details]) == 0
+    whole, asked = load_pipeline(tmp_path / "whole"), []
+    whole.refiner_unet.register_forward_pre_hook(
+        lambda _, __, named: asked.append(named["class_labels"]), with_kwargs=True
+    )
+    whole("green", 3, "random")
+    assert asked
+    assert {int(labels) in (2, 3, 6, 7) for labels in asked} == {True}
     train(replace(refining, init_from=str(tmp_path / "refiner" / "unet")), images, tmp_path / "refined further")
     assert len(weights(tmp_path / "refined further" / "unet")) == len(weights(tmp_path / "refiner" / "unet"))
     with pytest.raises(ValueError, match="must be renders"):
         train(told, Discs(), tmp_path / "none")
     with pytest.raises(ValueError, match="told the class"):
-        replace(told, network="novel_view")
+        replace(told, network="upsampler")
+
+
+def test_a_network_told_kinds_starts_as_one_that_knows_more_of_them(tmp_path):
+    told = replace(CONFIG, steps=2, labels="kind", sides=2)
+    train(told, write_renders(tmp_path / "data"), tmp_path / "run")
+    start = tmp_path / "run" / "unet"
+    known = UNet2DModel.from_pretrained(start).get_parameter("class_embedding.weight").detach()
+    shown = known_labels(start)
+    assert shown is not None
+    assert len(shown) == len(known) - 1
+    some = Kinds(classes=(1, 0), models=(0, 1), sides=(0, 0), model_names=("green/ball", "red/disc"))
+    fewer = (
+        build_unet(replace(told, init_from=str(start)), SIZE, 2, some).get_parameter("class_embedding.weight").detach()
+    )
+    for row, name in zip(fewer, some.shown, strict=False):
+        torch.testing.assert_close(row, known[[k for k, its in enumerate(shown) if its == name]].mean(0))
+    assert (fewer[-1] == 0).all()
+    strange = Kinds(classes=(1, 0), models=(0, 1), sides=(0, 0), model_names=("green/ball", "red/dragon"))
+    with pytest.raises(ValueError, match="does not know red/dragon"):
+        build_unet(replace(told, init_from=str(start)), SIZE, 2, strange)
+
+
+def test_a_model_is_bundled_of_networks_told_kinds(tmp_path, monkeypatch):
+    images = write_renders(tmp_path / "data")
+    first, novel, out = tmp_path / "first", tmp_path / "novel", tmp_path / "discs"
+    told = replace(CONFIG, steps=2, labels="kind")
+    train(told, images, first)
+    train(replace(told, network="novel_view"), images, novel)
+    trained = weights(novel / "unet")["class_embedding.weight"]
+    for run, names in ((first, [3, 0]), (novel, [0, 1, 2, 3])):  # as if the first had been shown two of the models
+        (run / "unet" / "labels.json").write_text(json.dumps([images.model_names[k] for k in names]))
+    arguments = ["configs/models/lowpoly.json", str(first), str(novel), "--data", str(images.folder), "--out", str(out)]
+    assert main(["bundle", *arguments]) == 0
+    pipeline = load_pipeline(out)
+    assert (pipeline.config["kinds"], pipeline.config["novel_kinds"]) == ([[1], [0]], True)
+    torch.testing.assert_close(
+        pipeline.novel_view_unet.get_parameter("class_embedding.weight").float(), trained[[3, 0, 4]].float()
+    )
+
+    labels = []
+    evaluate = Denoiser.__call__
+
+    def noted(self, x_t, timesteps, class_labels=None, *others, **named):
+        labels.append(class_labels.tolist())
+        return evaluate(self, x_t, timesteps, class_labels, *others, **named)
+
+    monkeypatch.setattr(Denoiser, "__call__", noted)
+    cameras = [Camera.orbit(0.0, 0.0), Camera.orbit(0.2, 0.0)]
+    scene = pipeline("red", 3, cameras)
+    assert labels
+    assert all(its == [1] for its in labels)
+    labels.clear()
+    pipeline("red", 3, cameras, first_view=scene.views[0])  # nobody knows of what kind that is
+    assert labels
+    assert all(its == [2] for its in labels)
+    (novel / "unet" / "labels.json").write_text(json.dumps(list(images.model_names[:3])))
+    with pytest.raises(ValueError, match="does not know green/ball"):
+        bundle(first, novel, out, {}, images.classes, images.depth_range)
 
 
 def test_another_architecture_is_no_start(tmp_path):

@@ -45,15 +45,22 @@ class Kinds:
 
     Attributes:
         classes, models, sides: of each label, the index of its class, of its model, and of its part of the yaws.
+        model_names: `class/file` of the models.
     """
 
     classes: tuple[int, ...]
     models: tuple[int, ...]
     sides: tuple[int, ...]
+    model_names: tuple[str, ...]
 
     def of_class(self, index: int) -> list[int]:
         """The labels that are kinds of a class."""
         return [label for label, its in enumerate(self.classes) if its == index]
+
+    @property
+    def shown(self) -> list[str]:
+        """Of each label, the `class/file` of its model."""
+        return [self.model_names[model] for model in self.models]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +118,7 @@ class Renders:
             classes=tuple(of_model[model] for model in models for _ in range(sides)),
             models=tuple(model for model in models for _ in range(sides)),
             sides=tuple(range(sides)) * len(models),
+            model_names=self.model_names,
         )
 
     @classmethod

@@ -23,21 +23,24 @@ class Refiner:
     """(x_t, guess) -> clean sample, for the last steps.
 
     Attributes:
-        unet: 14 input channels: x_t, the guess and the condition; no classes. Its output is a correction of `blend`.
+        unet: 14 input channels: x_t, the guess and the condition. Its output is a correction of `blend`.
         alphas_cumprod: [T] float32, ᾱ_t of the schedule.
         below: it is asked at timesteps below this one.
         condition: [B, 6, S, S], what is known of the views (`conditioning.quiet_condition`).
+        labels: [B] int64, the kinds of what is shown; None for a network that is told none.
     """
 
     unet: UNet2DModel
     alphas_cumprod: Tensor
     below: int
     condition: Tensor
+    labels: Tensor | None = None
 
     def __call__(self, x_t: Tensor, timesteps: Tensor, guess: Tensor) -> Tensor:
         """The clean sample [B, 4, S, S] that a coarser network guessed from x_t [B, 4, S, S], corrected."""
         told = torch.cat([guess, self.condition], dim=1)
-        correction = Denoiser(self.unet, self.alphas_cumprod, "sample")(x_t, timesteps, condition=told)
+        denoiser = Denoiser(self.unet, self.alphas_cumprod, "sample")
+        correction = denoiser(x_t, timesteps, self.labels, condition=told)
         return blend(x_t, guess, self.alphas_cumprod[timesteps]) + correction
 
 
