@@ -31,6 +31,7 @@ SAMPLING = (
     "edge_threshold",
     "erosion_radius_px",
     "far_margin",
+    "ramp_step",
     "mirror",
     "refine_below",
 )

@@ -40,6 +40,24 @@ def snapped_to_far(d: Array, margin: float) -> Array:
     return 1 - before.clip(None, (2 * (before - margin)).clip(0))
 
 
+def without_ramps(d: np.ndarray, step: float) -> np.ndarray:
+    """Z-buffer values d [..., H, W] of which none lies between two surfaces.
+
+    Where those of a pixel and its eight neighbours span more than `step`, the pixel takes the nearest or the farthest
+    of them, whichever is closer to its own; twice, so that ramps of a few pixels become steps (a toggle mapping: Serra
+    and Vincent, "An overview of morphological filtering", 1992). A network that is not sure where an object ends draws
+    a ramp there, which is a surface from every other side.
+    """
+    from scipy import ndimage
+
+    window = (*[1] * (d.ndim - 2), 3, 3)
+    for _ in range(2):
+        nearest, farthest = ndimage.minimum_filter(d, window), ndimage.maximum_filter(d, window)
+        sharp = np.where(d - nearest < farthest - d, nearest, farthest)
+        d = np.where(farthest - nearest > step, sharp, d)
+    return d
+
+
 def encode_disparity(disparity: np.ndarray, depth_range: DepthRange = PUBLISHED_TRAINING_RANGE) -> np.ndarray:
     """Z-buffer values d of a whole stored disparity map [H, W], before it is resized or cropped (method §3, §11).
 

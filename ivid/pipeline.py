@@ -15,7 +15,7 @@ from diffusers.utils import logging
 from torch import Tensor
 
 from ivid.cameras import Camera, view_set
-from ivid.depth import DepthRange, decode, snapped_to_far
+from ivid.depth import DepthRange, decode, snapped_to_far, without_ramps
 from ivid.diffusion.conditioning import Known, Pull, fresh_condition, nothing_known, pull_towards_known, quiet_condition
 from ivid.diffusion.denoiser import Denoiser, fold_of
 from ivid.diffusion.refining import Refiner
@@ -58,6 +58,7 @@ class IvidPipeline(DiffusionPipeline):
         edge_threshold: float = EDGE_THRESHOLD,
         erosion_radius_px: int | None = None,
         far_margin: float = 0.0,
+        ramp_step: float | None = None,
         mirror: bool = False,
         refine_below: int = 0,
         kinds: Sequence[Sequence[int]] | None = None,
@@ -88,6 +89,7 @@ class IvidPipeline(DiffusionPipeline):
             edge_threshold=edge_threshold,
             erosion_radius_px=erosion_radius_px,
             far_margin=far_margin,
+            ramp_step=ramp_step,
             mirror=mirror,
             refine_below=refine_below,
             kinds=None if kinds is None else [list(labels) for labels in kinds],
@@ -402,8 +404,10 @@ class IvidPipeline(DiffusionPipeline):
         """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32, of clean samples [B, 4, S, S]."""
         values = (clean.float().clamp(-1, 1) + 1) / 2
         rgb = values[:, :3].permute(0, 2, 3, 1).cpu().numpy()
-        d = snapped_to_far(values[:, 3], self.config["far_margin"])
-        return np.ascontiguousarray(rgb), decode(d, self.depth_range).cpu().numpy()
+        d = snapped_to_far(values[:, 3], self.config["far_margin"]).cpu().numpy()
+        if self.config["ramp_step"] is not None:
+            d = without_ramps(d, self.config["ramp_step"])
+        return np.ascontiguousarray(rgb), decode(d, self.depth_range)
 
 
 @dataclass(frozen=True)

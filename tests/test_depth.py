@@ -4,7 +4,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivid.depth import PUBLISHED_SAMPLING_RANGE, decode, depth_picture, encode, encode_disparity, snapped_to_far
+from ivid.depth import (
+    PUBLISHED_SAMPLING_RANGE,
+    decode,
+    depth_picture,
+    encode,
+    encode_disparity,
+    snapped_to_far,
+    without_ramps,
+)
 
 ranges = st.tuples(st.floats(0.1, 1.0), st.floats(1.5, 200.0))
 
@@ -59,3 +67,27 @@ def test_what_is_almost_the_far_plane_is_put_on_it(kind):
     expected = [0.0, 0.5, 0.95, 0.96, 0.98, 1.0, 1.0, 1.0]
     np.testing.assert_allclose(np.asarray(snapped_to_far(kind(d), 0.02)), expected, atol=1e-6)
     np.testing.assert_allclose(np.asarray(snapped_to_far(kind(d), 0.0)), d, atol=1e-6)
+
+
+def test_ramps_between_surfaces_become_steps_and_surfaces_stay():
+    slope = np.tile(np.linspace(0.2, 0.9, 40, dtype=np.float32)[:, None], (1, 40))  # a ground, 0.018 a pixel
+    np.testing.assert_array_equal(without_ramps(slope, 0.06), slope)
+    step = np.where(np.arange(40) < 20, slope, 0.95).astype(np.float32)
+    np.testing.assert_allclose(without_ramps(step[None], 0.06), step[None], atol=2 * 0.0181)  # a pixel up or down at it
+    ramp = np.interp(np.arange(40), [18, 22], [0.3, 0.9]).astype(np.float32)[None].repeat(40, 0)
+    assert set(np.unique(without_ramps(ramp, 0.06))) == {np.float32(0.3), np.float32(0.9)}
+
+
+def test_ramps_are_found_as_by_looking_at_every_pixel():
+    d = np.random.default_rng(0).uniform(0.2, 0.4, (12, 9)).astype(np.float32)
+    expected = d
+    for _ in range(2):
+        before, expected = expected, expected.copy()
+        for y in range(d.shape[0]):
+            for x in range(d.shape[1]):
+                around = before[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+                low, high, own = around.min(), around.max(), before[y, x]
+                if high - low > 0.15:
+                    expected[y, x] = low if own - low < high - own else high
+    both = np.stack([d, d[::-1]])
+    np.testing.assert_array_equal(without_ramps(both, 0.15), np.stack([expected, expected[::-1]]))
