@@ -101,7 +101,7 @@ def start_from(
     elif kinds is not None and known is not None:
         if kinds.shown != known:
             weights[EMBEDDING] = mean_embeddings(weights[EMBEDDING], known, kinds.shown)
-    elif kinds is not None:
+    elif kinds is not None and len(weights[EMBEDDING]) == max(kinds.classes) + 2:
         weights[EMBEDDING] = _told_apart(weights[EMBEDDING], kinds)
     differing = own.keys() ^ weights.keys()
     differing |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
