@@ -300,12 +300,13 @@ class IvidPipeline(DiffusionPipeline):
             else:
                 if view_index > 0:
                     conditions = [self.condition(views, camera) for views, camera in zip(scenes, targets, strict=True)]
+                turned = [index for index, its in enumerate(shown) if its.mirrored and view_index == 0]
                 final = None
                 for step in self._sample_view(conditions, shown, generators, settings):
                     final = step.clean
-                    if view_index == 0:
-                        turned = torch.tensor([its.mirrored for its in shown], device=final.device)
-                        final = torch.where(turned[:, None, None, None], final.flip(-1), final)
+                    if turned:
+                        final = final.clone()
+                        final[turned] = final[turned].flip(-1)
                     rgb, depth = self.to_pictures(final)
                     quantised = np.rint(rgb * 255).astype(np.uint8)
                     for index in range(len(seeds)):
