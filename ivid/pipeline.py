@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from ivid.events import Event, Preview, SamplingSettings, ViewDone
 from ivid.fusion import Condition, aggregate_conditions
 from ivid.fusion.conditions import shared_renderer
 from ivid.scene import EDGE_THRESHOLD, Scene, View
+from ivid.subjects import Subject, dealt
 
 
 class IvidPipeline(DiffusionPipeline):
@@ -31,8 +32,8 @@ class IvidPipeline(DiffusionPipeline):
 
     Everything that belongs to a model is in its config (`model_index.json`): class names, depth range, schedule,
     default steps, guidance and samplers, and the constants of the pull. A first-view network may know several kinds of
-    each class, as labels of their own: `kinds` holds those of every class, and the seed draws one. With `novel_kinds`
-    the novel-view network is told the same; a first view that is given is of no kind. With `mirror` the seed also draws
+    each class, as labels of their own: `kinds` holds those of every class, and the seed deals one. With `novel_kinds`
+    the novel-view network is told the same; a first view that is given is of no kind. With `mirror` the seed also says
     which way round the first view is.
     A model may have a refiner of details (`ivid.diffusion.refining`), and an upsampler (`ivid.upsampling`).
     """
@@ -287,8 +288,8 @@ class IvidPipeline(DiffusionPipeline):
     ) -> Iterator[Event]:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         shown = [
-            _Shown(index) if given[0] is not None else self._drawn(index, generator)
-            for index, generator in zip(class_indices, generators, strict=True)
+            Subject(index) if given[0] is not None else self._subject(index, seed)
+            for index, seed in zip(class_indices, seeds, strict=True)
         ]
         scenes: list[list[View]] = [[] for _ in seeds]
         for view_index in range(len(cameras[0])):
@@ -319,17 +320,11 @@ class IvidPipeline(DiffusionPipeline):
                 scenes[index].append(view)
                 yield ViewDone(view_index, view, conditions[index], index)
 
-    def _drawn(self, class_index: int | None, generator: torch.Generator) -> _Shown:
-        """A scene of a class: one of its kinds, if the model knows kinds, and half of them mirrored, if it mirrors."""
-        kind, mirrored = None, False
-        if class_index is not None and self.config["kinds"]:
-            labels = self.config["kinds"][class_index]
-            kind = labels[int(torch.randint(len(labels), (), generator=generator))]
-        if self.config["mirror"]:
-            mirrored = bool(torch.rand((), generator=generator) < 0.5)
-        return _Shown(class_index, kind, mirrored)
+    def _subject(self, class_index: int | None, seed: int) -> Subject:
+        kinds = self.config["kinds"][class_index] if self.config["kinds"] and class_index is not None else None
+        return dealt(class_index, seed, kinds, self.config["mirror"])
 
-    def _labels(self, unet: UNet2DModel, shown: Sequence[_Shown]) -> Tensor | None:
+    def _labels(self, unet: UNet2DModel, shown: Sequence[Subject]) -> Tensor | None:
         """What a network is told of scenes: their kinds if it knows kinds, else their classes, if those."""
         if not unet.config["num_class_embeds"]:
             return None
@@ -341,7 +336,7 @@ class IvidPipeline(DiffusionPipeline):
     def _sample_view(
         self,
         conditions: Sequence[Condition | None],
-        shown: Sequence[_Shown],
+        shown: Sequence[Subject],
         generators: Sequence[torch.Generator],
         settings: SamplingSettings,
     ) -> Iterator[Step]:
@@ -370,7 +365,7 @@ class IvidPipeline(DiffusionPipeline):
             refiner=self._refiner(scheduler, known, shown),
         )
 
-    def _refiner(self, scheduler: Any, known: Known, shown: Sequence[_Shown]) -> Refiner | None:
+    def _refiner(self, scheduler: Any, known: Known, shown: Sequence[Subject]) -> Refiner | None:
         if self.refiner_unet is None:
             return None
         alphas_cumprod = scheduler.alphas_cumprod.to(self.refiner_unet.device)
@@ -409,15 +404,6 @@ class IvidPipeline(DiffusionPipeline):
         if self.config["ramp_step"] is not None:
             d = without_ramps(d, self.config["ramp_step"])
         return np.ascontiguousarray(rgb), decode(d, self.depth_range)
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What a scene shows: a class and one of its kinds, if the model knows such, and which way round."""
-
-    class_index: int | None
-    kind: int | None = None
-    mirrored: bool = False
 
 
 def stack_conditions(conditions: Sequence[Condition], device: torch.device | str) -> Known:
