@@ -31,6 +31,7 @@ from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
 from ivid.diffusion.denoiser import fold_of
 from ivid.files import written_aside
 from ivid.kinds import EMBEDDING, known_labels, mean_embeddings, write_labels
+from ivid.optimisers import make_optimiser
 from ivid.training_config import INPUT_CHANNELS, TrainingConfig
 from ivid.training_log import TrainingLog
 from ivid.training_objective import Objective
@@ -162,10 +163,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     if unet.config["num_class_embeds"]:
         embedding_weight(unet).register_hook(_without_last_row)
     ema = EMAModel(unet.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75, model_cls=UNet2DModel)
-    optimiser = torch.optim.AdamW(
-        unet.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=0.0, fused=True
-    )
-    unet, optimiser = accelerator.prepare(unet, optimiser)
+    unet, optimiser = accelerator.prepare(unet, make_optimiser(config, unet))
     accelerator.register_for_checkpointing(ema)
     first_step = _resume(accelerator, config, out)
     ema.to(accelerator.device)  # a state is read onto the CPU
@@ -225,6 +223,7 @@ def _batches(
         label_dropout=config.label_dropout,
         pairs=config.pairs if config.network in ("novel_view", "refiner") else None,
         pair_share=config.pair_share if config.network == "refiner" else 1.0,
+        flip_unknown=config.flip_first_views,
     )
     share = config.batch_size // config.accumulation
     stride = share * accelerator.num_processes

@@ -30,6 +30,7 @@ class TrainingConfig:
             1 / max(1 - ᾱ, weighting_floor).
         size: side of the pictures it is meant for; any when None.
         batch_size: samples of a step of one process, over all accumulations: each GPU adds as many (method §10).
+        optimiser: `adamw` or `muon` (`ivid.optimisers`).
         decay_steps: the learning rate falls linearly to 0 over the last so many steps.
         ema_decay: upper bound of the averaging; it warms up as 1 - (1 + step)^-0.75.
         mixed_precision: `no`, `fp16` (with loss scaling) or `bf16`.
@@ -37,6 +38,7 @@ class TrainingConfig:
         noise_bias: 1 draws timesteps uniformly, more draws noisy ones more often: their density grows as the
             (noise_bias - 1)-th power of the distance from the first.
         pair_share: share of a refiner's samples that are further views; the others are first views.
+        flip_first_views: whether those are mirrored where `flip` mirrors; not if the first-view network draws none so.
         loader_workers: processes that make samples.
     """
 
@@ -54,6 +56,7 @@ class TrainingConfig:
     batch_size: int = 32
     accumulation: int = 1
     steps: int = 100_000
+    optimiser: str = "adamw"
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     warmup_steps: int = 0
@@ -67,6 +70,7 @@ class TrainingConfig:
     noise_bias: float = 1.0
     pairs: PairSettings = field(default_factory=PairSettings)
     pair_share: float = 0.5
+    flip_first_views: bool = True
     seed: int = 0
     loader_workers: int = 0
     log_every: int = 50
@@ -87,6 +91,8 @@ class TrainingConfig:
             raise ValueError(f"labels must be class or kind, got {self.labels!r}")
         if self.labels == "kind" and self.network == "upsampler":
             raise ValueError("an upsampler is told the class, not the kind")
+        if self.optimiser not in ("adamw", "muon"):
+            raise ValueError(f"optimiser must be adamw or muon, got {self.optimiser!r}")
         if self.sides < 1:
             raise ValueError(f"sides must be at least 1, got {self.sides}")
         if self.noise_bias <= 0:

@@ -53,10 +53,6 @@ class Kinds:
     sides: tuple[int, ...]
     model_names: tuple[str, ...]
 
-    def of_class(self, index: int) -> list[int]:
-        """The labels that are kinds of a class."""
-        return [label for label, its in enumerate(self.classes) if its == index]
-
     @property
     def shown(self) -> list[str]:
         """Of each label, the `class/file` of its model."""
@@ -107,19 +103,15 @@ class Renders:
         """
         borders = np.quantile(self.yaws_rad, np.arange(1, sides) / sides)
         labels = self.models * sides + np.searchsorted(borders, self.yaws_rad, side="right")
-        names = tuple(f"{name}, side {side}" for name in self.model_names for side in range(sides))
-        return replace(self, labels=labels, classes=names, kinds=self.kinds_from(sides))
-
-    def kinds_from(self, sides: int) -> Kinds:
-        """What the labels of `by_kind` stand for: of every model, each of its sides in turn."""
-        models = range(len(self.model_names))
-        of_model = [self.classes.index(class_of_model(name)) for name in self.model_names]
-        return Kinds(
-            classes=tuple(of_model[model] for model in models for _ in range(sides)),
-            models=tuple(model for model in models for _ in range(sides)),
-            sides=tuple(range(sides)) * len(models),
+        each = [(model, side) for model in range(len(self.model_names)) for side in range(sides)]
+        kinds = Kinds(
+            classes=tuple(self.classes.index(class_of_model(self.model_names[model])) for model, _ in each),
+            models=tuple(model for model, _ in each),
+            sides=tuple(side for _, side in each),
             model_names=self.model_names,
         )
+        names = tuple(f"{self.model_names[model]}, side {side}" for model, side in each)
+        return replace(self, labels=labels, classes=names, kinds=kinds)
 
     @classmethod
     def open(cls, folder: str | Path, split: str = "train") -> Renders:

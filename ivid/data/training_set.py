@@ -34,6 +34,7 @@ class SampleSettings:
         label_dropout: how often the label is replaced by the null class (method §7).
         pairs: how conditions are made; None for the first-view network.
         pair_share: share of the samples that have a condition; nothing is known of the others.
+        flip_unknown: whether those others are mirrored too.
     """
 
     seed: int = 0
@@ -41,6 +42,7 @@ class SampleSettings:
     label_dropout: float = 0.1
     pairs: PairSettings | None = None
     pair_share: float = 1.0
+    flip_unknown: bool = True
 
 
 class TrainingSamples(Dataset):
@@ -58,18 +60,21 @@ class TrainingSamples(Dataset):
     def __getitem__(self, n: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng((self.settings.seed, n))
         rgb_bytes, d, label = self.images[int(rng.integers(len(self.images)))]
-        if self.settings.flip and rng.random() < 0.5:
-            rgb_bytes, d = rgb_bytes[:, ::-1], d[:, ::-1]
-        if rng.random() < self.settings.label_dropout:
+        settings = self.settings
+        mirrored = settings.flip and rng.random() < 0.5
+        if rng.random() < settings.label_dropout:
             label = len(self.images.classes)
+        paired = settings.pairs is not None and (settings.pair_share == 1 or rng.random() < settings.pair_share)
+        if mirrored and (paired or settings.flip_unknown):
+            rgb_bytes, d = rgb_bytes[:, ::-1], d[:, ::-1]
         rgb = np.ascontiguousarray(rgb_bytes, np.float32) / 255
         d = np.ascontiguousarray(d, np.float32)
         sample = {"clean": channels_first(rgb, d) * 2 - 1, "label": np.int64(label)}
-        if self.settings.pairs is not None:
+        if settings.pairs is not None:
             sample["known"] = np.zeros_like(sample["clean"])
             sample["masks"] = np.zeros((2, *d.shape), bool)
-            if self.settings.pair_share == 1 or rng.random() < self.settings.pair_share:
-                condition = warped_condition(rgb, d, self.images.depth_range, rng, self.settings.pairs)
+            if paired:
+                condition = warped_condition(rgb, d, self.images.depth_range, rng, settings.pairs)
                 sample["known"] = channels_first(condition.rgb, condition.depth)
                 sample["masks"] = np.stack([condition.mask_rgb, condition.mask])
         return sample
