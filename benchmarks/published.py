@@ -19,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timing import Row, median_seconds
 from ivid.cameras import view_set
 from ivid.checkpoints import PUBLISHED_CONFIGS, PUBLISHED_SCHEDULE, imagenet_class_names, model_folder
-from ivid.pipeline import IvidPipeline, ViewDone, fastest_precision, load_pipeline
+from ivid.loading import fastest_precision, load_pipeline
+from ivid.pipeline import IvidPipeline, ViewDone
 from ivid.published_unet import unet_arguments
 
 FIRST_STEPS, NOVEL_STEPS, GUIDANCE, VIEWS = 1000, 50, 3.0, 27

@@ -11,7 +11,8 @@ import torch
 
 from benchmarks.timing import Row, median_seconds
 from ivid.checkpoints import model_folder
-from ivid.pipeline import Preview, ViewDone, load_pipeline
+from ivid.loading import load_pipeline
+from ivid.pipeline import Preview, ViewDone
 
 
 def rows() -> Iterator[Row]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from diffusers import UNet2DModel
 from torch import Tensor
@@ -36,7 +38,7 @@ def make_optimiser(config: TrainingConfig, unet: UNet2DModel) -> torch.optim.Opt
     )
 
 
-def _muon_class() -> type[torch.optim.Optimizer]:
+def _muon_class() -> Callable[..., torch.optim.Optimizer]:
     import pytorch_optimizer  # takes seconds to import
     from pytorch_optimizer.optimizer.utils import zero_power_via_gram_newton_schulz
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, UNet2DModel
-from diffusers.utils import logging
 from torch import Tensor
 
 from ivid.cameras import Camera, view_set
@@ -302,18 +299,16 @@ class IvidPipeline(DiffusionPipeline):
                 if view_index > 0:
                     conditions = [self.condition(views, camera) for views, camera in zip(scenes, targets, strict=True)]
                 turned = [index for index, its in enumerate(shown) if its.mirrored and view_index == 0]
-                final = None
+                rgb = depth = np.empty(0)
                 for step in self._sample_view(conditions, shown, generators, settings):
-                    final = step.clean
+                    clean = step.clean
                     if turned:
-                        final = final.clone()
-                        final[turned] = final[turned].flip(-1)
-                    rgb, depth = self.to_pictures(final)
+                        clean = clean.clone()
+                        clean[turned] = clean[turned].flip(-1)
+                    rgb, depth = self.to_pictures(clean)
                     quantised = np.rint(rgb * 255).astype(np.uint8)
                     for index in range(len(seeds)):
                         yield Preview(view_index, step.number, step.steps, quantised[index], depth[index], index)
-                assert final is not None
-                rgb, depth = self.to_pictures(final)
                 edge_threshold = self.config["edge_threshold"]
                 views = [View(rgb[i], depth[i], camera, edge_threshold) for i, camera in enumerate(targets)]
             for index, view in enumerate(views):
@@ -428,36 +423,3 @@ def _cameras(name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]
     if not cameras:
         raise ValueError("a view set needs at least one camera")
     return cameras
-
-
-@contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Without diffusers' bar for two files."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def fastest_precision(device: str) -> torch.dtype:
-    """Half precision on CUDA, bfloat16 on a CPU with instructions for it, single precision on any other."""
-    if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
-        return torch.bfloat16
-    return torch.float32
-
-
-def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
-    """The model of a folder, on the best device at hand and in the precision that is fastest there."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    with _quiet_loading():
-        pipeline = IvidPipeline.from_pretrained(str(folder), dtype=fastest_precision(device), local_files_only=True)
-    if device == "cpu":
-        for unet in pipeline.components.values():
-            if unet is not None:
-                unet.to(memory_format=torch.channels_last)
-    return pipeline.to(device)

@@ -124,7 +124,7 @@ class Shelf:
         with self._lock:
             if source not in _PIPELINES:
                 from ivid.checkpoints import model_folder
-                from ivid.pipeline import load_pipeline
+                from ivid.loading import load_pipeline
 
                 _PIPELINES.clear()
                 try:
@@ -176,14 +176,14 @@ def _at_work(source: str) -> IvidPipeline:
     """A model where it is to run. Outside `on_gpu` a lent GPU is pretended, and only to the main thread."""
     if source not in _PIPELINES:  # this process is older than the model
         from ivid.checkpoints import model_folder
-        from ivid.pipeline import load_pipeline
+        from ivid.loading import load_pipeline
 
         _PIPELINES[source] = load_pipeline(model_folder(source), "cpu")
     pipeline = _PIPELINES[source]
     if _lent_gpu():
         import torch
 
-        from ivid.pipeline import fastest_precision
+        from ivid.loading import fastest_precision
 
         if torch.cuda.is_available():
             pipeline.to("cuda", fastest_precision("cuda"))

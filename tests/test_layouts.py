@@ -22,7 +22,7 @@ from ivid.cameras import Camera
 from ivid.cli import main
 from ivid.depth import depth_picture
 from ivid.evaluation.geometry import non_flatness, reprojection_consistency
-from ivid.pipeline import load_pipeline
+from ivid.loading import load_pipeline
 from ivid.processes import Share
 from ivid.published_scene import load_published_scene
 from ivid.scene import Scene

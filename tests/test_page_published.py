@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ivid.cli import main
-from ivid.pipeline import load_pipeline
+from ivid.loading import load_pipeline
 from ivid.scene import Scene
 from ivid.upsampling import upsampled
 from page import wishes

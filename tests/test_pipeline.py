@@ -10,7 +10,8 @@ from ivid.diffusion.conditioning import network_condition
 from ivid.diffusion.denoiser import fold_of
 from ivid.fusion import aggregate_conditions
 from ivid.generation import generate, parse_seeds, plan
-from ivid.pipeline import IvidPipeline, Preview, ViewDone, load_pipeline
+from ivid.loading import load_pipeline
+from ivid.pipeline import IvidPipeline, Preview, ViewDone
 from ivid.scene import Scene, View
 from tests.synthetic import synthetic_scene
 from tests.tiny_model import CLASSES, SIZE, save_tiny_model, tiny_pipeline

@@ -25,7 +25,7 @@ from ivid.data.training_set import SampleSettings, TrainingSamples
 from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.enlarging import enlarged, training_condition
 from ivid.kinds import known_labels
-from ivid.pipeline import load_pipeline
+from ivid.loading import load_pipeline
 from ivid.training import LOSS_SCALING, build_unet, train
 from ivid.training_config import TrainingConfig
 from ivid.training_objective import Objective

@@ -68,7 +68,7 @@ def _generate(options: argparse.Namespace) -> None:
     from ivid.data.rgbd import load_rgbd
     from ivid.generation import generate, parse_seeds, plan
     from ivid.layouts import PlainLayout, PublishedLayout
-    from ivid.pipeline import load_pipeline
+    from ivid.loading import load_pipeline
     from ivid.processes import Share, helper_count, helpers
     from ivid.upsampling import check_upsampler, upsampled
 
@@ -148,7 +148,7 @@ def _sheet(options: argparse.Namespace) -> None:
     from ivid.checkpoints import model_folder
     from ivid.files import written_aside
     from ivid.generation import generate, parse_seeds, plan
-    from ivid.pipeline import load_pipeline
+    from ivid.loading import load_pipeline
 
     pipeline = load_pipeline(model_folder(options.model), options.device)
     seeds = parse_seeds(options.seeds)

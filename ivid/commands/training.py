@@ -204,7 +204,7 @@ def _evaluate_geometry(options: argparse.Namespace) -> None:
 def _evaluate_scenes(options: argparse.Namespace) -> None:
     from ivid.checkpoints import model_folder
     from ivid.evaluation.scenes import EvaluationSettings, evaluate_scenes
-    from ivid.pipeline import load_pipeline
+    from ivid.loading import load_pipeline
 
     pipeline = load_pipeline(model_folder(options.model))
     settings = EvaluationSettings(
@@ -224,7 +224,7 @@ def _evaluate_steps(options: argparse.Namespace) -> None:
 
     from ivid.checkpoints import model_folder
     from ivid.evaluation.steps import Choice, compare_first_views, compare_novel_views
-    from ivid.pipeline import load_pipeline
+    from ivid.loading import load_pipeline
 
     pipeline = load_pipeline(model_folder(options.model))
     first, novel = ([Choice.parse(part) for part in text.split(",")] for text in (options.first, options.novel))
