@@ -126,7 +126,13 @@ def _refolded(weight: Tensor, dim: int, fold: int, times: int) -> Tensor:
     return enlarged.flatten(dim, dim + 2)
 
 
-def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_seconds: float | None = None) -> None:
+def train(
+    config: TrainingConfig,
+    images: RgbdImages,
+    out: str | Path,
+    max_seconds: float | None = None,
+    further: RgbdImages | None = None,
+) -> None:
     """Train until `config.steps`, or for `max_seconds`, whichever comes first; goes on from what `out` holds.
 
     Args:
@@ -134,6 +140,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
         images: labelled RGBD images (`ivid.data.renders.Renders`, or photographs).
         out: the run folder.
         max_seconds: stop and save after this long.
+        further: images like `images`, of which the samples with a condition are made in their place.
 
     Raises:
         ValueError: `out` holds a run with another config, or the images are of another size or damaged.
@@ -157,6 +164,9 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
             raise ValueError("the config tells the network which model a picture shows: the data must be renders")
         images = images.by_kind(config.sides)
         kinds = images.kinds
+        further = further.by_kind(config.sides) if isinstance(further, Renders) else further
+    if further is not None and _nature(further) != _nature(images):
+        raise ValueError("the images for further views are of another size, show other things or code depth otherwise")
     unet = build_unet(config, size, len(images.classes), kinds)
     if accelerator.device.type == "cpu":
         unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -168,7 +178,7 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     first_step = _resume(accelerator, config, out)
     ema.to(accelerator.device)  # a state is read onto the CPU
     objective = Objective.of(config, unet, accelerator, kinds)
-    batches = _batches(config, images, first_step, accelerator)
+    batches = _batches(config, images, further, first_step, accelerator)
     progress = tqdm(
         total=config.steps,
         initial=first_step,
@@ -213,8 +223,12 @@ def train(config: TrainingConfig, images: RgbdImages, out: str | Path, max_secon
     accelerator.end_training()
 
 
+def _nature(images: RgbdImages) -> tuple:
+    return images[0][1].shape, tuple(images.classes), images.depth_range
+
+
 def _batches(
-    config: TrainingConfig, images: RgbdImages, first_step: int, accelerator: Accelerator
+    config: TrainingConfig, images: RgbdImages, further: RgbdImages | None, first_step: int, accelerator: Accelerator
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of this process from `first_step` on."""
     settings = SampleSettings(
@@ -230,7 +244,7 @@ def _batches(
     batch_size = _samples_per_step(config, accelerator)
     starts = range(first_step * batch_size + accelerator.process_index * share, config.steps * batch_size, stride)
     loader = DataLoader(
-        TrainingSamples(images, settings),
+        TrainingSamples(images, settings, further),
         batch_sampler=(list(range(n, n + share)) for n in starts),  # made one by one: there are millions
         num_workers=config.loader_workers,
         persistent_workers=config.loader_workers > 0,

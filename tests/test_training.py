@@ -404,6 +404,24 @@ def test_first_views_can_stay_as_they_are_where_further_views_are_mirrored():
     assert turned[False] == 0
 
 
+def test_samples_with_a_condition_can_be_made_of_other_images(tmp_path):
+    settings = SampleSettings(seed=3, flip=False, label_dropout=0.0, pairs=PairSettings(), pair_share=0.5)
+
+    class Black(Discs):
+        def __getitem__(self, index):
+            rgb, d, label = super().__getitem__(index)
+            return rgb * 0, d, label
+
+    samples, alone = TrainingSamples(Discs(), settings, Black()), TrainingSamples(Discs(), settings)
+    for n in range(16):
+        if samples[n]["masks"].any():
+            assert samples[n]["clean"][:3].max() == -1
+        else:
+            np.testing.assert_array_equal(samples[n]["clean"], alone[n]["clean"])
+    with pytest.raises(ValueError, match="of another size"):
+        train(CONFIG, Discs(), tmp_path, further=Discs(SIZE * 2))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -89,7 +89,7 @@ def test_every_process_has_its_own_part_of_a_batch():
 
     def seen(config: TrainingConfig, index: int, count: int) -> list[torch.Tensor]:
         process = SimpleNamespace(process_index=index, num_processes=count, device=torch.device("cpu"))
-        return [batch["clean"] for batch in training._batches(config, Discs(), 3, process)]  # pyright: ignore[reportArgumentType]
+        return [batch["clean"] for batch in training._batches(config, Discs(), None, 3, process)]  # pyright: ignore[reportArgumentType]
 
     shares = [seen(config, index, 2) for index in range(2)]
     assert [len(batches) for batches in shares] == [4, 4]

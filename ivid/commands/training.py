@@ -87,6 +87,9 @@ def _add_train(commands) -> None:
     parser = command(commands, "train", _train, "train the first-view or the novel-view network")
     parser.add_argument("config", type=Path, help="a file like those in configs/")
     parser.add_argument("--data", type=Path, required=True, help="a folder made by prepare")
+    parser.add_argument(
+        "--further", type=Path, metavar="DATA", help="make the samples with a condition of this folder in its place"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
     parser.add_argument("--size", type=positive, help="side to bring photographs to (default: the config's, or 128)")
     parser.add_argument("--max-minutes", type=float, help="save and stop after so long")
@@ -98,7 +101,9 @@ def _train(options: argparse.Namespace) -> None:
 
     config = TrainingConfig.read(options.config)
     max_seconds = options.max_minutes * 60 if options.max_minutes else None
-    train(config, _open_data(options.data, options.size or config.size or 128), options.out, max_seconds)
+    size = options.size or config.size or 128
+    further = _open_data(options.further, size) if options.further else None
+    train(config, _open_data(options.data, size), options.out, max_seconds, further)
 
 
 def _open_data(folder: Path, size: int):

@@ -50,21 +50,26 @@ class TrainingSamples(Dataset):
 
     `clean` float32 [4, S, S] in [-1, 1]; `label` int64, the null class being len(classes); for the novel-view network
     also `known` float32 [4, S, S], colour and d in [0, 1] and 0 outside their masks, and `masks` bool [2, S, S], the
-    colour's first.
+    colour's first. Those with a condition are made of the images `further`, if there are such, labelled as `images`.
     """
 
-    def __init__(self, images: RgbdImages, settings: SampleSettings) -> None:
+    def __init__(self, images: RgbdImages, settings: SampleSettings, further: RgbdImages | None = None) -> None:
         self.images = images
         self.settings = settings
+        self.further = further
 
     def __getitem__(self, n: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng((self.settings.seed, n))
-        rgb_bytes, d, label = self.images[int(rng.integers(len(self.images)))]
+        images, index = self.images, int(rng.integers(len(self.images)))
         settings = self.settings
         mirrored = settings.flip and rng.random() < 0.5
-        if rng.random() < settings.label_dropout:
-            label = len(self.images.classes)
+        unlabelled = rng.random() < settings.label_dropout
         paired = settings.pairs is not None and (settings.pair_share == 1 or rng.random() < settings.pair_share)
+        if paired and self.further is not None:
+            images, index = self.further, int(rng.integers(len(self.further)))
+        rgb_bytes, d, label = images[index]
+        if unlabelled:
+            label = len(images.classes)
         if mirrored and (paired or settings.flip_unknown):
             rgb_bytes, d = rgb_bytes[:, ::-1], d[:, ::-1]
         rgb = np.ascontiguousarray(rgb_bytes, np.float32) / 255
