@@ -266,6 +266,8 @@ def test_kinds_are_models_seen_from_a_side(tmp_path):
     np.testing.assert_array_equal(travelled.labels, finer.labels)
     assert set(images.by_kind(1).labels) == {0, 1, 2, 3}
 
+
+def test_a_network_told_kinds_becomes_a_model_of_classes(tmp_path):
     images = write_renders(tmp_path / "data")
     first, novel, out = tmp_path / "first", tmp_path / "novel", tmp_path / "discs"
     told = replace(CONFIG, steps=400, save_every=400, labels="kind", sides=2, batch_size=16)
