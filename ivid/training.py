@@ -237,7 +237,7 @@ def _batches(
         label_dropout=config.label_dropout,
         pairs=config.pairs if config.network in ("novel_view", "refiner") else None,
         pair_share=config.pair_share if config.network == "refiner" else 1.0,
-        flip_unknown=config.flip_first_views,
+        flip_first_views=config.flip_first_views,
     )
     share = config.batch_size // config.accumulation
     stride = share * accelerator.num_processes

@@ -394,7 +394,7 @@ def test_sample_n_is_always_the_same_and_labels_drop_out():
 
 
 def test_first_views_can_stay_as_they_are_where_further_views_are_mirrored():
-    settings = SampleSettings(seed=3, pairs=PairSettings(), pair_share=0.5, flip_unknown=False)
+    settings = SampleSettings(seed=3, pairs=PairSettings(), pair_share=0.5, flip_first_views=False)
     mirrored = TrainingSamples(Discs(), settings)
     turned = {True: 0, False: 0}
     for n in range(24):

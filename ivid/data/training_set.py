@@ -34,7 +34,7 @@ class SampleSettings:
         label_dropout: how often the label is replaced by the null class (method §7).
         pairs: how conditions are made; None for the first-view network.
         pair_share: share of the samples that have a condition; nothing is known of the others.
-        flip_unknown: whether those others are mirrored too.
+        flip_first_views: whether those others, first views, are mirrored too.
     """
 
     seed: int = 0
@@ -42,7 +42,7 @@ class SampleSettings:
     label_dropout: float = 0.1
     pairs: PairSettings | None = None
     pair_share: float = 1.0
-    flip_unknown: bool = True
+    flip_first_views: bool = True
 
 
 class TrainingSamples(Dataset):
@@ -70,7 +70,7 @@ class TrainingSamples(Dataset):
         rgb_bytes, d, label = images[index]
         if unlabelled:
             label = len(images.classes)
-        if mirrored and (paired or settings.flip_unknown):
+        if mirrored and (paired or settings.flip_first_views):
             rgb_bytes, d = rgb_bytes[:, ::-1], d[:, ::-1]
         rgb = np.ascontiguousarray(rgb_bytes, np.float32) / 255
         d = np.ascontiguousarray(d, np.float32)
