@@ -165,6 +165,8 @@ def train(
         images = images.by_kind(config.sides)
         kinds = images.kinds
         further = further.by_kind(config.sides) if isinstance(further, Renders) else further
+    if further is not None and config.network not in ("novel_view", "refiner"):
+        raise ValueError(f"a {config.network} network sees no further views: it has no use for images of them")
     if further is not None and _nature(further) != _nature(images):
         raise ValueError("the images for further views are of another size, show other things or code depth otherwise")
     unet = build_unet(config, size, len(images.classes), kinds)

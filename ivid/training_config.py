@@ -26,8 +26,10 @@ class TrainingConfig:
         sides: how many sides of a model are kinds of their own.
         refines: of a refiner, folders with the first-view and the novel-view UNet2DModel whose guesses it corrects.
         init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
-        weighting: `none` (plain MSE of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
-            1 / max(1 - ᾱ, weighting_floor).
+        loss: `l2`, the squared error, whose least is the mean of what a pixel may be; or `l1`, the absolute error,
+            whose least is the median: an edge that may be here or there is drawn here or there, and not as a ramp.
+        weighting: `none` (the plain error of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
+            1 / max(1 - ᾱ, weighting_floor), of absolute errors the square root of that.
         size: side of the pictures it is meant for; any when None.
         batch_size: samples of a step of one process, over all accumulations: each GPU adds as many (method §10).
         optimiser: `adamw` or `muon` (`ivid.optimisers`).
@@ -51,6 +53,7 @@ class TrainingConfig:
     sides: int = 1
     refines: tuple[str, str] | None = None
     init_from: str | None = None
+    loss: str = "l2"
     weighting: str = "none"
     weighting_floor: float = 0.04
     batch_size: int = 32
@@ -85,6 +88,8 @@ class TrainingConfig:
             raise ValueError("a refiner, and nothing else, needs the networks it refines")
         if self.batch_size % self.accumulation:
             raise ValueError(f"batch_size {self.batch_size} does not divide into {self.accumulation} accumulations")
+        if self.loss not in ("l2", "l1"):
+            raise ValueError(f"loss must be l2 or l1, got {self.loss!r}")
         if self.weighting not in ("none", "v"):
             raise ValueError(f"weighting must be none or v, got {self.weighting!r}")
         if self.labels not in ("class", "kind"):

@@ -100,10 +100,10 @@ class Objective:
         labels = labels_for(self.accelerator.unwrap_model(self.unet), batch["label"])
         with self.accelerator.autocast():
             output = self.unet(folded, timesteps, class_labels=labels, return_dict=False)[0]
-        error = functional.mse_loss(functional.pixel_shuffle(output.float(), config.fold), target, reduction="none")
+        error = functional.pixel_shuffle(output.float(), config.fold) - target
         if config.weighting == "v":
-            error = error / sigma.square().clamp_min(config.weighting_floor)
-        return error.mean()
+            error = error / sigma.square().clamp_min(config.weighting_floor).sqrt()
+        return error.square().mean() if config.loss == "l2" else error.abs().mean()
 
     def _guess(self, x_t: Tensor, timesteps: Tensor, batch: dict[str, Tensor], outside: Tensor) -> Tensor:
         """What the refined networks make of x_t: the second one of further views, the first one of the others."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from diffusers import UNet2DModel
 from PIL import Image
 from safetensors.torch import load_file
@@ -28,7 +27,6 @@ from ivid.kinds import known_labels
 from ivid.loading import load_pipeline
 from ivid.training import LOSS_SCALING, build_unet, train
 from ivid.training_config import TrainingConfig
-from ivid.training_objective import Objective
 from ivid.upsampling import upsampled
 from tests.tiny_renders import SIZE, UNET, Discs, write_renders
 
@@ -182,16 +180,6 @@ def test_the_upsampler_is_told_a_blurred_half_size_picture():
     blurred = gaussian_blur_3x3(halved[1, :3].permute(1, 2, 0).numpy(), 0.8)
     low = torch.cat([torch.from_numpy(blurred).permute(2, 0, 1).float(), halved[1, 3:]])
     torch.testing.assert_close(told[1], enlarged(low[None])[0], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("bias", [1.0, 3.0])
-def test_noisy_timesteps_are_drawn_as_often_as_the_config_says(bias):
-    config = replace(CONFIG, timesteps=(200, 1000), noise_bias=bias)
-    objective = Objective(config, torch.nn.Identity(), Accelerator(), torch.ones(1000))
-    drawn = objective.draw_timesteps(20_000, torch.Generator().manual_seed(0)).numpy()
-    assert (drawn.dtype, drawn.min() >= 200, drawn.max()) == (np.int64, True, 999)
-    for border in (400, 600, 800):
-        assert (drawn < border).mean() == pytest.approx(((border - 200) / 800) ** bias, abs=0.015)
 
 
 def test_the_null_class_stays_zero(tmp_path):
@@ -421,7 +409,9 @@ def test_samples_with_a_condition_can_be_made_of_other_images(tmp_path):
         else:
             np.testing.assert_array_equal(samples[n]["clean"], alone[n]["clean"])
     with pytest.raises(ValueError, match="of another size"):
-        train(CONFIG, Discs(), tmp_path, further=Discs(SIZE * 2))
+        train(replace(CONFIG, network="novel_view"), Discs(), tmp_path, further=Discs(SIZE * 2))
+    with pytest.raises(ValueError, match="no use for images"):
+        train(CONFIG, Discs(), tmp_path, further=Discs())
 
 
 @pytest.mark.parametrize(
@@ -430,6 +420,7 @@ def test_samples_with_a_condition_can_be_made_of_other_images(tmp_path):
         ("{", "not valid JSON"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "noise_bias": 0}', "noise_bias must be positive"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "labels": "colour"}', "class or kind"),
+        ('{"network": "first_view", "unet": {}, "scheduler": {}, "loss": "l3"}', "loss must be l2 or l1"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "sides": 0}', "sides must be at least 1"),
         ("[]", "JSON object"),
         ('{"network": "first_view", "unet": {}, "scheduler": {}, "depht": 1}', "depht"),
