@@ -145,6 +145,8 @@ def train(
     Raises:
         ValueError: `out` holds a run with another config, or the images are of another size or damaged.
     """
+    if further is not None and config.network not in ("novel_view", "refiner"):
+        raise ValueError(f"a {config.network} network sees no further views: it has no use for images of them")
     out = Path(out)
     accelerator = Accelerator(
         mixed_precision=config.mixed_precision,
@@ -165,8 +167,6 @@ def train(
         images = images.by_kind(config.sides)
         kinds = images.kinds
         further = further.by_kind(config.sides) if isinstance(further, Renders) else further
-    if further is not None and config.network not in ("novel_view", "refiner"):
-        raise ValueError(f"a {config.network} network sees no further views: it has no use for images of them")
     if further is not None and _nature(further) != _nature(images):
         raise ValueError("the images for further views are of another size, show other things or code depth otherwise")
     unet = build_unet(config, size, len(images.classes), kinds)
