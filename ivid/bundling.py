@@ -30,6 +30,7 @@ SAMPLING = (
     "pull",
     "edge_threshold",
     "erosion_radius_px",
+    "mask_edges",
     "far_margin",
     "ramp_step",
     "mirror",

@@ -55,6 +55,7 @@ class IvidPipeline(DiffusionPipeline):
         pull: Mapping[str, float] | None = None,
         edge_threshold: float = EDGE_THRESHOLD,
         erosion_radius_px: int | None = None,
+        mask_edges: bool = True,
         far_margin: float = 0.0,
         ramp_step: float | None = None,
         mirror: bool = False,
@@ -86,6 +87,7 @@ class IvidPipeline(DiffusionPipeline):
             pull=dict(pull or {}),
             edge_threshold=edge_threshold,
             erosion_radius_px=erosion_radius_px,
+            mask_edges=mask_edges,
             far_margin=far_margin,
             ramp_step=ramp_step,
             mirror=mirror,
@@ -383,6 +385,7 @@ class IvidPipeline(DiffusionPipeline):
             camera,
             self.depth_range,
             erosion_radius=self.config["erosion_radius_px"],
+            mask_edges=self.config["mask_edges"],
             renderer=shared_renderer(str(device) if device.type == "cuda" else "cpu"),
         )
 

@@ -7,6 +7,7 @@ import pytest
 
 from ivid.cameras import Camera, view_set
 from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
+from ivid.fusion.conditions import depth_edges
 from ivid.scene import View
 from tests import fusion_reference as slow
 from tests.synthetic import DEPTH_RANGE, synthetic_scene
@@ -174,6 +175,33 @@ def test_a_larger_edge_threshold_leaves_slopes_whole():
     whole = aggregate_conditions([View(picture, slope, Camera.orbit(0, 0), 0.3)], camera, DEPTH_RANGE)
     assert torn.mask.mean() < 0.6 * whole.mask.mean()
     assert whole.mask.mean() > 0.7
+
+
+def test_what_is_a_few_pixels_wide_is_known_where_depth_edges_stay_in_the_masks():
+    depth = np.full((SIZE, SIZE), 2.0, np.float32)
+    bar = (slice(8, 24), slice(14, 17))
+    depth[bar] = 1.0
+    picture = np.full((SIZE, SIZE, 3), 120, np.uint8)
+    picture[bar] = 250, 20, 20
+    view, camera = View(picture, depth, Camera.orbit(0, 0)), Camera.orbit(0.05, 0)
+    published = aggregate_conditions([view], camera, DEPTH_RANGE, erosion_radius=1)
+    kept = aggregate_conditions([view], camera, DEPTH_RANGE, erosion_radius=0, mask_edges=False)
+    edges = depth_edges(kept.depth_floor, view.edge_threshold)
+    np.testing.assert_array_equal(published.mask, kept.mask & ~edges)
+    red = kept.mask_rgb & (kept.rgb[..., 0] > 0.8) & (kept.rgb[..., 1] < 0.3)
+    assert red.sum() >= 12
+    assert not published.mask_rgb[red].any()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_warped_pair_whose_edges_stay_is_the_published_one_and_its_edges(seed):
+    view = random_view(seed, Camera.orbit(0, 0))
+    camera = random_warp_camera(np.random.default_rng(seed))
+    published = forward_backward_warp(view.rgb, view.depth, camera, DEPTH_RANGE)
+    kept = forward_backward_warp(view.rgb, view.depth, camera, DEPTH_RANGE, mask_edges=False)
+    assert kept.mask.sum() > published.mask.sum()
+    assert not (published.mask & ~kept.mask).any()
+    np.testing.assert_array_equal(published.depth, kept.depth * published.mask)
 
 
 def test_views_of_no_or_different_sizes_are_refused(renderer):

@@ -20,7 +20,14 @@ def step_by_step(rng, settings):
     rgb = np.clip(RGB + sigma * rng.standard_normal(RGB.shape, np.float32), 0, 1)
     d = np.clip(D + sigma * rng.standard_normal(D.shape, np.float32), 0, 1)
     camera = random_warp_camera(rng)
-    warped = forward_backward_warp(rgb, decode(d, DEPTH_RANGE), camera, DEPTH_RANGE, tolerance=settings.edge_threshold)
+    warped = forward_backward_warp(
+        rgb,
+        decode(d, DEPTH_RANGE),
+        camera,
+        DEPTH_RANGE,
+        tolerance=settings.edge_threshold,
+        mask_edges=settings.mask_edges,
+    )
     rgb, d = warped.rgb, warped.depth
     if settings.postwarp_noise:
         sigma = rng.uniform(0, settings.postwarp_noise)
@@ -44,6 +51,7 @@ def step_by_step(rng, settings):
         PairSettings(blur_probability=0.0, edge_threshold=0.04),
         PairSettings(blur_probability=0.5, postwarp_noise=0.03),
         PairSettings(blur_probability=1.0, prewarp_noise=0.01, erode_rgb=0),
+        PairSettings(mask_edges=False, erode_rgb=1),
     ],
 )
 def test_the_condition_is_what_the_steps_give(settings):

@@ -22,6 +22,7 @@ class PairSettings:
         postwarp_noise: upper bound of σ on the warped colour and depth; 0 is off, as in the published training.
         edge_threshold: the step between neighbouring pixels that separates surfaces, in metres, 1/metres, d and 1/d;
             the published value belongs to 128² images, where neighbours are twice as close as at 64².
+        mask_edges: whether pixels at depth edges are taken for unknown, as published.
         camera_sigma_rad: standard deviation of yaw and pitch of the camera an image is warped to.
     """
 
@@ -31,6 +32,7 @@ class PairSettings:
     erode_rgb: int = 4
     postwarp_noise: float = 0.0
     edge_threshold: float = 0.02
+    mask_edges: bool = True
     camera_sigma_rad: float = 0.15
 
 
@@ -77,6 +79,7 @@ def warped_condition(
         camera,
         depth_range,
         tolerance=settings.edge_threshold,
+        mask_edges=settings.mask_edges,
         colours=not blurred,
     )
     mask, warped_d = pair.mask, pair.depth + d_noise

@@ -48,6 +48,7 @@ def aggregate_conditions(
     *,
     erosion_radius: int | None = None,
     edge_threshold: float | None = None,
+    mask_edges: bool = True,
     shading: Shading = "fragment",
     renderer: FusionRenderer | None = None,
 ) -> Condition:
@@ -57,9 +58,11 @@ def aggregate_conditions(
         views: at least one, all of one size; colours in 8 bits, or as sampled.
         camera: the new view's camera.
         depth_range: (near, far) in metres, with which the result's depth is encoded.
-        erosion_radius: r of method §6; 3/128 S, at least 1, unless told.
+        erosion_radius: r of method §6, or 0 for no erosion; 3/128 S, at least 1, unless told.
         edge_threshold: of depth edges in the views' meshes, in metres and in 1/metres, and of depth edges in the
             result, in d and in 1/d; the views' own (0.03 in the published method) unless told.
+        mask_edges: whether pixels at depth edges of the result leave its masks, as published. Of what is only a few
+            pixels wide, nothing remains then.
         shading: see `FusionRenderer.render`.
         renderer: where to compute, and where meshes are kept between calls; unless given, one on the CPU that all
             callers share.
@@ -75,8 +78,10 @@ def aggregate_conditions(
     samples = renderer.sample(views, camera, size, SUPERSAMPLE, settings, PLANES, shading)
 
     d = codec.encode(metric_depth(samples.closeness, empty=PLANES[0]), depth_range).astype(np.float32)
-    mask = more_than_three_quarters(samples.with_depth, SUPERSAMPLE) & ~depth_edges(d, threshold)
-    mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, radius - 1)
+    mask = more_than_three_quarters(samples.with_depth, SUPERSAMPLE)
+    if mask_edges:
+        mask &= ~depth_edges(d, threshold)
+    mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, max(radius - 1, 0))
     return Condition(
         rgb=reduced(samples.picture, size) * mask_rgb[..., None],
         depth=d * mask,

@@ -56,6 +56,7 @@ def forward_backward_warp(
     depth_range: DepthRange,
     *,
     tolerance: float = TOLERANCE,
+    mask_edges: bool = True,
     colours: bool = True,
     device: str | None = None,
 ) -> WarpedPair:
@@ -67,6 +68,7 @@ def forward_backward_warp(
         camera: the camera in between; `random_warp_camera` draws one.
         depth_range: (near, far) in metres, with which the result's depth is encoded.
         tolerance: of depth edges, in metres, in 1/metres, in d and in 1/d; the published 0.02 belongs to S = 128.
+        mask_edges: whether pixels at depth edges leave the mask.
         colours: whether the result has any; without, it is had sooner.
         device: where to compute, "cpu" unless told otherwise.
 
@@ -84,7 +86,9 @@ def forward_backward_warp(
     back_settings = MeshSettings(ring="none", atol=tolerance, rtol=tolerance, normals=False)
     back = machine.draw(moved, back_settings, source, colours)
     d = codec.encode(metric_depth(back.closeness, empty=PLANES[1]), depth_range).astype(np.float32)
-    mask = more_than_three_quarters(back.with_depth, SUPERSAMPLE) & ~depth_edges(d, tolerance)
+    mask = more_than_three_quarters(back.with_depth, SUPERSAMPLE)
+    if mask_edges:
+        mask &= ~depth_edges(d, tolerance)
     return WarpedPair(reduced(back.picture, view.size) * mask[..., None] if colours else None, d * mask, mask)
 
 
