@@ -1,4 +1,4 @@
-"""What is told of a scene while it is being made, and the settings it is made with."""
+"""What is told of a scene while it is being made."""
 
 from __future__ import annotations
 
@@ -41,21 +41,3 @@ class ViewDone:
 
 
 Event = Preview | ViewDone
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How a scene is sampled, all defaults filled in.
-
-    Attributes:
-        first_steps, novel_steps: network evaluations of the first and of every further view.
-        guidance, novel_guidance: s of method §7 for the first and for every further view; 0 is none.
-        first_sampler, novel_sampler: names in `ivid.diffusion.sampling.SAMPLERS`.
-    """
-
-    first_steps: int
-    novel_steps: int
-    guidance: float
-    first_sampler: str
-    novel_sampler: str
-    novel_guidance: float

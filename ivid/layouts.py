@@ -10,11 +10,12 @@ import numpy as np
 from PIL import Image
 
 from ivid.depth import decode
-from ivid.events import SamplingSettings, ViewDone
+from ivid.events import ViewDone
 from ivid.export.stills import export_grid
 from ivid.files import written_aside
 from ivid.generation import SceneRequest
 from ivid.published_scene import save_published_scene
+from ivid.sampling_settings import SamplingSettings
 from ivid.scene import Scene, View
 
 

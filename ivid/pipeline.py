@@ -16,12 +16,13 @@ from ivid.depth import DepthRange, decode, snapped_to_far, without_ramps
 from ivid.diffusion.conditioning import Known, Pull, fresh_condition, nothing_known, pull_towards_known, quiet_condition
 from ivid.diffusion.denoiser import Denoiser, fold_of
 from ivid.diffusion.refining import Refiner
-from ivid.diffusion.sampling import SAMPLERS, Step, make_scheduler, sample
-from ivid.events import Event, Preview, SamplingSettings, ViewDone
+from ivid.diffusion.sampling import Step, make_scheduler, sample
+from ivid.events import Event, Preview, ViewDone
 from ivid.fusion import Condition, aggregate_conditions
 from ivid.fusion.conditions import shared_renderer
+from ivid.sampling_settings import SamplingSettings
 from ivid.scene import EDGE_THRESHOLD, Scene, View
-from ivid.subjects import Subject, dealt
+from ivid.subjects import Subject, dealt, find_class
 
 
 class IvidPipeline(DiffusionPipeline):
@@ -116,26 +117,7 @@ class IvidPipeline(DiffusionPipeline):
         Raises:
             ValueError: the model has no such class.
         """
-        names = self.class_names
-        if not names:
-            return None
-        if isinstance(class_label, str):
-            wanted = class_label.strip().casefold()
-            matches = [i for i, name in enumerate(names) if name.casefold() == wanted]
-            if not matches:  # the published classes have synonyms: "tench, Tinca tinca"
-                matches = [
-                    i for i, name in enumerate(names) if wanted in (s.strip().casefold() for s in name.split(","))
-                ]
-            if len(matches) > 1:
-                told = "; ".join(f"{names[i]} ({i})" for i in matches)
-                raise ValueError(f"{class_label!r} may be more than one class of {self.config['name']}: {told}")
-            if matches:
-                return matches[0]
-            shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-            raise ValueError(f"the model {self.config['name']} has no class {class_label!r}; it has {shown}")
-        if isinstance(class_label, int) and not isinstance(class_label, bool) and 0 <= class_label < len(names):
-            return class_label
-        raise ValueError(f"a class is a name or an index from 0 to {len(names) - 1}, got {class_label!r}")
+        return find_class(class_label, self.class_names, self.config["name"])
 
     def settings(
         self,
@@ -152,26 +134,7 @@ class IvidPipeline(DiffusionPipeline):
         Raises:
             ValueError: steps or guidance out of range, or an unknown sampler.
         """
-        config = self.config
-        total = int(config["schedule"]["num_train_timesteps"])
-        first = config["first_steps"] if first_steps is None else first_steps
-        novel = config["novel_steps"] if novel_steps is None else novel_steps
-        for what, steps in (("first_steps", first), ("novel_steps", novel)):
-            if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= total:
-                raise ValueError(f"{what} must be an integer from 1 to {total}, got {steps!r}")
-        scale = float(config["guidance"] if guidance is None else guidance)
-        if not 0 <= scale <= 20:
-            raise ValueError(f"guidance must lie between 0 and 20, got {scale}")
-        first_sampler, novel_sampler = sampler or config["first_sampler"], sampler or config["novel_sampler"]
-        if first_sampler == "auto":
-            first_sampler = "ddpm" if first == total else "ddim"
-        for chosen in (first_sampler, novel_sampler):
-            if chosen not in SAMPLERS:
-                raise ValueError(f"there is no sampler {chosen!r}; choose one of {', '.join(SAMPLERS)}")
-        novel_scale = config["novel_guidance"] if guidance is None else None
-        return SamplingSettings(
-            first, novel, scale, first_sampler, novel_sampler, scale if novel_scale is None else float(novel_scale)
-        )
+        return SamplingSettings.chosen(self.config, first_steps, novel_steps, guidance, sampler)
 
     def __call__(
         self,

@@ -11,8 +11,9 @@ import torch
 from ivid.depth import DepthRange, encode
 from ivid.diffusion.enlarging import enlarged
 from ivid.diffusion.sampling import make_scheduler, sample
-from ivid.events import Preview, SamplingSettings, ViewDone
+from ivid.events import Preview, ViewDone
 from ivid.pipeline import IvidPipeline
+from ivid.sampling_settings import SamplingSettings
 from ivid.scene import Scene, View
 
 WHICH = ("all", "first")
