@@ -58,30 +58,32 @@ def aggregate_conditions(
         views: at least one, all of one size; colours in 8 bits, or as sampled.
         camera: the new view's camera.
         depth_range: (near, far) in metres, with which the result's depth is encoded.
-        erosion_radius: r of method §6, or 0 for no erosion; 3/128 S, at least 1, unless told.
+        erosion_radius: r of method §6, at least 1; 3/128 S unless told.
         edge_threshold: of depth edges in the views' meshes, in metres and in 1/metres, and of depth edges in the
             result, in d and in 1/d; the views' own (0.03 in the published method) unless told.
-        mask_edges: whether pixels at depth edges of the result leave its masks, as published. Of what is only a few
-            pixels wide, nothing remains then.
+        mask_edges: whether pixels at depth edges, of the result and of the views, leave its masks, as published. Of
+            what is only a few pixels wide nothing remains then; if they stay, erosion says which view shows them.
         shading: see `FusionRenderer.render`.
         renderer: where to compute, and where meshes are kept between calls; unless given, one on the CPU that all
             callers share.
 
     Raises:
-        ValueError: there are no views, or they differ in size.
+        ValueError: there are no views, or they differ in size, or the erosion radius is under 1.
     """
     renderer = renderer or shared_renderer()
     size = views[0].size if views else 0
     radius = default_erosion_radius(size) if erosion_radius is None else erosion_radius
+    if radius < 1:
+        raise ValueError(f"the erosion radius of a condition must be at least 1, got {radius}")
     threshold = (views[0].edge_threshold if views else 0.0) if edge_threshold is None else edge_threshold
     settings = MeshSettings(ring="frustum", erosion_radius=radius, atol=threshold, rtol=threshold)
     samples = renderer.sample(views, camera, size, SUPERSAMPLE, settings, PLANES, shading)
 
     d = codec.encode(metric_depth(samples.closeness, empty=PLANES[0]), depth_range).astype(np.float32)
-    mask = more_than_three_quarters(samples.with_depth, SUPERSAMPLE)
+    mask = mask_rgb = more_than_three_quarters(samples.with_depth, SUPERSAMPLE)
     if mask_edges:
-        mask &= ~depth_edges(d, threshold)
-    mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, max(radius - 1, 0))
+        mask = mask & ~depth_edges(d, threshold)
+        mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, radius - 1)
     return Condition(
         rgb=reduced(samples.picture, size) * mask_rgb[..., None],
         depth=d * mask,
