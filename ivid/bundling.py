@@ -29,7 +29,6 @@ SAMPLING = (
     "novel_sampler",
     "pull",
     "edge_threshold",
-    "erosion_radius_px",
     "mask_edges",
     "far_margin",
     "ramp_step",

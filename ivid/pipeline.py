@@ -55,7 +55,6 @@ class IvidPipeline(DiffusionPipeline):
         novel_sampler: str = "ddim",
         pull: Mapping[str, float] | None = None,
         edge_threshold: float = EDGE_THRESHOLD,
-        erosion_radius_px: int | None = None,
         mask_edges: bool = True,
         far_margin: float = 0.0,
         ramp_step: float | None = None,
@@ -87,7 +86,6 @@ class IvidPipeline(DiffusionPipeline):
             novel_sampler=novel_sampler,
             pull=dict(pull or {}),
             edge_threshold=edge_threshold,
-            erosion_radius_px=erosion_radius_px,
             mask_edges=mask_edges,
             far_margin=far_margin,
             ramp_step=ramp_step,
@@ -347,7 +345,6 @@ class IvidPipeline(DiffusionPipeline):
             views,
             camera,
             self.depth_range,
-            erosion_radius=self.config["erosion_radius_px"],
             mask_edges=self.config["mask_edges"],
             renderer=shared_renderer(str(device) if device.type == "cuda" else "cpu"),
         )
