@@ -45,7 +45,7 @@ def dealt(class_index: int | None, seed: int, kinds: Sequence[int] | None = None
     return Subject(class_index, labels[card], bool(mirror and turned_first[card] != bool(again)))
 
 
-def find_class(class_label: str | int | None, names: Sequence[str], model: str = "") -> int | None:
+def find_class(class_label: str | int | None, names: Sequence[str], model: str) -> int | None:
     """The index of a class given by name or index; None for a `model` without classes.
 
     A name is one of `names`, in any case, or one of the synonyms that one lists: "tench, Tinca tinca".

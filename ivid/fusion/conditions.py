@@ -46,7 +46,6 @@ def aggregate_conditions(
     camera: Camera,
     depth_range: DepthRange,
     *,
-    erosion_radius: int | None = None,
     edge_threshold: float | None = None,
     mask_edges: bool = True,
     shading: Shading = "fragment",
@@ -58,7 +57,6 @@ def aggregate_conditions(
         views: at least one, all of one size; colours in 8 bits, or as sampled.
         camera: the new view's camera.
         depth_range: (near, far) in metres, with which the result's depth is encoded.
-        erosion_radius: r of method §6, at least 1; 3/128 S unless told.
         edge_threshold: of depth edges in the views' meshes, in metres and in 1/metres, and of depth edges in the
             result, in d and in 1/d; the views' own (0.03 in the published method) unless told.
         mask_edges: whether pixels at depth edges, of the result and of the views, leave its masks, as published. Of
@@ -68,13 +66,11 @@ def aggregate_conditions(
             callers share.
 
     Raises:
-        ValueError: there are no views, or they differ in size, or the erosion radius is under 1.
+        ValueError: there are no views, or they differ in size.
     """
     renderer = renderer or shared_renderer()
     size = views[0].size if views else 0
-    radius = default_erosion_radius(size) if erosion_radius is None else erosion_radius
-    if radius < 1:
-        raise ValueError(f"the erosion radius of a condition must be at least 1, got {radius}")
+    radius = default_erosion_radius(size)
     threshold = (views[0].edge_threshold if views else 0.0) if edge_threshold is None else edge_threshold
     settings = MeshSettings(ring="frustum", erosion_radius=radius, atol=threshold, rtol=threshold)
     samples = renderer.sample(views, camera, size, SUPERSAMPLE, settings, PLANES, shading)
