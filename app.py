@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 
-from page.layout import build_page, launch_options
-from page.models import Shelf
+from ivid.page.layout import build_page, launch_options
+from ivid.page.models import Shelf
 
 
 def main() -> int:

@@ -10,11 +10,11 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from benchmarks.timing import Row, median_seconds
-from ivid.cameras import Camera
 from ivid.data.pairs import PairSettings, warped_condition
 from ivid.data.training_set import SampleSettings, TrainingSamples
-from ivid.depth import DepthRange, encode
 from ivid.fusion import FusionRenderer, aggregate_conditions
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import DepthRange, encode
 from tests.synthetic import synthetic_scene
 
 

@@ -17,11 +17,11 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import Row, median_seconds
-from ivid.cameras import view_set
-from ivid.checkpoints import PUBLISHED_CONFIGS, PUBLISHED_SCHEDULE, imagenet_class_names, model_folder
-from ivid.loading import fastest_precision, load_pipeline
-from ivid.pipeline import IvidPipeline, ViewDone
-from ivid.published_unet import unet_arguments
+from ivid.pipeline.loading import fastest_precision, load_pipeline
+from ivid.pipeline.models import PUBLISHED_CONFIGS, PUBLISHED_SCHEDULE, imagenet_class_names, model_folder
+from ivid.pipeline.pipeline import IvidPipeline, ViewDone
+from ivid.published.unet import unet_arguments
+from ivid.scene.cameras import view_set
 
 FIRST_STEPS, NOVEL_STEPS, GUIDANCE, VIEWS = 1000, 50, 3.0, 27
 EVALUATIONS = 2 * (FIRST_STEPS + (VIEWS - 1) * NOVEL_STEPS)  # guidance takes two for a step

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ivid.cameras import Camera
-from ivid.scene import View
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import View
 
 
 @dataclass

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from page.layout import build_page, launch_options
-from page.models import Shelf
+from ivid.page.layout import build_page, launch_options
+from ivid.page.models import Shelf
 from tests.synthetic import synthetic_scene
 from tests.tiny_model import save_tiny_model
 

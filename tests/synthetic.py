@@ -12,9 +12,9 @@ from functools import cache
 
 import numpy as np
 
-from ivid import cameras
-from ivid.cameras import Camera
-from ivid.scene import Scene, View
+from ivid.scene import cameras
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene, View
 
 DEPTH_RANGE = (0.6, 5.0)
 GROUND_Y = -0.22

@@ -9,7 +9,7 @@ from benchmarks.fusion import OnePicture
 from benchmarks.timing import median_seconds
 from ivid.data.pairs import PairSettings
 from ivid.data.training_set import SampleSettings, TrainingSamples
-from ivid.depth import encode
+from ivid.scene.depth import encode
 from tests.synthetic import synthetic_scene
 from tests.tiny_model import tiny_pipeline
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivid.cameras import TRAJECTORIES, VIEW_SETS, Camera, read_view_set, trajectory, view_set, view_set_angles
+from ivid.scene.cameras import TRAJECTORIES, VIEW_SETS, Camera, read_view_set, trajectory, view_set, view_set_angles
 
 angles = st.tuples(st.floats(-3.0, 3.0), st.floats(-1.4, 1.4))
 

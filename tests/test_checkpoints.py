@@ -21,7 +21,7 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
-from ivid.checkpoints import (
+from ivid.pipeline.models import (
     PUBLISHED_CONFIGS,
     ModelError,
     PublishedWeightsError,
@@ -32,9 +32,9 @@ from ivid.checkpoints import (
     load_published,
     model_folder,
 )
-from ivid.published_unet import recognised_config, unet_arguments
-from ivid.training import build_unet
-from ivid.training_config import TrainingConfig
+from ivid.published.unet import recognised_config, unet_arguments
+from ivid.training.config import TrainingConfig
+from ivid.training.loop import build_unet
 
 CLASSES = 7
 
@@ -200,8 +200,8 @@ class TestFiles:
         assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine", "notes.txt"]
 
     def test_an_upsampler_becomes_part_of_the_model(self, all_files: tuple[Path, Path, Path], tmp_path: Path) -> None:
-        from ivid.pipeline import IvidPipeline
-        from ivid.upsampling import upsampled
+        from ivid.pipeline.pipeline import IvidPipeline
+        from ivid.pipeline.upsampling import upsampled
 
         *published_files, upsampler = all_files
         folder = convert_files(*published_files, tmp_path / "model", upsampler=upsampler)
@@ -218,7 +218,7 @@ class TestFiles:
         assert not (tmp_path / "other").exists()
 
     def test_the_model_folder_makes_scenes(self, model: Path) -> None:
-        from ivid.pipeline import IvidPipeline
+        from ivid.pipeline.pipeline import IvidPipeline
 
         pipeline = IvidPipeline.from_pretrained(str(model), local_files_only=True)
         pipeline.set_progress_bar_config(disable=True)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ivid.cli import main
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 from tests.synthetic import synthetic_scene
 from tests.tiny_model import save_tiny_model
 from tests.tiny_renders import Discs, write_renders

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import trimesh
 
-from ivid.cameras import Camera
 from ivid.cli import main
 from ivid.data import models as data_models
 from ivid.data.models import DEPTH_RANGE, render_models, render_views, split_models
 from ivid.data.renders import MANIFEST, UNFINISHED, Renders
 from ivid.data.staging import Appearance, linear_from_srgb, oklch, srgb_from_linear
-from ivid.depth import decode
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import decode
 
 SIZE = 32
 BOX = np.array([0.6, 0.3, 1.0])

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivid.depth import (
+from ivid.scene.depth import (
     PUBLISHED_SAMPLING_RANGE,
     decode,
     depth_picture,

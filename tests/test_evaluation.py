@@ -14,7 +14,6 @@ from PIL import Image
 from scipy import linalg
 from synthetic import DEPTH_RANGE, WORLD_TO_STAGE, synthetic_view
 
-from ivid.cameras import Camera, view_set
 from ivid.evaluation import classifier as naming
 from ivid.evaluation import (
     evaluate_images,
@@ -28,7 +27,8 @@ from ivid.evaluation import (
     reprojection_consistency,
 )
 from ivid.evaluation import images as folders
-from ivid.scene import Scene, View
+from ivid.scene.cameras import Camera, view_set
+from ivid.scene.scene import Scene, View
 
 
 def two_sets(dimensions: int = 6) -> tuple[np.ndarray, np.ndarray]:

@@ -6,13 +6,13 @@ import trimesh
 from PIL import Image
 from trimesh.visual import ColorVisuals
 
-from ivid.cameras import Camera
 from ivid.cli import main
 from ivid.data.models import render_models
 from ivid.evaluation.classifier import ImageClassifier, save_classifier
 from ivid.evaluation.geometry import reprojection_consistency
 from ivid.evaluation.truth import likeness, true_scene
-from ivid.scene import View
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import View
 from tests.tiny_model import save_tiny_model
 
 SIZE = 32  # of the tiny model

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from ivid.cli import main
-from ivid.data.rgbd import load_rgbd
 from ivid.export.surface import edge_pixels
-from ivid.scene import Scene
-from page.layout import build_page
-from page.models import Shelf
+from ivid.page.layout import build_page
+from ivid.page.models import Shelf
+from ivid.scene.rgbd import load_rgbd
+from ivid.scene.scene import Scene
 from tests.tiny_model import SIZE, save_tiny_model
 
 ASSETS = Path(__file__).parent.parent / "assets"

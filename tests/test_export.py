@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from ivid.cameras import Camera
 from ivid.export import export_scene
 from ivid.export.splats import OPACITY, SH_DC
 from ivid.fusion import FusionRenderer
-from ivid.scene import Scene
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene
 from tests.synthetic import distance_to_surface, synthetic_scene
 
 SIZE = 128  # of the pictures compared

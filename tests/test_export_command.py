@@ -8,13 +8,13 @@ import pytest
 import trimesh
 from PIL import Image
 
-from ivid.cameras import Camera
 from ivid.cli import main
-from ivid.commands.showing import EXPORT_OPTIONS
+from ivid.cli.showing import EXPORT_OPTIONS
 from ivid.export import KINDS
 from ivid.export.stills import grid_picture
 from ivid.fusion import FusionRenderer
-from ivid.scene import Scene
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene
 from tests.synthetic import synthetic_scene
 
 

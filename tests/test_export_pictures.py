@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ivid.cameras import Camera, trajectory, view_set
-from ivid.data.rgbd import read_depth
 from ivid.export import export_scene
 from ivid.export.paths import camera_path
 from ivid.export.stills import grid_layout, grid_picture
 from ivid.fusion import FusionRenderer
-from ivid.scene import Scene
+from ivid.scene.cameras import Camera, trajectory, view_set
+from ivid.scene.rgbd import read_depth
+from ivid.scene.scene import Scene
 from tests.synthetic import synthetic_scene
 
 YAWS = (0, 0.15, -0.15, 0.30, -0.30, 0.45, -0.45, 0.60, -0.60)  # the order of the 3x9 set

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ivid.cameras import Camera
 from ivid.export import export_scene
 from ivid.fusion import FusionRenderer
-from ivid.scene import Scene
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene
 from tests.synthetic import synthetic_scene
 from tests.viewer_browser import PATIENCE_MS, viewer_browser
 

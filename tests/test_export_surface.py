@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivid.cameras import Camera
 from ivid.export.surface import (
     SAME_SURFACE,
     Samples,
@@ -20,7 +19,8 @@ from ivid.export.surface import (
     voxel_size,
 )
 from ivid.export.tsdf import fuse_surface, integrated, surface_colours
-from ivid.scene import Scene, View
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene, View
 from tests.synthetic import DEPTH_RANGE, SPHERE_CENTRE, WORLD_TO_STAGE, distance_to_surface, synthetic_scene
 
 RNG = np.random.default_rng(1)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from ivid.cameras import Camera, trajectory
 from ivid.export import KINDS, UnknownKindError, export_scene, kind_for
 from ivid.export.libraries import MissingLibraryError
-from ivid.scene import Scene, View
+from ivid.scene.cameras import Camera, trajectory
+from ivid.scene.scene import Scene, View
 from tests.synthetic import DEPTH_RANGE, synthetic_scene, synthetic_view
 
 

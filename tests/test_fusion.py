@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ivid.cameras import Camera, view_set
 from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
 from ivid.fusion.conditions import depth_edges
-from ivid.scene import View
+from ivid.scene.cameras import Camera, view_set
+from ivid.scene.scene import View
 from tests import fusion_reference as slow
 from tests.synthetic import DEPTH_RANGE, synthetic_scene
 

@@ -10,13 +10,13 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ivid.cameras import Camera
 from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera, rasteriser
 from ivid.fusion import mesh as meshes
 from ivid.fusion.mesh import MeshSettings, MeshStore, default_erosion_radius
 from ivid.fusion.resample import reduced
 from ivid.fusion.runtime import kernel_device
-from ivid.scene import View
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import View
 from tests.synthetic import DEPTH_RANGE, synthetic_scene
 
 SIZE = 32
@@ -194,7 +194,7 @@ def test_it_works_quietly_where_no_kernel_cache_can_be_made(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     code = (
-        "import numpy as np; from ivid.cameras import Camera; from ivid.fusion import forward_backward_warp as warp;"
+        "import numpy as np; from ivid.scene import Camera; from ivid.fusion import forward_backward_warp as warp;"
         "print(warp(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8)), Camera.orbit(0.1, 0), (0.5, 100)).mask.any())"
     )
     environment = {**os.environ, "WARP_CACHE_PATH": str(blocked / "cache"), "TMPDIR": str(tmp_path)}

@@ -17,15 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ivid.batch_rendering import planned_pictures, scene_files
-from ivid.cameras import Camera
 from ivid.cli import main
-from ivid.depth import depth_picture
 from ivid.evaluation.geometry import non_flatness, reprojection_consistency
-from ivid.loading import load_pipeline
-from ivid.processes import Share
-from ivid.published_scene import load_published_scene
-from ivid.scene import Scene
+from ivid.export.batch import planned_pictures, scene_files
+from ivid.pipeline.loading import load_pipeline
+from ivid.pipeline.processes import Share
+from ivid.published.scene_file import load_published_scene
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import depth_picture
+from ivid.scene.scene import Scene
 from tests.synthetic import synthetic_scene
 from tests.tiny_model import save_tiny_model
 

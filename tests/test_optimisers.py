@@ -2,8 +2,8 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
-from ivid.optimisers import make_optimiser
-from ivid.training_config import TrainingConfig
+from ivid.training.config import TrainingConfig
+from ivid.training.optimisers import make_optimiser
 from tests.tiny_renders import UNET
 
 

@@ -12,8 +12,8 @@ import trimesh
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from ivid.published_scene import save_published_scene
-from ivid.scene import Scene
+from ivid.published.scene_file import save_published_scene
+from ivid.scene.scene import Scene
 from tests.synthetic import synthetic_scene
 from tests.viewer_browser import PATIENCE_MS, viewer_browser
 

@@ -8,7 +8,7 @@ import trimesh
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 
 
 @pytest.fixture(scope="module")

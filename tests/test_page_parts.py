@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from ivid.export import KINDS
-from page import exporting, models, wishes
-from page.making import Making, Photograph, Turnstile, Wish
-from page.models import ModelCard, Shelf
-from page.opening import Examples, open_for_page
-from page.publishing import Publication
-from page.sessions import Sessions
+from ivid.page import exporting, models, wishes
+from ivid.page.making import Making, Photograph, Turnstile, Wish
+from ivid.page.models import ModelCard, Shelf
+from ivid.page.opening import Examples, open_for_page
+from ivid.page.publishing import Publication
+from ivid.page.sessions import Sessions
 from tests.synthetic import synthetic_scene
 from tests.tiny_model import CLASSES, SIZE, save_tiny_model
 
@@ -34,7 +34,7 @@ def finished(making: Making):
 
 
 def test_the_page_is_built_without_torch():
-    code = "import sys, page.layout; assert 'torch' not in sys.modules and 'diffusers' not in sys.modules"
+    code = "import sys, ivid.page.layout; assert 'torch' not in sys.modules and 'diffusers' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -147,8 +147,8 @@ def test_stopping_keeps_the_views_that_are_done(shelf):
 
 
 def test_how_far_a_download_is_is_told(shelf, monkeypatch):
-    import ivid.checkpoints
-    from page.desk import making_status
+    import ivid.pipeline.models
+    from ivid.page.desk import making_status
 
     folder, go_on = shelf.first.source, threading.Event()
 
@@ -157,7 +157,7 @@ def test_how_far_a_download_is_is_told(shelf, monkeypatch):
         assert go_on.wait(60)
         return folder
 
-    monkeypatch.setattr(ivid.checkpoints, "model_folder", slowly)
+    monkeypatch.setattr(ivid.pipeline.models, "model_folder", slowly)
     fresh = Shelf([folder])
     models._PIPELINES.clear()
     making = Making(Wish(fresh.first.name, "tree", 4, "uncond"), fresh, Turnstile())

@@ -11,12 +11,12 @@ import pytest
 from playwright.sync_api import expect
 
 from ivid.cli import main
-from ivid.loading import load_pipeline
-from ivid.scene import Scene
-from ivid.upsampling import upsampled
-from page import wishes
-from page.making import Making, Turnstile, Wish
-from page.models import ModelCard, Shelf
+from ivid.page import wishes
+from ivid.page.making import Making, Turnstile, Wish
+from ivid.page.models import ModelCard, Shelf
+from ivid.pipeline.loading import load_pipeline
+from ivid.pipeline.upsampling import upsampled
+from ivid.scene.scene import Scene
 from tests.page_server import Served, serving_page
 from tests.published_network import write_files
 from tests.test_page import done, status, take, visit

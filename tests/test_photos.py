@@ -15,7 +15,7 @@ from PIL import Image
 from ivid.data import photos
 from ivid.data.photo_dataset import PhotoDataset, is_photo_dataset
 from ivid.data.photos import DisparityEstimator, prepare_photos
-from ivid.depth import STORED_DISPARITY_UNIT
+from ivid.scene.depth import STORED_DISPARITY_UNIT
 
 SIZE = 32
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from ivid.cameras import Camera, view_set
-from ivid.depth import decode
 from ivid.diffusion.conditioning import network_condition
 from ivid.diffusion.denoiser import fold_of
 from ivid.fusion import aggregate_conditions
-from ivid.generation import generate, parse_seeds, plan
-from ivid.loading import load_pipeline
-from ivid.pipeline import IvidPipeline, Preview, ViewDone
-from ivid.scene import Scene, View
+from ivid.pipeline.batch import generate, parse_seeds, plan
+from ivid.pipeline.loading import load_pipeline
+from ivid.pipeline.pipeline import IvidPipeline, Preview, ViewDone
+from ivid.scene.cameras import Camera, view_set
+from ivid.scene.depth import decode
+from ivid.scene.scene import Scene, View
 from tests.synthetic import synthetic_scene
 from tests.tiny_model import CLASSES, SIZE, save_tiny_model, tiny_pipeline
 

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ivid.cameras import Camera, view_set
-from ivid.published_scene import load_published_scene, open_scene, save_published_scene
-from ivid.scene import Scene, SceneFileError, View
+from ivid.published.scene_file import load_published_scene, open_scene, save_published_scene
+from ivid.scene.cameras import Camera, view_set
+from ivid.scene.scene import Scene, SceneFileError, View
 
 SIZE = 16
 

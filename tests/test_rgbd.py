@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ivid.cameras import Camera
-from ivid.data.rgbd import fitted, load_rgbd, rgbd_view
 from ivid.export.stills import depth_millimetres
+from ivid.scene.cameras import Camera
+from ivid.scene.rgbd import fitted, load_rgbd, rgbd_view
 from tests.synthetic import DEPTH_RANGE, synthetic_view
 
 RNG = np.random.default_rng(0)

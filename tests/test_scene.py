@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ivid.cameras import Camera
-from ivid.scene import Scene, SceneFileError, View
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene, SceneFileError, View
 from tests.synthetic import synthetic_scene
 
 
@@ -211,6 +211,6 @@ def test_scenes_can_be_read_without_torch():
     import sys
 
     heavy = {"torch", "diffusers", "open3d", "pyrender"}
-    code = f"import sys, ivid.scene, viewer; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, ivid.scene.scene, viewer; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -20,7 +20,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from ivid.export.libraries import SYSTEM_LIBRARIES
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 from tests.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent

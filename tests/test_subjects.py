@@ -1,6 +1,6 @@
 import pytest
 
-from ivid.subjects import Subject, dealt
+from ivid.pipeline.labels import Subject, dealt
 
 KINDS = [7, 8, 9, 10]
 

@@ -15,19 +15,19 @@ from safetensors.torch import load_file
 from tensorboardX.proto.event_pb2 import Event
 from torch.nn import functional
 
-from ivid.bundling import bundle
-from ivid.cameras import Camera
 from ivid.cli import main
 from ivid.data.pairs import PairSettings, gaussian_blur_3x3
 from ivid.data.renders import Kinds
 from ivid.data.training_set import SampleSettings, TrainingSamples
 from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.enlarging import enlarged, training_condition
-from ivid.kinds import known_labels
-from ivid.loading import load_pipeline
-from ivid.training import LOSS_SCALING, build_unet, train
-from ivid.training_config import TrainingConfig
-from ivid.upsampling import upsampled
+from ivid.pipeline.loading import load_pipeline
+from ivid.pipeline.upsampling import upsampled
+from ivid.scene.cameras import Camera
+from ivid.training.config import TrainingConfig
+from ivid.training.labels import known_labels
+from ivid.training.loop import LOSS_SCALING, build_unet, train
+from ivid.training.packaging import bundle
 from tests.tiny_renders import SIZE, UNET, Discs, write_renders
 
 CONFIG = TrainingConfig(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from ivid.training_config import TrainingConfig
-from ivid.training_objective import Objective
+from ivid.training.config import TrainingConfig
+from ivid.training.tasks import Objective
 
 CONFIG = TrainingConfig(
     network="first_view",

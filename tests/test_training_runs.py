@@ -18,11 +18,11 @@ from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from PIL import Image
 
-from ivid import training
 from ivid.cli import main
 from ivid.data.pairs import PairSettings
-from ivid.training import LOSS_SCALING, build_unet, train
-from ivid.training_config import TrainingConfig
+from ivid.training import loop as training
+from ivid.training.config import TrainingConfig
+from ivid.training.loop import LOSS_SCALING, build_unet, train
 from tests.tiny_renders import SIZE, UNET, Discs
 
 CONFIG = TrainingConfig(
@@ -100,7 +100,7 @@ def test_every_process_has_its_own_part_of_a_batch():
 
 
 def test_two_processes_train_one_network(tmp_path):
-    discs = "import tests.tiny_renders as t, ivid.training as i, ivid.training_config as c, sys, pathlib\n"
+    discs = "import tests.tiny_renders as t, ivid.training.loop as i, ivid.training.config as c, sys, pathlib\n"
     script = tmp_path / "run.py"
     script.write_text(
         discs + "i.train(c.TrainingConfig.read(sys.argv[1]), t.Discs(), pathlib.Path(sys.argv[2]), max_seconds=600.0)\n"

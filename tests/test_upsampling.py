@@ -4,10 +4,10 @@ import torch
 from diffusers import UNet2DModel
 
 from ivid.cli import main
-from ivid.events import Preview, ViewDone
-from ivid.pipeline import IvidPipeline
-from ivid.scene import Scene
-from ivid.upsampling import stream_upsampling, upsampled
+from ivid.pipeline.events import Preview, ViewDone
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.upsampling import stream_upsampling, upsampled
+from ivid.scene.scene import Scene
 from tests.tiny_model import SIZE, tiny_pipeline
 
 

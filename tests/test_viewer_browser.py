@@ -10,7 +10,7 @@ from PIL import Image
 from synthetic import synthetic_scene
 from viewer_browser import FRAME, PATIENCE_MS, open_viewer, settle, viewer_browser
 
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 from viewer.html import write_html
 from viewer.wire import preview_entry
 

@@ -10,9 +10,9 @@ import pytest
 from synthetic import synthetic_scene
 from viewer_browser import open_viewer, viewer_browser
 
-from ivid.cameras import Camera
 from ivid.fusion import FusionRenderer
-from ivid.scene import Scene
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene
 
 RENDERING = """([yaw, pitch]) => {
   const { stage } = viewer;

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page
 from synthetic import synthetic_scene
 from viewer_browser import FRAME, open_viewer, settle, viewer_browser
 
-from ivid.cameras import Camera
 from ivid.fusion import FusionRenderer
-from ivid.scene import Scene
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene
 
 EYE_SIDE = 128  # the window is as large as both eyes
 EYE_DISTANCE = 0.063

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from synthetic import synthetic_scene
 
-from ivid.cameras import Camera, trajectory, view_set
-from ivid.depth import encode
+from ivid.scene.cameras import Camera, trajectory, view_set
+from ivid.scene.depth import encode
 from viewer.wire import HEADER, camera_entry, pack_view
 
 WEB_TESTS = Path(__file__).with_name("web")

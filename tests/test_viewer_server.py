@@ -14,7 +14,7 @@ import pytest
 from synthetic import synthetic_scene
 from viewer_browser import serving
 
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 from viewer.__main__ import main
 from viewer.html import bundled_modules, write_html
 from viewer.wire import unpack_view

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from synthetic import synthetic_scene
 from viewer_browser import Fingers, open_viewer, viewer_browser
 
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 
 SIDE = 240
 ACROSS = 2 * math.tan(math.radians(22.5))  # of the picture, where the camera looks at

@@ -11,9 +11,9 @@ import pytest
 from PIL import ImageGrab
 from synthetic import synthetic_scene
 
-from ivid.cameras import Camera, view_set
 from ivid.fusion import FusionRenderer
-from ivid.scene import Scene
+from ivid.scene.cameras import Camera, view_set
+from ivid.scene.scene import Scene
 from viewer.__main__ import main
 from viewer.window import SIDE_PX, Pose, Reach, SceneWindow
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import synthetic_scene
 
-from ivid.cameras import Camera
-from ivid.depth import encode
-from ivid.scene import View
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import encode
+from ivid.scene.scene import View
 from viewer import wire
 
 RANGE = (0.6, 5.0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DModel
 
-from ivid.pipeline import IvidPipeline
+from ivid.pipeline.pipeline import IvidPipeline
 
 CLASSES = ("house", "tree", "car, automobile")
 SIZE, FOLD = 32, 4

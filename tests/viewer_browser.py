@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 from viewer.server import SceneServer
 
 ARGUMENTS = [

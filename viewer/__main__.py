@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 from viewer.server import SceneServer
 from viewer.window import SceneWindow
 

@@ -25,10 +25,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from ivid.cameras import Camera
-from ivid.depth import DepthRange
-from ivid.files import written_aside
-from ivid.scene import Scene, View
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import DepthRange
+from ivid.scene.files import written_aside
+from ivid.scene.scene import Scene, View
 from viewer.server import planned_cameras
 from viewer.wire import manifest, pack_view, preview_entry, scene_keyframes, scene_title
 

@@ -10,8 +10,8 @@ import re
 import zlib
 from pathlib import Path
 
-from ivid.files import written_aside
-from ivid.scene import Scene
+from ivid.scene.files import written_aside
+from ivid.scene.scene import Scene
 from viewer.server import planned_cameras
 from viewer.wire import data_url, dumps, manifest, pack_view, scene_keyframes, scene_title
 

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ivid.cameras import view_set
-from ivid.scene import Scene
+from ivid.scene.cameras import view_set
+from ivid.scene.scene import Scene
 from viewer.wire import manifest, pack_view, scene_keyframes, scene_title, valid_keyframes
 
 WEB = Path(__file__).with_name("web")

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from ivid.cameras import Camera
-from ivid.scene import Scene, View
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import Scene, View
 from viewer.wire import scene_title
 
 SIDE_PX = 640

@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ivid.cameras import Camera
-from ivid.depth import DepthRange, decode, encode
-from ivid.scene import EDGE_THRESHOLD, Scene, View
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import DepthRange, decode, encode
+from ivid.scene.scene import EDGE_THRESHOLD, Scene, View
 
 MAGIC = b"IVW1"
 HEADER = struct.Struct("<4sHHfffII")

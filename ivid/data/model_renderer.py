@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from ivid.cameras import FOV_Y_DEG, Camera
 from ivid.data.meshes import exposed_colours, load_mesh, plane_numbers
 from ivid.data.rasteriser import FaceRasteriser
 from ivid.data.staging import Appearance, srgb_from_linear
-from ivid.depth import DepthRange
-from ivid.scene import View
+from ivid.scene.cameras import FOV_Y_DEG, Camera
+from ivid.scene.depth import DepthRange
+from ivid.scene.scene import View
 
 SUPERSAMPLE = 2
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from ivid.cameras import FOV_Y_DEG, Camera
 from ivid.data.renders import (
     DEPTH_STEPS,
     FORMAT,
@@ -27,9 +26,10 @@ from ivid.data.renders import (
     read_manifest,
 )
 from ivid.data.staging import POSES, Appearance
-from ivid.depth import DepthRange, encode
-from ivid.files import written_aside
-from ivid.scene import View
+from ivid.scene.cameras import FOV_Y_DEG, Camera
+from ivid.scene.depth import DepthRange, encode
+from ivid.scene.files import written_aside
+from ivid.scene.scene import View
 
 if TYPE_CHECKING:
     from ivid.data.model_renderer import ModelRenderer

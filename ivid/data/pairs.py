@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ivid.depth import DepthRange, decode
+from ivid.scene.depth import DepthRange, decode
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from ivid.depth import PUBLISHED_TRAINING_RANGE, DepthRange, encode_disparity
-from ivid.files import written_aside
+from ivid.scene.depth import PUBLISHED_TRAINING_RANGE, DepthRange, encode_disparity
+from ivid.scene.files import written_aside
 
 INDEX_FILE = "dataset.json"
 

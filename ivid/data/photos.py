@@ -17,8 +17,8 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ivid.data.photo_dataset import write_dataset_index
-from ivid.depth import STORED_DISPARITY_UNIT
-from ivid.files import written_aside
+from ivid.scene.depth import STORED_DISPARITY_UNIT
+from ivid.scene.files import written_aside
 
 DEFAULT_ESTIMATOR = "Intel/dpt-beit-large-512"  # MiDaS 3.1, as in the published data
 DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Large-hf"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ivid.depth import DepthRange
+from ivid.scene.depth import DepthRange
 
 MANIFEST = "renders.json"
 FORMAT, FORMAT_VERSION = "ivid-renders", 3

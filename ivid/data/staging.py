@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ivid.cameras import Camera
+from ivid.scene.cameras import Camera
 
 # Hues in degrees (OKLCH) that make pleasant grounds and skies, and how often each is drawn.
 _GROUNDS = (  # hue, hue spread, lightness, chroma, weight

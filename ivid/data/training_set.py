@@ -10,7 +10,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from ivid.data.pairs import PairSettings, warped_condition
-from ivid.depth import DepthRange
+from ivid.scene.depth import DepthRange
 
 
 class RgbdImages(Protocol):

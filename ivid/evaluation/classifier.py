@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from ivid.files import written_aside
+from ivid.scene.files import written_aside
 
 
 class LabelledImages(Protocol):

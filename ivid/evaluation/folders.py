@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivid.evaluation.geometry import non_flatness, reprojection_consistency
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ivid.cameras import Camera
-from ivid.depth import DepthRange, encode
-from ivid.scene import Scene, View
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import DepthRange, encode
+from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
     from ivid.fusion import FusionRenderer

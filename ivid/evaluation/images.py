@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ivid.data.photos import SUFFIXES
 from ivid.evaluation.distances import fid, inception_score, kid
-from ivid.files import is_unfinished, written_aside
+from ivid.scene.files import is_unfinished, written_aside
 
 NETWORK_FILE = "inception-2015-12-05.pt"
 NETWORK_URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{NETWORK_FILE}"
@@ -119,7 +119,7 @@ def feature_network_file(path: str | Path | None = None) -> Path:
         return Path(path)
     import torch
 
-    from ivid.checkpoints import cache_folder
+    from ivid.pipeline.models import cache_folder
 
     expected = cache_folder() / NETWORK_FILE
     if not expected.is_file():
@@ -176,7 +176,7 @@ class _Extractor:
         self, folder: str | Path, pictures: Sequence[Path], description: str, classify: bool = False
     ) -> np.ndarray:
         """float32 [N, D]; [N, K] when classifying."""
-        from ivid.checkpoints import cache_folder
+        from ivid.pipeline.models import cache_folder
 
         kept = cache_folder() / "features" / f"{self._key(Path(folder), pictures, classify)}.npy"
         if kept.is_file():

@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from ivid.data.renders import Renders, class_of_model
-from ivid.depth import decode
 from ivid.evaluation.classifier import (
     ImageClassifier,
     accuracy,
@@ -23,10 +22,11 @@ from ivid.evaluation.classifier import (
 )
 from ivid.evaluation.distances import kid, nearest_neighbours
 from ivid.evaluation.geometry import ground_plane_fit, non_flatness, reprojection_consistency
-from ivid.files import written_aside
-from ivid.generation import generate, plan
-from ivid.pipeline import IvidPipeline
-from ivid.scene import Scene, View
+from ivid.pipeline.batch import generate, plan
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.scene.depth import decode
+from ivid.scene.files import written_aside
+from ivid.scene.scene import Scene, View
 
 Row = tuple[str, str]  # what, value
 

@@ -14,8 +14,8 @@ from ivid.data.renders import Renders
 from ivid.evaluation.classifier import features, predict
 from ivid.evaluation.distances import kid
 from ivid.evaluation.scenes import Row, judge_of, mean_consistency, some_of
-from ivid.generation import generate, plan
-from ivid.pipeline import IvidPipeline
+from ivid.pipeline.batch import generate, plan
+from ivid.pipeline.pipeline import IvidPipeline
 
 
 @dataclass(frozen=True)

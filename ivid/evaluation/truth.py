@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ivid.cameras import Camera, view_set
 from ivid.data.models import render_views
-from ivid.depth import DepthRange
-from ivid.pipeline import IvidPipeline
-from ivid.scene import Scene, View
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.scene.cameras import Camera, view_set
+from ivid.scene.depth import DepthRange
+from ivid.scene.scene import Scene, View
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 
 Progress = Callable[[int, int], object]  # called as progress(done, total)
 

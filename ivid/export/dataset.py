@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from ivid.cameras import Camera
 from ivid.export.points import fused_cloud, write_points
 from ivid.export.stills import depth_millimetres
 from ivid.export.surface import Progress, Samples
-from ivid.files import written_aside
-from ivid.scene import Scene
+from ivid.scene.cameras import Camera
+from ivid.scene.files import written_aside
+from ivid.scene.scene import Scene
 
 COLMAP_POINTS = 20_000  # enough to start splats from; its reader goes line by line
 

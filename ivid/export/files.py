@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from ivid.export.surface import Progress
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 
 
 def export_scene_file(scene: Scene, path: str | Path, progress: Progress | None = None) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from ivid.export.libraries import library
 from ivid.export.surface import Progress, scene_maps, surface_samples, voxel_size
 from ivid.export.tsdf import Surface, fuse_surface, surface_colours
-from ivid.files import written_aside
-from ivid.scene import Scene
+from ivid.scene.files import written_aside
+from ivid.scene.scene import Scene
 
 LINEAR_ATTRIBUTE = "_LINEAR"
 

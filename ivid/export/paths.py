@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ivid.cameras import FOV_Y_DEG, SWING_PITCH_RAD, SWING_YAW_RAD, TRAJECTORIES, Camera, trajectory
-from ivid.scene import Scene
+from ivid.scene.cameras import FOV_Y_DEG, SWING_PITCH_RAD, SWING_YAW_RAD, TRAJECTORIES, Camera, trajectory
+from ivid.scene.scene import Scene
 
 PATHS = (*TRAJECTORIES, "dolly", "keyframes")
 DOLLY_RADII = (0.75, 1.5)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ivid.files import written_aside
+from ivid.scene.files import written_aside
 
 PLY_TYPES = {"f4": "float", "u1": "uchar"}
 

@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 
 from ivid.export.ply import write_ply
 from ivid.export.surface import Progress, Samples, contract, merged, scene_maps, surface_samples, voxel_size
-from ivid.scene import Scene
+from ivid.scene.scene import Scene
 
 NEIGHBOURS, DEVIATIONS = 16, 3.0
 

@@ -14,8 +14,8 @@ from scipy.spatial.transform import Rotation
 from ivid.export.ply import write_ply
 from ivid.export.points import fused_cloud
 from ivid.export.surface import Progress, Samples, pixel_angle
-from ivid.files import written_aside
-from ivid.scene import Scene
+from ivid.scene.files import written_aside
+from ivid.scene.scene import Scene
 
 SH_DC = 0.28209479177387814  # the constant spherical harmonic: colour = 0.5 + SH_DC · f_dc
 WIDTH = 0.55  # standard deviation in pixels: neighbours a pixel apart then close up

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ivid.cameras import FOV_Y_DEG, Camera
-from ivid.depth import depth_picture
 from ivid.export.surface import Progress
-from ivid.files import written_aside
-from ivid.scene import Scene
+from ivid.scene.cameras import FOV_Y_DEG, Camera
+from ivid.scene.depth import depth_picture
+from ivid.scene.files import written_aside
+from ivid.scene.scene import Scene
 
 if TYPE_CHECKING:
     from ivid.fusion import FusionRenderer

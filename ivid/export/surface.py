@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ivid.depth import encode
-from ivid.scene import Scene, View
+from ivid.scene.depth import encode
+from ivid.scene.scene import Scene, View
 
 Progress = Callable[[int, int], object]
 

@@ -10,8 +10,8 @@ from typing import Any
 from ivid.export.paths import Keyframe, camera_path
 from ivid.export.stills import check_picture, fastest_device, fused_picture, renderer_on
 from ivid.export.surface import Progress
-from ivid.files import written_aside
-from ivid.scene import Scene
+from ivid.scene.files import written_aside
+from ivid.scene.scene import Scene
 
 CPU_SAMPLES = 512  # samples along the side of a frame
 

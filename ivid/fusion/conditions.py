@@ -9,14 +9,14 @@ from functools import cache
 
 import numpy as np
 
-from ivid import depth as codec
-from ivid.cameras import Camera
-from ivid.depth import DepthRange
 from ivid.fusion.mesh import MeshSettings, default_erosion_radius
 from ivid.fusion.rasteriser import Planes, Shading
 from ivid.fusion.renderer import FusionRenderer
 from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
-from ivid.scene import View
+from ivid.scene import depth as codec
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import DepthRange
+from ivid.scene.scene import View
 
 PLANES: Planes = (0.01, 200.0)
 SUPERSAMPLE = 3

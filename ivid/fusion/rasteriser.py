@@ -9,10 +9,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import warp as wp
 
-from ivid.cameras import Camera
 from ivid.fusion import blend_kernels, raster_kernels, shading_kernels
 from ivid.fusion.mesh import MeshStore
 from ivid.fusion.runtime import empty, launch, split
+from ivid.scene.cameras import Camera
 
 BAND_BYTES = 96_000_000  # of z-buffers at a time; larger pictures are drawn in several bands
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ivid.cameras import Camera
 from ivid.fusion.mesh import MeshSettings, MeshStore, default_erosion_radius
 from ivid.fusion.rasteriser import Planes, Rasteriser, Samples, Shading, Target
 from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
 from ivid.fusion.runtime import kernel_device, thread_count
-from ivid.scene import View
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import View
 
 PLANES: Planes = (0.1, 200.0)
 MAX_EXTENT = 16384  # samples on a side of an enlarged picture

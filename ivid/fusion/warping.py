@@ -8,15 +8,15 @@ from functools import cache
 
 import numpy as np
 
-from ivid import depth as codec
-from ivid.cameras import Camera
-from ivid.depth import DepthRange
 from ivid.fusion.conditions import depth_edges
 from ivid.fusion.mesh import MeshSettings, MeshStore
 from ivid.fusion.rasteriser import Rasteriser, Samples, Target
 from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
 from ivid.fusion.runtime import kernel_device
-from ivid.scene import View
+from ivid.scene import depth as codec
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import DepthRange
+from ivid.scene.scene import View
 
 PLANES = (0.1, 200.0)
 SUPERSAMPLE = 3
@@ -73,7 +73,7 @@ def forward_backward_warp(
         device: where to compute, "cpu" unless told otherwise.
 
     Raises:
-        ValueError: the image is no view (see `ivid.scene.View`), or there is no such device.
+        ValueError: the image is no view (see `ivid.scene.scene.View`), or there is no such device.
     """
     source = Camera.orbit(0.0, 0.0, fov_y_deg=camera.fov_y_deg)
     machine = _machine(device)

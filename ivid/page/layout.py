@@ -1,0 +1,200 @@
+"""The page put together: what stands where, and which handler answers to what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ivid.page import exporting
+from ivid.page.api import add_endpoints
+from ivid.page.components import WEB, drawn
+from ivid.page.desk import Desk, status
+from ivid.page.models import ROOT, ModelCard, Shelf
+from ivid.page.opening import Examples
+from ivid.page.room import Room
+from ivid.page.theme import theme
+from ivid.scene.rgbd import DEPTH_KINDS
+from viewer.component import SceneViewer
+
+SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")
+VIEW_SET_LABELS = {
+    "3x9": "3 × 9 grid",
+    "360": "All around",
+    "random": "Two views",
+    "uncond": "First view only",
+}
+MAX_UPLOAD = "64mb"
+KEEP_UPLOADS_S = 6 * 3600
+HEAD = f"""
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+@font-face {{
+  font-family: "Figtree Variable"; font-weight: 300 900; font-display: swap;
+  src: url("gradio_api/file={(WEB / "font" / "figtree.woff2").as_posix()}") format("woff2");
+}}
+</style>
+"""
+DICE = "() => String(Math.floor(Math.random() * 100000))"
+
+
+def build_page(shelf: Shelf, examples: Path = ROOT / "assets") -> gr.Blocks:
+    """The page for the models of a shelf; launch it with `launch_options`."""
+    gr.set_static_paths([WEB])
+    page = gr.Blocks(
+        title="ivid", analytics_enabled=False, fill_width=True, delete_cache=(KEEP_UPLOADS_S, KEEP_UPLOADS_S)
+    )
+    with page:
+        drawn("masthead", {"name": "ivid", "line": "3D scenes, imagined view by view"}, elem_id="ivid-masthead")
+        with gr.Row(elem_id="ivid-room"):
+            with gr.Column(elem_id="ivid-controls", min_width=240):
+                controls = _controls(shelf, examples)
+            with gr.Column(elem_id="ivid-stage"):
+                shown = _stage()
+        room = Room(page=page, **controls, **shown)
+        desk = Desk(room, shelf, Examples(examples))
+        add_endpoints(desk)  # first, for handlers are named after their functions and the first keeps the name
+        _connect(room, desk)
+    page.queue(max_size=200)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """Arguments of `Blocks.launch` that belong to the look of the page and to its limits."""
+    return {
+        "theme": theme(),
+        "css_paths": [WEB / "ivid.page.css"],
+        "head": HEAD,
+        "footer_links": [],
+        "run_history": False,
+        "ssr_mode": False,
+        "max_file_size": MAX_UPLOAD,
+        "show_error": True,
+    }
+
+
+def _controls(shelf: Shelf, examples: Path) -> dict[str, Any]:
+    card = shelf.first
+    model = gr.Dropdown(list(shelf.cards), value=card.name, label="Model", visible=len(shelf.cards) > 1)
+    class_label = gr.Dropdown(
+        list(card.class_names),
+        value=card.class_names[0] if card.class_names else None,
+        label="Class",
+        filterable=True,
+        visible=bool(card.class_names),
+        elem_id="ivid-class",
+    )
+    with gr.Row(elem_id="ivid-seed-row", equal_height=True):
+        seed = gr.Textbox("0", label="Seed", max_lines=1, elem_id="ivid-seed", min_width=80)
+        dice = gr.Button("Roll the dice", elem_id="ivid-dice", min_width=40)
+    with gr.Row(elem_id="ivid-run"):
+        generate = gr.Button("Generate", variant="primary", elem_id="ivid-generate", min_width=80)
+        stop = gr.Button("Stop", interactive=False, elem_id="ivid-stop", min_width=60)
+    line = drawn("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
+    with gr.Accordion("Advanced", open=False, elem_id="ivid-advanced"):
+        view_set = gr.Radio([(label, name) for name, label in VIEW_SET_LABELS.items()], value="3x9", label="Views")
+        with gr.Row():
+            first_steps = gr.Number(card.first_steps, label="Steps, first view", min_width=80)
+            novel_steps = gr.Number(card.novel_steps, label="Steps, others", min_width=80)
+        guidance = gr.Slider(0, 10, card.guidance, step=0.1, label="Guidance", elem_id="ivid-guidance")
+        sampler = gr.Dropdown([("the model's own", ""), *SAMPLERS], value="", label="Sampler")
+        upsample = gr.Checkbox(
+            False,
+            label="Views twice as large",
+            info="All of them, or the first view only if that is chosen above.",
+            visible=card.upsampler,
+            elem_id="ivid-upsample",
+        )
+    with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-photograph"):
+        picture = gr.File(label="Picture", file_types=["image"], height=92, type="filepath")
+        depth = gr.File(label="Depth map (16-bit .png, .npy, .exr)", file_types=[".png", ".npy", ".exr"], height=92)
+        depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are")
+        _example_pictures(examples, card, [picture, depth, class_label])
+    exports = drawn(
+        "exports",
+        {"kinds": exporting.offered(), "enabled": False, "running": None, "file": None},
+        events=["export"],
+        elem_id="ivid-exports",
+    )
+    file = gr.UploadButton(
+        "Open a scene file", file_types=[".ivid", ".npz"], size="md", elem_id="ivid-open", type="filepath"
+    )
+    return {
+        "model": model,
+        "class_label": class_label,
+        "seed": seed,
+        "dice": dice,
+        "generate": generate,
+        "stop": stop,
+        "view_set": view_set,
+        "first_steps": first_steps,
+        "novel_steps": novel_steps,
+        "guidance": guidance,
+        "sampler": sampler,
+        "upsample": upsample,
+        "picture": picture,
+        "depth": depth,
+        "depth_kind": depth_kind,
+        "file": file,
+        "status": line,
+        "exports": exports,
+    }
+
+
+def _example_pictures(folder: Path, card: ModelCard, inputs: list[gr.components.Component]) -> None:
+    """Pictures with depth maps to begin with, `rgbd_CLASS.png` and `rgbd_CLASS_depth.png`, of classes the model has."""
+    names = [path.stem.removeprefix("rgbd_").removesuffix("_depth") for path in sorted(folder.glob("rgbd_*_depth.png"))]
+    names = [name for name in names if name in card.class_names]
+    if names:
+        gr.Examples(
+            [[str(folder / f"rgbd_{name}.png"), str(folder / f"rgbd_{name}_depth.png"), name] for name in names],
+            inputs=inputs,
+            label="Or take one of these",
+            example_labels=[name.capitalize() for name in names],
+            api_visibility="private",
+        )
+
+
+def _stage() -> dict[str, Any]:
+    viewer = SceneViewer(height="100%", elem_id="ivid-viewer")
+    with gr.Row(elem_id="ivid-shelf"):
+        grid = drawn("grid", elem_id="ivid-grid")
+        library = drawn(
+            "library",
+            {"examples": [], "finished": None, "begin": False},
+            events=["example", "begin"],
+            elem_id="ivid-library",
+        )
+    return {"viewer": viewer, "grid": grid, "library": library}
+
+
+def _connect(room: Room, desk: Desk) -> None:
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    making = {**quiet, "concurrency_limit": None}  # the desk has a queue of its own, with a place one can see
+    for trigger in (room.generate.click, room.seed.submit, room.library.begin):
+        trigger(desk.generate, room.fields, room.shown, **making)
+    room.stop.click(desk.stop, None, None, queue=False, **quiet)
+    room.dice.click(None, None, room.seed, js=DICE, **quiet)
+    room.model.change(lambda name: _for_model(desk.shelf.cards[name]), room.model, _model_fields(room), **quiet)
+    room.file.upload(desk.open_file, room.file, room.shown, concurrency_limit=2, **quiet)
+    room.library.example(desk.open_example, None, room.shown, concurrency_limit=2, **quiet)
+    room.exports.export(desk.export, None, [room.exports, room.status], concurrency_limit=2, **quiet)
+    room.viewer.change_path(desk.remember_path, None, None, queue=False, **quiet)
+    room.page.load(desk.greet, None, [*room.fields, *room.shown], concurrency_limit=None, **quiet)
+    room.page.unload(desk.leave)
+
+
+def _model_fields(room: Room) -> list[Any]:
+    return [room.class_label, room.first_steps, room.novel_steps, room.guidance, room.upsample]
+
+
+def _for_model(card: ModelCard) -> list[Any]:
+    names = list(card.class_names)
+    return [
+        gr.update(choices=names, value=names[0] if names else None, visible=bool(names)),
+        gr.update(value=card.first_steps),
+        gr.update(value=card.novel_steps),
+        gr.update(value=card.guidance),
+        gr.update(value=False, visible=card.upsampler),
+    ]

@@ -1,0 +1,97 @@
+"""Scenes that are opened instead of made: files a person has, and the examples that come with the project."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import json
+import shutil
+import threading
+import zipfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ivid.page.publishing import Publication, new_folder, picture_url
+from ivid.published.scene_file import open_scene
+from ivid.scene.scene import Scene, SceneFileError
+
+
+def open_for_page(path: str | Path) -> Scene:
+    """A scene file of either kind.
+
+    Raises:
+        ValueError: it cannot be opened; the message is a sentence for the person who opened it.
+    """
+    try:
+        return open_scene(path)
+    except OSError as error:
+        raise SceneFileError(f"{Path(path).name} cannot be read ({error.strerror or error})") from None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A scene file that comes with the project, read, and published once for all pages."""
+
+    name: str
+    scene: Scene
+    publication: Publication
+
+
+@dataclass
+class Examples:
+    """The scene files of a folder; none is fine."""
+
+    folder: Path
+    _read: dict[str, Example] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        atexit.register(self.close)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob("*.ivid"))
+
+    def get(self, name: str) -> Example:
+        """An example by name.
+
+        Raises:
+            ValueError: there is none of that name, or its file is damaged.
+        """
+        if name not in self.names:
+            raise ValueError(f"there is no example {name!r}; there are {', '.join(self.names) or 'none'}")
+        with self._lock:
+            if name not in self._read:
+                scene = open_for_page(self.folder / f"{name}.ivid")
+                self._read[name] = Example(name, scene, Publication.of(scene, new_folder()))
+            return self._read[name]
+
+    def tiles(self) -> list[dict[str, str]]:
+        """What the library shows of each: name, title, picture. Damaged files are reported on the console."""
+        tiles = []
+        for path in sorted(self.folder.glob("*.ivid")):
+            try:
+                tiles.append(_tile(str(path), path.stat().st_mtime_ns))
+            except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+                print(f"the example {path.name} is left out: {error}", flush=True)
+        return tiles
+
+    def close(self) -> None:
+        for example in self._read.values():
+            shutil.rmtree(example.publication.folder, ignore_errors=True)
+
+
+@cache
+def _tile(path: str, _changed_ns: int) -> dict[str, str]:
+    """The tile of a scene file, of which only the header and the first picture are read."""
+    with zipfile.ZipFile(path) as archive:
+        header = json.loads(archive.read("scene.json"))
+        with Image.open(io.BytesIO(archive.read("000.png")), formats=["PNG"]) as picture:
+            rgb = np.array(picture.convert("RGB"))
+    title, seed = header.get("class_name") or Path(path).stem, header.get("seed")
+    note = "" if seed is None else f"seed {seed}"
+    return {"name": Path(path).stem, "title": title, "note": note, "picture": picture_url(rgb)}

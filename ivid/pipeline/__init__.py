@@ -1,0 +1,27 @@
+"""From a class and a seed to a scene: the pipeline, what it is told, and where models are found.
+
+torch and diffusers are imported when `IvidPipeline` is first asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from ivid.pipeline.events import Event, Preview, ViewDone
+    from ivid.pipeline.loading import load_pipeline
+    from ivid.pipeline.models import model_folder
+    from ivid.pipeline.pipeline import IvidPipeline
+
+__all__ = ["Event", "IvidPipeline", "Preview", "ViewDone", "load_pipeline", "model_folder"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "events": ["Event", "Preview", "ViewDone"],
+            "loading": ["load_pipeline"],
+            "models": ["model_folder"],
+            "pipeline": ["IvidPipeline"],
+        },
+    )

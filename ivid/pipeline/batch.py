@@ -1,0 +1,156 @@
+"""Making many scenes: which ones, and in what batches."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ivid.pipeline.pipeline import IvidPipeline, Preview, ViewDone
+from ivid.scene.scene import Scene, View
+
+
+@dataclass(frozen=True)
+class SceneRequest:
+    """One scene to make.
+
+    Attributes:
+        class_label: name of the class; None for models without classes.
+        class_index: its index, 0 without classes.
+        seed: of the scene.
+        number: its place in the work, from 0.
+        has_namesake: whether another class of the model begins with the same name.
+    """
+
+    class_label: str | None
+    class_index: int
+    seed: int
+    number: int = 0
+    has_namesake: bool = False
+
+    @property
+    def name(self) -> str:
+        """File name without suffix: `house_seed00003`; `cardigan-474_seed00003` where the name alone is not enough."""
+        label = _label_in_files(self.class_label or "scene") + (f"-{self.class_index}" if self.has_namesake else "")
+        return f"{label}_seed{self.seed:05d}"
+
+
+def _label_in_files(class_label: str) -> str:
+    """The first of a class's names, as files are called by it."""
+    return re.sub(r"[^a-z0-9]+", "-", class_label.split(",")[0].casefold()).strip("-")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from a list of integers and ranges: `3`, `0-9`, `1,4,10-12`.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if not match:
+            raise ValueError(f"seeds are integers and ranges such as 3 or 0-9,12; {part.strip()!r} is neither")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last - first >= 10_000_000:
+            raise ValueError(f"the range of seeds {part.strip()!r} runs backwards or is too long")
+        seeds.extend(range(first, last + 1))
+    return seeds
+
+
+def plan(
+    pipeline: IvidPipeline, classes: str, seeds: Sequence[int], classes_take_turns: bool = False
+) -> list[SceneRequest]:
+    """The scenes to make (method §12).
+
+    Args:
+        pipeline: the model.
+        classes: `mod` (class = seed mod N), `uniform` (class = running index mod N), `random` (drawn from the seed), or
+            names and indices separated by semicolons or, where no name holds one, commas.
+        seeds: of the scenes.
+        classes_take_turns: one scene for every seed, of listed classes in turn; else each listed class is made with
+            every seed.
+
+    Raises:
+        ValueError: the model has no such class.
+    """
+    names = pipeline.class_names
+    if not names:
+        return [SceneRequest(None, 0, seed, number) for number, seed in enumerate(seeds)]
+    if classes == "mod":
+        chosen = [(seed % len(names), seed) for seed in seeds]
+    elif classes == "uniform":
+        chosen = [(number % len(names), seed) for number, seed in enumerate(seeds)]
+    elif classes == "random":  # a stream of its own: the seed alone draws the camera of the view set `random`
+        chosen = [(int(np.random.default_rng((seed, 1)).integers(len(names))), seed) for seed in seeds]
+    else:
+        listed = _listed_classes(pipeline, classes)
+        if classes_take_turns:
+            chosen = [(listed[number % len(listed)], seed) for number, seed in enumerate(seeds)]
+        else:
+            chosen = [(index, seed) for index in listed for seed in seeds]
+    namesakes = Counter(map(_label_in_files, names))
+    return [
+        SceneRequest(names[index], index, seed, number, namesakes[_label_in_files(names[index])] > 1)
+        for number, (index, seed) in enumerate(chosen)
+    ]
+
+
+def _listed_classes(pipeline: IvidPipeline, text: str) -> list[int]:
+    def index_of(part: str) -> int:
+        index = pipeline.class_index(int(part) if part.strip().isdigit() else part)
+        assert index is not None
+        return index
+
+    try:
+        return [index_of(text)]
+    except ValueError:
+        parts = [part for part in text.split(";" if ";" in text else ",") if part.strip()]
+        if len(parts) < 2:
+            raise
+        return [index_of(part) for part in parts]
+
+
+def generate(
+    pipeline: IvidPipeline,
+    requests: Sequence[SceneRequest],
+    batch: int = 1,
+    on_evaluation: Callable[[SceneRequest, Preview], None] | None = None,
+    first_view: View | None = None,
+    **settings: Any,
+) -> Iterator[tuple[SceneRequest, Scene, list[ViewDone]]]:
+    """Make scenes, `batch` of them in one network call.
+
+    Args:
+        pipeline: the model.
+        requests: from `plan`.
+        batch: how many scenes share a network call.
+        on_evaluation: told of every network evaluation, once per scene.
+        first_view: every scene starts from it.
+        settings: view_set, first_steps, novel_steps, guidance, sampler, as `IvidPipeline.stream` takes them.
+
+    Yields:
+        every finished scene with the events of its views.
+    """
+    chosen = pipeline.settings(
+        **{name: settings.get(name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
+    )
+    for start in range(0, len(requests), batch):
+        group = requests[start : start + batch]
+        done: list[list[ViewDone]] = [[] for _ in group]
+        labels = [request.class_label for request in group]
+        seeds = [request.seed for request in group]
+        first_views = [first_view] * len(group)
+        for event in pipeline.stream_batch(labels, seeds, first_views=first_views, **settings):
+            if isinstance(event, ViewDone):
+                done[event.scene_index].append(event)
+            elif on_evaluation is not None:
+                on_evaluation(group[event.scene_index], event)
+        for request, events in zip(group, done, strict=True):
+            views = [event.view for event in events]
+            view_set = settings.get("view_set", "3x9")
+            yield request, pipeline.scene(views, request.class_label, request.seed, view_set, chosen), events

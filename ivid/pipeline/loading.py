@@ -1,0 +1,45 @@
+"""The model of a folder, in memory and ready to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from diffusers.utils import logging
+
+from ivid.pipeline.pipeline import IvidPipeline
+
+
+def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
+    """The model of a folder, on the best device at hand and in the precision that is fastest there."""
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    with _quiet_loading():
+        pipeline = IvidPipeline.from_pretrained(str(folder), dtype=fastest_precision(device), local_files_only=True)
+    if device == "cpu":
+        for unet in pipeline.components.values():
+            if unet is not None:
+                unet.to(memory_format=torch.channels_last)
+    return pipeline.to(device)
+
+
+def fastest_precision(device: str) -> torch.dtype:
+    """Half precision on CUDA, bfloat16 on a CPU with instructions for it, single precision on any other."""
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Without diffusers' bar for two files."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

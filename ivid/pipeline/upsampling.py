@@ -1,0 +1,133 @@
+"""The views of a scene at twice their size, by the upsampler network of a model that has one (method §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ivid.diffusion.enlarging import enlarged
+from ivid.diffusion.sampling import make_scheduler, sample
+from ivid.pipeline.events import Preview, ViewDone
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.sampling import SamplingSettings
+from ivid.scene.depth import DepthRange, encode
+from ivid.scene.scene import Scene, View
+
+WHICH = ("all", "first")
+
+
+def stream_upsampling(
+    pipeline: IvidPipeline,
+    scene: Scene,
+    which: str = "all",
+    steps: int | None = None,
+    guidance: float | None = None,
+    batch: int = 1,
+) -> Iterator[Preview | ViewDone]:
+    """Enlarge views in their order; closing the generator stops it between two network evaluations.
+
+    Args:
+        pipeline: a model with an upsampler.
+        scene: made by that model; its seed is the seed of the upsampling too.
+        which: `all` views, or the `first` only.
+        steps: network evaluations per view; the model's for novel views when None.
+        guidance: s of method §7; the model's when None.
+        batch: how many views share a network call; no view depends on the others.
+
+    Yields:
+        `Preview` after every evaluation, `ViewDone` for every enlarged view.
+
+    Raises:
+        ValueError: the model has no upsampler, or an argument is out of range; raised by the call itself.
+    """
+    check_upsampler(pipeline)
+    if which not in WHICH:
+        raise ValueError(f"views to enlarge are {' or '.join(WHICH)}, got {which!r}")
+    if scene.size != pipeline.size:
+        raise ValueError(f"the upsampler takes views of {pipeline.size}x{pipeline.size}, got {scene.size}x{scene.size}")
+    settings = pipeline.settings(novel_steps=steps, guidance=guidance)
+    index = pipeline.class_index(scene.class_name)
+    return _stream(pipeline, scene, len(scene.views) if which == "all" else 1, settings, index, batch)
+
+
+def check_upsampler(pipeline: IvidPipeline) -> None:
+    """Refuse a model that cannot enlarge its views.
+
+    Raises:
+        ValueError: the model has no upsampler.
+    """
+    if pipeline.upsampler_unet is None:
+        raise ValueError(f"the model {pipeline.config['name']} has no upsampler")
+
+
+def upsampled(
+    pipeline: IvidPipeline,
+    scene: Scene,
+    which: str = "all",
+    steps: int | None = None,
+    guidance: float | None = None,
+    batch: int = 1,
+    on_evaluation: Callable[[Preview], None] | None = None,
+) -> Scene:
+    """The scene with its views enlarged; of the first view alone when `which` is `first`. See `stream_upsampling`."""
+    views = []
+    for event in stream_upsampling(pipeline, scene, which, steps, guidance, batch):
+        if isinstance(event, ViewDone):
+            views.append(event.view)
+        elif on_evaluation is not None:
+            on_evaluation(event)
+    return upsampled_scene(scene, views, which)
+
+
+def upsampled_scene(scene: Scene, views: Sequence[View], which: str = "all") -> Scene:
+    """The scene with these enlarged views in place of its own, and a record of that."""
+    return replace(scene, views=views, settings={**scene.settings, "upsampled": which})
+
+
+def _stream(
+    pipeline: IvidPipeline,
+    scene: Scene,
+    count: int,
+    settings: SamplingSettings,
+    class_index: int | None,
+    batch: int,
+) -> Iterator[Preview | ViewDone]:
+    unet = pipeline.upsampler_unet
+    for first in range(0, count, batch):
+        views = scene.views[first : min(first + batch, count)]
+        labels = None if class_index is None else torch.full((len(views),), class_index, device=unet.device)
+        condition = enlarged(torch.stack([_network_view(view, pipeline.depth_range) for view in views]).to(unet.device))
+        scheduler = make_scheduler(settings.novel_sampler, pipeline.config["schedule"], settings.novel_steps)
+        steps = sample(
+            pipeline.denoiser(unet, scheduler),
+            scheduler,
+            condition.shape[1:],
+            [_generator(scene.seed or 0, first + index) for index in range(len(views))],
+            labels,
+            settings.novel_guidance,
+            condition=lambda condition=condition: condition,
+        )
+        rgb, depth = np.empty(0), np.empty(0)
+        for step in steps:
+            rgb, depth = pipeline.to_pictures(step.clean)
+            quantised = np.rint(rgb * 255).astype(np.uint8)
+            for index in range(len(views)):
+                yield Preview(first + index, step.number, step.steps, quantised[index], depth[index])
+        for index, view in enumerate(views):
+            yield ViewDone(first + index, replace(view, rgb=rgb[index], depth=depth[index]), None)
+
+
+def _network_view(view: View, depth_range: DepthRange) -> torch.Tensor:
+    """A view as the networks see it: [4, S, S], colour and depth in [-1, 1]."""
+    d = encode(view.depth, depth_range)
+    rgbd = np.concatenate([view.rgb / 255, d[..., None]], axis=-1, dtype=np.float32)
+    return torch.from_numpy(rgbd).permute(2, 0, 1) * 2 - 1
+
+
+def _generator(seed: int, view_index: int) -> torch.Generator:
+    """Of one view's noise, whatever else is enlarged with it."""
+    state = np.random.SeedSequence((seed, view_index)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))

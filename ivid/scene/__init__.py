@@ -1,0 +1,7 @@
+"""Cameras, views and scenes, the depth codec and the scene file; imports neither torch nor diffusers."""
+
+from ivid.scene.cameras import Camera, trajectory, view_set
+from ivid.scene.depth import decode, encode
+from ivid.scene.scene import Scene, SceneFileError, View
+
+__all__ = ["Camera", "Scene", "SceneFileError", "View", "decode", "encode", "trajectory", "view_set"]

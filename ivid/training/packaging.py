@@ -1,0 +1,116 @@
+"""Trained networks into one model folder that `IvidPipeline.from_pretrained` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import UNet2DModel
+
+from ivid.data.renders import class_of_model
+from ivid.diffusion.schedules import recorded_schedule
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.scene.depth import DepthRange
+from ivid.training.config import TrainingConfig
+from ivid.training.labels import known_labels, relabel
+
+SAMPLING = (
+    "depth_range",
+    "first_steps",
+    "novel_steps",
+    "guidance",
+    "novel_guidance",
+    "first_sampler",
+    "novel_sampler",
+    "pull",
+    "edge_threshold",
+    "mask_edges",
+    "far_margin",
+    "ramp_step",
+    "mirror",
+    "refine_below",
+)
+
+
+def read_model_config(path: str | Path) -> dict[str, Any]:
+    """How a model samples: arguments of `IvidPipeline` named in `SAMPLING`, from a JSON file.
+
+    Raises:
+        ValueError: the file is no JSON object, or has other fields.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    unknown = sorted(set(values) - set(SAMPLING)) if isinstance(values, dict) else ["no object"]
+    if unknown:
+        raise ValueError(f"{path} must be an object with fields of {', '.join(SAMPLING)}; it has {', '.join(unknown)}")
+    return values
+
+
+def bundle(
+    first_view: str | Path,
+    novel_view: str | Path,
+    out: str | Path,
+    sampling: Mapping[str, Any],
+    class_names: Sequence[str],
+    depth_range: DepthRange,
+    refiner: str | Path | None = None,
+    upsampler: str | Path | None = None,
+) -> None:
+    """Write the averaged networks of two runs, three or four, in half precision, and the model's config.
+
+    Args:
+        first_view, novel_view, refiner, upsampler: run folders (`ivid.training.loop`).
+        out: the model folder; what was there is replaced once the new one is whole.
+        sampling: how the model samples, from `read_model_config`.
+        class_names: in the order of the labels.
+        depth_range: (near, far) of the data, in metres; `sampling` may have another (method §3).
+
+    Raises:
+        ValueError: the runs do not belong together.
+    """
+    runs: dict[str, str | Path] = {"first_view": first_view, "novel_view": novel_view}
+    runs |= {role: run for role, run in (("refiner", refiner), ("upsampler", upsampler)) if run is not None}
+    configs = [TrainingConfig.read(Path(run) / "config.json") for run in runs.values()]
+    if [config.network for config in configs] != list(runs):
+        raise ValueError(f"expected runs of {', '.join(runs)}, got {', '.join(config.network for config in configs)}")
+    first = configs[0]
+    if any(config.scheduler != first.scheduler for config in configs):
+        raise ValueError("the runs have different noise schedules or predictions")
+    labels = {role: known_labels(Path(run) / "unet") for role, run in runs.items()}
+    kinds, drawn = None, labels["first_view"]
+    if drawn is not None:
+        kinds = [[k for k, model in enumerate(drawn) if class_of_model(model) == name] for name in class_names]
+    unets = {
+        f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)
+        for role, run in runs.items()
+    }
+    for role, known in labels.items():
+        if known is not None and known != drawn:
+            if drawn is None:
+                raise ValueError(f"the {role} network is told kinds, the first-view network is not")
+            relabel(unets[f"{role}_unet"], known, drawn)
+    out = Path(out)
+    pipeline = IvidPipeline(
+        **unets,
+        name=out.name,
+        class_names=class_names,
+        schedule=recorded_schedule(first.scheduler),
+        prediction_type=first.scheduler["prediction_type"],
+        kinds=kinds,
+        novel_kinds=labels["novel_view"] is not None,
+        **{"depth_range": depth_range, **sampling},
+    )
+    aside = out.with_name(f".{out.name}.aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    pipeline.save_pretrained(aside)
+    for kept in out.glob("*.md"):
+        shutil.copy(kept, aside)
+    shutil.rmtree(out, ignore_errors=True)
+    os.replace(aside, out)
