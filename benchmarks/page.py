@@ -24,11 +24,11 @@ WATCH = """() => {
   const seen = (window.seen = {});
   const note = (what) => (seen[what] ??= (performance.now() - began) / 1000);
   const watch = setInterval(() => {
-    const { manifest, stage } = document.querySelector("#ivid-viewer .ivid-viewer").ividViewer;
-    if (!manifest?.title.includes("SEED") || stage.dirty || !stage.held.size) return;
+    const { manifest, renderer } = document.querySelector("#ivid-viewer .ivid-viewer").ividViewer;
+    if (!manifest?.title.includes("SEED") || renderer.dirty || !renderer.held.size) return;
     note("preview");
-    if (!stage.held.get(0).preview) note("first");
-    if (stage.held.size === manifest.planned.length) {
+    if (!renderer.held.get(0).preview) note("first");
+    if (renderer.held.size === manifest.planned.length) {
       note("all");
       clearInterval(watch);
     }

@@ -23,3 +23,7 @@ def test_pyright():
 
 def test_the_javascript_is_well_typed():
     passes("npx", "--no-install", "tsc", "-p", "jsconfig.json")
+
+
+def test_the_javascript_is_linted_and_formatted():
+    passes("npx", "--no-install", "biome", "ci", "--error-on-warnings")

@@ -18,7 +18,7 @@ from tests.synthetic import synthetic_scene
 from tests.viewer_browser import PATIENCE_MS, viewer_browser
 
 expect.set_options(timeout=PATIENCE_MS)
-HELD = "(count) => document.querySelector('.ivid-viewer').ividViewer?.stage.held.size === count"
+HELD = "(count) => document.querySelector('.ivid-viewer').ividViewer?.renderer.held.size === count"
 SLOW = "&novel_steps=80"  # a scene that takes long enough to be stopped
 
 
@@ -58,7 +58,7 @@ def picture(page: Page) -> np.ndarray:
     page.wait_for_function(
         """() => {
           const viewer = document.querySelector("#ivid-viewer .ivid-viewer")?.ividViewer;
-          return viewer?.stage?.settled && !viewer.frameRequest;
+          return viewer?.renderer?.settled && !viewer.frameRequest;
         }"""
     )
     shot = page.locator("#ivid-viewer .ivid-viewer").screenshot()

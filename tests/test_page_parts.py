@@ -205,7 +205,7 @@ def test_published_files_are_the_scene(tmp_path):
 
     from PIL import Image
 
-    from viewer.wire import unpack_view
+    from viewer.protocol import unpack_view
 
     for entry, cell, view in zip(manifest["views"], grid["cells"], scene.views, strict=True):
         np.testing.assert_array_equal(unpack_view(Path(entry["url"]).read_bytes(), view.camera).rgb, view.rgb)

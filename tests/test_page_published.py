@@ -130,4 +130,4 @@ def test_a_class_of_a_thousand_is_searched_for_and_its_views_enlarged(served, tm
         scene = Scene.load(take(page, "Scene", tmp_path))
         assert (scene.size, scene.class_name) == (256, "goldfish, Carassius auratus")
         viewer = "document.querySelector('#ivid-viewer .ivid-viewer').ividViewer"
-        page.wait_for_function(f"{viewer}.stage.size === 256")
+        page.wait_for_function(f"{viewer}.renderer.size === 256")

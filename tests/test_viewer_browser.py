@@ -12,7 +12,7 @@ from viewer_browser import FRAME, PATIENCE_MS, open_viewer, settle, viewer_brows
 
 from ivid.scene.scene import Scene
 from viewer.html import write_html
-from viewer.wire import preview_entry
+from viewer.protocol import preview_entry
 
 SIDE = 200
 
@@ -35,7 +35,7 @@ def picture(page) -> np.ndarray:
 
 
 def pose(page) -> dict:
-    return page.evaluate("() => viewer.rig.pose()")
+    return page.evaluate("() => viewer.controls.pose()")
 
 
 def come_to_rest(page) -> None:
@@ -70,19 +70,19 @@ def test_hands_and_keys_move_the_camera(browser, tmp_path):
 
 def test_the_camera_springs_back_from_the_edge(browser, tmp_path):
     with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
-        page.evaluate("() => { viewer.rig.wanted.yaw = 2; viewer.rig.held = true; }")
-        assert pose(page)["yaw"] < page.evaluate("() => viewer.rig.bounds.yawMax") + 0.25
-        page.evaluate("() => { viewer.rig.held = false; viewer.wake(); }")
+        page.evaluate("() => { viewer.controls.wanted.yaw = 2; viewer.controls.held = true; }")
+        assert pose(page)["yaw"] < page.evaluate("() => viewer.controls.bounds.yawMax") + 0.25
+        page.evaluate("() => { viewer.controls.held = false; viewer.wake(); }")
         come_to_rest(page)
-        assert pose(page)["yaw"] == pytest.approx(page.evaluate("() => viewer.rig.bounds.yawMax"), abs=1e-3)
+        assert pose(page)["yaw"] == pytest.approx(page.evaluate("() => viewer.controls.bounds.yawMax"), abs=1e-3)
 
 
 def test_still_pictures_are_not_drawn_again(browser, tmp_path):
     with open_viewer(browser, tmp_path, small_scene(), SIDE, SIDE) as page:
         settle(page)
-        frames = page.evaluate("() => viewer.stage.frames")
+        frames = page.evaluate("() => viewer.renderer.frames")
         page.wait_for_timeout(500)
-        assert page.evaluate("() => [viewer.stage.frames, viewer.frameRequest]") == [frames, 0]
+        assert page.evaluate("() => [viewer.renderer.frames, viewer.frameRequest]") == [frames, 0]
 
 
 def test_a_link_brings_the_camera_back(browser, tmp_path):
@@ -96,7 +96,7 @@ const { fetch } = window;
 window.fetch = async (address, ...rest) => {
   if (/[1-9][.]ivw/.test(String(address))) {  // all but the first view come when the camera stands still beside that
     let viewer;
-    while (!viewer?.resting || viewer.stage.held.size !== 1) {
+    while (!viewer?.resting || viewer.renderer.held.size !== 1) {
       await new Promise((done) => setTimeout(done, 20));
       viewer = document.getElementById("viewer")?.ividViewer;
     }
@@ -129,13 +129,13 @@ def test_a_lost_context_comes_back(browser, tmp_path):
         before = picture(page)
         page.evaluate(
             """async () => {
-                const lost = viewer.stage.gl.getExtension("WEBGL_lose_context");
+                const lost = viewer.renderer.gl.getExtension("WEBGL_lose_context");
                 lost.loseContext();
                 await new Promise((done) => setTimeout(done, 300));
                 lost.restoreContext();
             }"""
         )
-        page.wait_for_function("() => !viewer.stage.lost")
+        page.wait_for_function("() => !viewer.renderer.lost")
         settle(page)
         assert np.abs(picture(page) - before).mean() < 1
 
@@ -150,9 +150,9 @@ def test_scenes_grow_and_a_view_that_fails_is_left_out(browser, tmp_path):
                 viewer.show({ ...first, views: [...first.views, entry, again] });
             }"""
         )
-        page.wait_for_function("() => viewer.stage.held.size === 4")
+        page.wait_for_function("() => viewer.renderer.held.size === 4")
         page.get_by_text("View 4 did not load; trying again").wait_for()
-        assert page.evaluate("() => viewer.stage.held.has(3)") is False
+        assert page.evaluate("() => viewer.renderer.held.has(3)") is False
 
 
 def test_previews_that_come_quickly_are_shown_all_the_same(browser, tmp_path):
@@ -198,7 +198,7 @@ def test_a_view_that_fails_once_comes_with_the_next_try(browser, tmp_path):
             }"""
         )
         page.get_by_text("View 3 did not load; trying again").wait_for()
-        page.wait_for_function("() => viewer.stage.held.has(2)")
+        page.wait_for_function("() => viewer.renderer.held.has(2)")
         assert len(tries) == 2
 
 
@@ -206,7 +206,7 @@ def test_a_scene_stays_beside_the_next_one(browser, tmp_path):
     with open_viewer(browser, tmp_path, small_scene(3), 640, 400) as page:
         button = page.get_by_role("button", name="Compare with another scene")
         assert button.count() == 0, "there is no other scene to open here"
-        page.evaluate("() => { viewer.options.compare = true; viewer.chrome.refresh(); }")
+        page.evaluate("() => { viewer.options.compare = true; viewer.toolbar.refresh(); }")
         button.click()
         page.get_by_text("Open or make another scene").wait_for()
         page.evaluate(
@@ -215,14 +215,14 @@ def test_a_scene_stays_beside_the_next_one(browser, tmp_path):
                 viewer.show({ ...viewer.manifest, title: "another", views: other });
             }"""
         )
-        page.wait_for_function("() => viewer.stage.held.size === 2 && viewer.compare.stage?.held.size === 3")
+        page.wait_for_function("() => viewer.renderer.held.size === 2 && viewer.compare.renderer?.held.size === 3")
         settle(page)
         assert page.get_by_text("another", exact=True).is_visible()
         shown = picture(page)
         page.get_by_role("slider", name="How much of the first scene").press("ArrowLeft")
         assert page.evaluate("() => viewer.compare.share") == pytest.approx(0.45)
         page.get_by_role("button", name="End the comparison").click()
-        assert page.evaluate("() => viewer.compare.stage") is None
+        assert page.evaluate("() => viewer.compare.renderer") is None
         settle(page)
         assert np.abs(picture(page) - shown).mean() > 0.1
 
@@ -250,7 +250,7 @@ def test_the_page_scrolls_past_a_viewer_without_focus(browser, tmp_path):
 def test_paths_play_and_keys_are_kept(browser, tmp_path):
     with open_viewer(browser, tmp_path, small_scene(), 420, 300) as page:
         page.keyboard.press(" ")
-        page.wait_for_function("() => Math.abs(viewer.rig.pose().yaw) > 0.02")
+        page.wait_for_function("() => Math.abs(viewer.controls.pose().yaw) > 0.02")
         page.keyboard.press(" ")
         assert page.evaluate("() => viewer.timeline.playing") is False
         with page.expect_response("**/keyframes") as answer:
@@ -279,7 +279,7 @@ def test_one_file_works_from_disk_without_requests(browser, tmp_path):
     requested: list[str] = []
     page.on("request", lambda request: requested.append(request.url))
     page.goto(path.as_uri())
-    page.wait_for_function("() => (window.viewer = window.ividViewer)?.stage?.held.size === 27")
+    page.wait_for_function("() => (window.viewer = window.ividViewer)?.renderer?.held.size === 27")
     page.evaluate("() => { viewer.set({ look: 'nearest' }); }")
     settle(page)
     assert np.abs(np.diff(picture(page), axis=0)).mean() > 1

@@ -15,12 +15,12 @@ from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
 
 RENDERING = """([yaw, pitch]) => {
-  const { stage } = viewer;
-  Object.assign(stage, { exact: true, look: "fused" });
+  const { renderer } = viewer;
+  Object.assign(renderer, { exact: true, look: "fused" });
   const pose = { yaw, pitch, radius: 1, x: 0, y: 0, z: 0, fov: 45 };
-  for (const _ of stage.painter.refine(stage.frame(pose, false, performance.now()), () => 5));
-  const { target, width, height } = stage.painter.next;
-  const { gl } = stage;
+  for (const _ of renderer.compositor.refine(renderer.frame(pose, false, performance.now()), () => 5));
+  const { target, width, height } = renderer.compositor.next;
+  const { gl } = renderer;
   gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
   const pixels = new Uint8Array(width * height * 4);
   gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);

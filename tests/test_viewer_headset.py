@@ -44,7 +44,7 @@ Object.defineProperty(XRWebGLLayer.prototype, "framebuffer", {
 });
 """
 EYES = """() => {
-  const { gl } = viewer.stage;
+  const { gl } = viewer.renderer;
   gl.bindFramebuffer(gl.FRAMEBUFFER, eyes);
   const pixels = new Uint8Array(innerWidth * innerHeight * 4);
   gl.readPixels(0, 0, innerWidth, innerHeight, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
@@ -71,12 +71,12 @@ def with_headset(browser: Browser, folder: Path, modes: tuple[str, ...] = ("inli
 
 def enter(page: Page) -> None:
     page.get_by_role("button", name="View in VR").click()
-    page.wait_for_function("() => viewer.stage.lent && window.eyes")
+    page.wait_for_function("() => viewer.renderer.lent && window.eyes")
 
 
 def leave(page: Page) -> None:
-    page.evaluate("() => viewer.chrome.headset.button.click()")  # the emulator's picture lies over it
-    page.wait_for_function("() => !viewer.stage.lent")
+    page.evaluate("() => viewer.toolbar.headset.button.click()")  # the emulator's picture lies over it
+    page.wait_for_function("() => !viewer.renderer.lent")
 
 
 def eyes(page: Page) -> list[np.ndarray]:
@@ -135,30 +135,33 @@ def test_each_eye_sees_the_methods_picture_from_its_place(browser, tmp_path):
                 print(f"head at {x}, {y}, {z}, eye {k}: {likeness(seen[k], truths[k]):.1f} dB")
                 assert likeness(seen[k], truths[k]) > 30
                 assert likeness(seen[k], truths[1 - k]) < 22, "the eyes differ"
-        assert page.evaluate("() => viewer.stage.gl.getError()") == 0
+        assert page.evaluate("() => viewer.renderer.gl.getError()") == 0
 
 
 def test_whoever_leaves_has_the_ordinary_view_again(browser, tmp_path):
     with with_headset(browser, tmp_path) as page:
         page.evaluate("() => { viewer.host.style.height = '100px'; }")  # lower than an eye's picture
-        page.wait_for_function("() => viewer.stage.canvas.height === 100")
+        page.wait_for_function("() => viewer.renderer.canvas.height === 100")
         settle(page)
-        picture = (
-            "async () => [...new Uint8Array(await (await viewer.stage.picture(viewer.rig.pose(), 1)).arrayBuffer())]"
-        )
+        picture = """async () => {
+            const blob = await viewer.renderer.picture(viewer.controls.pose(), 1);
+            return [...new Uint8Array(await blob.arrayBuffer())];
+        }"""
         before = page.evaluate(picture)
-        page.evaluate("() => { viewer.rig.jump({ ...viewer.rig.pose(), yaw: 0.1 }); viewer.wake(); }")
-        page.wait_for_function("() => viewer.stage.refining")  # the still picture is on its way
+        page.evaluate("() => { viewer.controls.jump({ ...viewer.controls.pose(), yaw: 0.1 }); viewer.wake(); }")
+        page.wait_for_function("() => viewer.renderer.refining")  # the still picture is on its way
         enter(page)
         left, right = eyes(page)
         assert min(left.std(), right.std()) > 0.1
-        drawn = page.evaluate("() => { viewer.rig.jump(viewer.rig.home); viewer.wake(); return viewer.stage.frames; }")
+        drawn = page.evaluate(
+            "() => { viewer.controls.jump(viewer.controls.home); viewer.wake(); return viewer.renderer.frames; }"
+        )
         assert np.array_equal(eyes(page), [left, right])
-        assert page.evaluate("() => viewer.stage.frames") == drawn, "the page is not drawn meanwhile"
+        assert page.evaluate("() => viewer.renderer.frames") == drawn, "the page is not drawn meanwhile"
         leave(page)
         settle(page)
         assert page.evaluate(picture) == before
-        assert page.evaluate("() => [viewer.stage.canvas.height, viewer.stage.gl.getError()]") == [100, 0]
+        assert page.evaluate("() => [viewer.renderer.canvas.height, viewer.renderer.gl.getError()]") == [100, 0]
         assert page.get_by_role("button", name="View in VR").is_visible()
         enter(page)  # and it works again
         assert min(eye.std() for eye in eyes(page)) > 0.1
@@ -172,7 +175,7 @@ def test_whoever_leaves_has_the_ordinary_view_again(browser, tmp_path):
             "The headset did not start: the browser did not allow it",
         ),
         (
-            "viewer.stage.gl.makeXRCompatible = async () => { throw new Error('the card is elsewhere'); }",
+            "viewer.renderer.gl.makeXRCompatible = async () => { throw new Error('the card is elsewhere'); }",
             "The headset did not start: the card is elsewhere",
         ),
     ],
@@ -183,5 +186,5 @@ def test_a_headset_that_does_not_start_says_why(browser, tmp_path, fault, senten
         page.get_by_role("button", name="View in VR").click()
         page.get_by_text("The headset").wait_for()
         assert notices(page) == sentence
-        assert page.evaluate("() => [viewer.stage.lent, headset.activeSession ?? null]") == [False, None]
+        assert page.evaluate("() => [viewer.renderer.lent, headset.activeSession ?? null]") == [False, None]
         settle(page)

@@ -14,7 +14,7 @@ from synthetic import synthetic_scene
 
 from ivid.scene.cameras import Camera, trajectory, view_set
 from ivid.scene.depth import encode
-from viewer.wire import HEADER, camera_entry, pack_view
+from viewer.protocol import HEADER, camera_entry, pack_view
 
 WEB_TESTS = Path(__file__).with_name("web")
 

@@ -17,7 +17,7 @@ from viewer_browser import serving
 from ivid.scene.scene import Scene
 from viewer.__main__ import main
 from viewer.html import bundled_modules, write_html
-from viewer.wire import unpack_view
+from viewer.protocol import unpack_view
 
 KEY = {"t": 0, "yaw": 0.1, "pitch": 0, "radius": 1, "x": 0, "y": 0, "z": 0, "fov": 45}
 

@@ -39,12 +39,12 @@ def page(browser, tmp_path) -> Iterator[Page]:
             }""",
             SIDE,
         )
-        page.wait_for_function("(side) => viewer.stage.canvas.height === side", arg=SIDE)
+        page.wait_for_function("(side) => viewer.renderer.canvas.height === side", arg=SIDE)
         yield page
 
 
 def pose(page) -> dict:
-    return page.evaluate("() => viewer.rig.pose()")
+    return page.evaluate("() => viewer.controls.pose()")
 
 
 def page_at(page) -> list[float]:
@@ -110,7 +110,7 @@ def test_a_gesture_that_is_taken_away_throws_nothing(page):
     fingers.lose()
     page.wait_for_timeout(200)
     assert pose(page) == pytest.approx(held)
-    assert page.evaluate("() => [viewer.rig.held, viewer.hands.pointers.size]") == [False, 0]
+    assert page.evaluate("() => [viewer.controls.held, viewer.input.pointers.size]") == [False, 0]
 
 
 def test_a_finger_beside_the_viewer_has_the_page(page):

@@ -73,7 +73,7 @@ def open_viewer(
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server.url + anchor)
         page.wait_for_function("() => (window.viewer = document.getElementById('viewer')?.ividViewer)?.manifest")
-        page.wait_for_function(f"() => viewer.stage.held.size === {len(scene.views)}")
+        page.wait_for_function(f"() => viewer.renderer.held.size === {len(scene.views)}")
         yield page
         page.close()
         assert not errors, errors
@@ -127,4 +127,4 @@ class Fingers:
 def settle(page: Page) -> None:
     """Wait until the best picture of the present camera is on screen."""
     page.evaluate(FRAME)
-    page.wait_for_function("() => viewer.stage.settled && !viewer.stage.painter.next && !viewer.frameRequest")
+    page.wait_for_function("() => viewer.renderer.settled && !viewer.renderer.compositor.next && !viewer.frameRequest")

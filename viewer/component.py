@@ -6,8 +6,8 @@
     yield files.preview(rgb, depth, camera, step, steps)   # while the first view is being denoised
     yield files.add(view)                                  # whenever a view is done; both return the viewer's value
 
-The value is a manifest (`viewer.wire.manifest`): a small dict of URLs of finished views, never pixels; None empties the
-viewer. In the page, JavaScript finds the viewer at `document.querySelector("#<elem_id> .ivid-viewer").ividViewer` and
+The value is a manifest (`viewer.protocol.manifest`): a small dict of URLs of finished views, never pixels; None empties
+the viewer. In the page, JavaScript finds the viewer at `document.querySelector("#<elem_id> .ivid-viewer").ividViewer` and
 may call `flyToView(index)`, `compare.open(manifest)`, `set({look: "depth"})`. The element fires `ivid-camera` with
 `detail.nearest`, the index of the view next to which the camera came to rest. Python hears of a person's camera path by
 `viewer.change_path(function)`: the function gets `gr.EventData` whose `keyframes` attribute is the list.
@@ -29,8 +29,8 @@ from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene, View
+from viewer.protocol import manifest, pack_view, preview_entry, scene_keyframes, scene_title
 from viewer.server import planned_cameras
-from viewer.wire import manifest, pack_view, preview_entry, scene_keyframes, scene_title
 
 WEB = Path(__file__).with_name("web").resolve()
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene
+from viewer.protocol import data_url, dumps, manifest, pack_view, scene_keyframes, scene_title
 from viewer.server import planned_cameras
-from viewer.wire import data_url, dumps, manifest, pack_view, scene_keyframes, scene_title
 
 WEB = Path(__file__).with_name("web")
 ENTRY = "viewer.js"

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from ivid.scene.cameras import view_set
 from ivid.scene.scene import Scene
-from viewer.wire import manifest, pack_view, scene_keyframes, scene_title, valid_keyframes
+from viewer.protocol import manifest, pack_view, scene_keyframes, scene_title, valid_keyframes
 
 WEB = Path(__file__).with_name("web")
 MAX_BODY = 200_000

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene, View
-from viewer.wire import scene_title
+from viewer.protocol import scene_title
 
 SIDE_PX = 640
 MOVING_PX, MOVING_VIEWS = 288, 4  # of a picture in motion

@@ -23,7 +23,7 @@ from ivid.page.publishing import Publication, picture_url
 from ivid.page.room import Room
 from ivid.page.sessions import Session, Sessions
 from ivid.scene.scene import Scene
-from viewer.wire import scene_title, valid_keyframes
+from viewer.protocol import scene_title, valid_keyframes
 
 LOOK_EVERY_S = 0.25  # a picture of the page costs a weak machine's browser 40 ms that the networks could use
 FIRST_LOOK_EVERY_S = 0.05  # until there is something to see

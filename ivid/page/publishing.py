@@ -25,8 +25,8 @@ from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, depth_picture
 from ivid.scene.scene import Scene, View
 from viewer.component import SceneFiles
+from viewer.protocol import scene_keyframes, scene_title
 from viewer.server import planned_cameras
-from viewer.wire import scene_keyframes, scene_title
 
 FOLDER_PREFIX = "ivid-"
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  HOME,
   blendedSelection,
   coveredRange,
+  HOME,
   mixPoses,
   nearestViews,
   poseOf,
@@ -14,8 +14,8 @@ import {
   sourceCamera,
   worldToView,
 } from "../../viewer/web/camera.js";
-import { swingPose } from "../../viewer/web/path.js";
-import { formatPose, parsePose } from "../../viewer/web/share.js";
+import { swingPose } from "../../viewer/web/input/path.js";
+import { formatPose, parsePose } from "../../viewer/web/ui/share.js";
 import { Matrix4, Vector3 } from "../../viewer/web/vendor/three/three.core.min.js";
 import { vectors } from "./vectors.js";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { coarsen, merge } from "../../viewer/web/coarse.js";
-import { EDGE, ERODED, buildMesh } from "../../viewer/web/mesh.js";
+import { coarsen, merge } from "../../viewer/web/render/coarse.js";
+import { buildMesh, EDGE, ERODED } from "../../viewer/web/render/mesh.js";
 
 const SIZE = 40;
 const scene = new Float32Array(SIZE * SIZE).map((_, k) => {
@@ -38,7 +38,11 @@ for (const tolerance of [0.0005, 0.01, 1]) {
     /** @type {Map<string, number>} */
     const uses = new Map();
     for (let n = 0; n < indices.length; n += 3) {
-      for (const [a, b] of [[0, 1], [1, 2], [2, 0]]) {
+      for (const [a, b] of [
+        [0, 1],
+        [1, 2],
+        [2, 0],
+      ]) {
         const key = [indices[n + a], indices[n + b]].sort((one, other) => one - other).join();
         uses.set(key, (uses.get(key) ?? 0) + 1);
       }

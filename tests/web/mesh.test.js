@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
-import { EDGE, ERODED, PADDING, buildMesh, computeNormals } from "../../viewer/web/mesh.js";
-import { catmullRom, keyPose, pathLength, withKey, withoutKey } from "../../viewer/web/path.js";
-import { decodeDepth, inflate } from "../../viewer/web/wire.js";
 import { HOME } from "../../viewer/web/camera.js";
+import { catmullRom, keyPose, pathLength, withKey, withoutKey } from "../../viewer/web/input/path.js";
+import { decodeDepth, inflate } from "../../viewer/web/protocol.js";
+import { buildMesh, computeNormals, EDGE, ERODED, PADDING } from "../../viewer/web/render/mesh.js";
 import { vectors } from "./vectors.js";
 
 test("depth comes out of a view file as it went in", async () => {
@@ -29,9 +28,18 @@ test("a step in depth is an edge, its surroundings eroded, the ring padding", ()
   const { vertices, indices } = buildMesh(depth, SIZE, 1.2, { radius: 2 });
   assert.equal(indices.length, 6 * (SIZE + 1) ** 2);
   const inRow = [...Array(SIZE + 2).keys()].map((column) => flagsAt(vertices, 9, column));
-  assert.deepEqual(inRow.flatMap((flag, k) => (flag & EDGE ? [k] : [])), [8, 9]);
-  assert.deepEqual(inRow.flatMap((flag, k) => (flag & ERODED ? [k] : [])), [6, 7, 8, 9, 10, 11]);
-  assert.deepEqual(inRow.flatMap((flag, k) => (flag & PADDING ? [k] : [])), [0, SIZE + 1]);
+  assert.deepEqual(
+    inRow.flatMap((flag, k) => (flag & EDGE ? [k] : [])),
+    [8, 9],
+  );
+  assert.deepEqual(
+    inRow.flatMap((flag, k) => (flag & ERODED ? [k] : [])),
+    [6, 7, 8, 9, 10, 11],
+  );
+  assert.deepEqual(
+    inRow.flatMap((flag, k) => (flag & PADDING ? [k] : [])),
+    [0, SIZE + 1],
+  );
   assert.ok(flagsAt(vertices, 0, 8) & EDGE, "the ring continues the edge");
 });
 
@@ -50,11 +58,18 @@ test("triangles turn counter-clockwise as the camera sees them", () => {
 
 test("a path of keyframes passes through them and closes", () => {
   let keys = withKey(withKey(withKey([], HOME), { ...HOME, yaw: 0.4 }), { ...HOME, yaw: -0.2, pitch: 0.1 });
-  assert.deepEqual(keys.map(({ t }) => t), [0, 0.5, 1]);
-  for (const closed of [false, true]) for (const key of keys) assert.ok(Math.abs(keyPose(keys, key.t, closed).yaw - key.yaw) < 1e-9);
+  assert.deepEqual(
+    keys.map(({ t }) => t),
+    [0, 0.5, 1],
+  );
+  for (const closed of [false, true])
+    for (const key of keys) assert.ok(Math.abs(keyPose(keys, key.t, closed).yaw - key.yaw) < 1e-9);
   assert.equal(pathLength(keys, true), 1.5);
   assert.ok(Math.abs(keyPose(keys, 1.5 - 1e-9, true).yaw - keys[0].yaw) < 1e-6);
   keys = withoutKey(keys, 0);
-  assert.deepEqual(keys.map(({ t }) => t), [0, 1]);
+  assert.deepEqual(
+    keys.map(({ t }) => t),
+    [0, 1],
+  );
   assert.equal(catmullRom(0, 1, 2, 3, 0.5), 1.5);
 });

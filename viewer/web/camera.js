@@ -20,7 +20,7 @@ export const FAR = 200;
  * @property {number} z
  * @property {number} fov  vertical field of view of the square in the middle of the picture, degrees
  */
-/** @typedef {import("./wire.js").CameraEntry} CameraEntry */
+/** @typedef {import("./protocol.js").CameraEntry} CameraEntry */
 /**
  * @typedef {object} SourceCamera  the camera of a view
  * @property {Matrix4} worldToView
@@ -78,14 +78,7 @@ export function projection(fovDeg, width, height, shift = { x: 0, y: 0 }, tile =
   const perPixel = (2 * reach) / (Math.min(width, height) * tile.count);
   const left = ((tile.x - tile.count / 2) * width - shift.x) * perPixel;
   const bottom = ((tile.y - tile.count / 2) * height - shift.y) * perPixel;
-  return new Matrix4().makePerspective(
-    left,
-    left + width * perPixel,
-    bottom + height * perPixel,
-    bottom,
-    NEAR,
-    FAR,
-  );
+  return new Matrix4().makePerspective(left, left + width * perPixel, bottom + height * perPixel, bottom, NEAR, FAR);
 }
 
 /**
@@ -93,9 +86,10 @@ export function projection(fovDeg, width, height, shift = { x: 0, y: 0 }, tile =
  * @returns {SourceCamera}
  */
 export function sourceCamera(entry) {
-  const m = /** @type {[number,number,number,number,number,number,number,number,number,number,number,number,number,number,number,number]} */ (
-    entry.world_to_view
-  );
+  const m =
+    /** @type {[number,number,number,number,number,number,number,number,number,number,number,number,number,number,number,number]} */ (
+      entry.world_to_view
+    );
   const matrix = new Matrix4().set(...m);
   const viewToWorld = matrix.clone().invert();
   return {
@@ -181,7 +175,8 @@ export function nearestViews(cameras, eye, backward) {
   return cameras
     .map((camera, index) => ({
       index,
-      distance: camera.position.distanceTo(eye) * 0.5 + Math.acos(MathUtils.clamp(camera.backward.dot(backward), -1, 1)),
+      distance:
+        camera.position.distanceTo(eye) * 0.5 + Math.acos(MathUtils.clamp(camera.backward.dot(backward), -1, 1)),
     }))
     .sort((a, b) => a.distance - b.distance);
 }

@@ -1,15 +1,15 @@
 /** Fetches the views a manifest names, each once, and tries again where one fails. */
 
-import { decodeView } from "./wire.js";
+import { decodeView } from "./protocol.js";
 
-/** @typedef {import("./wire.js").Manifest} Manifest */
-/** @typedef {import("./wire.js").ViewEntry} ViewEntry */
-/** @typedef {import("./wire.js").DecodedView} DecodedView */
+/** @typedef {import("./protocol.js").Manifest} Manifest */
+/** @typedef {import("./protocol.js").ViewEntry} ViewEntry */
+/** @typedef {import("./protocol.js").DecodedView} DecodedView */
 /**
  * @typedef {object} LoaderEvents
  * @property {(index: number, view: DecodedView, entry: ViewEntry) => void} onView
- * @property {(view: DecodedView, entry: import("./wire.js").PreviewEntry) => void} onPreview
- * @property {(index: number, attempt: number, willRetry: boolean, error: Error) => void} onFailure
+ * @property {(view: DecodedView, entry: import("./protocol.js").PreviewEntry) => void} onPreview
+ * @property {(index: number, willRetry: boolean, error: Error) => void} onFailure
  */
 
 const RETRY_AFTER_MS = [800, 2500, 8000];
@@ -29,7 +29,7 @@ export class Loader {
     this.manifest = null;
     this.running = 0;
     this.generation = 0;
-    /** @type {import("./wire.js").PreviewEntry | null} */
+    /** @type {import("./protocol.js").PreviewEntry | null} */
     this.nextPreview = null;
     this.reading = false; // a preview
   }
@@ -48,7 +48,7 @@ export class Loader {
   /**
    * Previews are read one after the other; of those that come meanwhile the last one counts.
    *
-   * @param {import("./wire.js").PreviewEntry} preview
+   * @param {import("./protocol.js").PreviewEntry} preview
    */
   async follow(preview) {
     this.nextPreview = preview;
@@ -97,7 +97,7 @@ export class Loader {
       if (generation !== this.generation || this.entries.get(index) !== entry) return;
       entry.state = "failed";
       const wait = RETRY_AFTER_MS[entry.attempt++];
-      this.events.onFailure(index, entry.attempt, wait !== undefined, /** @type {Error} */ (error));
+      this.events.onFailure(index, wait !== undefined, /** @type {Error} */ (error));
       if (wait !== undefined) {
         setTimeout(() => {
           if (generation !== this.generation || entry.state !== "failed") return;

@@ -23,5 +23,6 @@ host.addEventListener("ivid-keyframes", async (event) => {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(keyframes),
   }).catch(() => null);
-  if (!response?.ok) viewer.notices.once("unsaved", "The path could not be saved with the scene; it lasts until you close this page");
+  if (!response?.ok)
+    viewer.notices.once("unsaved", "The path could not be saved with the scene; it lasts until you close this page");
 });

@@ -10,26 +10,26 @@
  */
 
 import { coveredRange, poseOf, sourceCamera } from "./camera.js";
-import { Chrome } from "./chrome.js";
-import { Compare } from "./compare.js";
-import { h } from "./dom.js";
-import { Hands } from "./hands.js";
+import { Input } from "./input/input.js";
+import { observe } from "./input/observers.js";
+import { OrbitControls } from "./input/orbit_controls.js";
 import { Loader } from "./loader.js";
-import { Notices, clearStill, showStill } from "./notices.js";
-import { Overview } from "./overview.js";
-import { surfacePoint } from "./pick.js";
-import { Rig } from "./rig.js";
-import { CameraLink, saveScreenshot } from "./share.js";
-import { Stage } from "./stage.js";
-import { followSurroundings } from "./surroundings.js";
-import { Timeline } from "./timeline.js";
-import { backdropOf, rimColours } from "./theme.js";
-import { readManifest } from "./wire.js";
+import { readManifest } from "./protocol.js";
+import { surfacePoint } from "./render/pick.js";
+import { Renderer } from "./render/renderer.js";
+import { Compare } from "./ui/compare.js";
+import { h } from "./ui/dom.js";
+import { clearStill, Notices, showStill } from "./ui/notices.js";
+import { Overview } from "./ui/overview.js";
+import { CameraLink, saveScreenshot } from "./ui/share.js";
+import { backdropOf, rimColours } from "./ui/theme.js";
+import { Timeline } from "./ui/timeline.js";
+import { Toolbar } from "./ui/toolbar.js";
 
-/** @typedef {import("./wire.js").Manifest} Manifest */
-/** @typedef {import("./wire.js").Keyframe} Keyframe */
+/** @typedef {import("./protocol.js").Manifest} Manifest */
+/** @typedef {import("./protocol.js").Keyframe} Keyframe */
 /** @typedef {import("./camera.js").Pose} Pose */
-/** @typedef {import("./fusion.js").Look} Look */
+/** @typedef {import("./render/fusion.js").Look} Look */
 /**
  * @typedef {object} Options
  * @property {string} [base]  put before relative URLs of a manifest
@@ -65,18 +65,24 @@ export class Viewer {
     this.surface = h("div", { class: "surface" });
     this.frame = h(
       "div",
-      { class: "viewer", tabindex: 0, role: "group", "aria-roledescription": "3D scene viewer", "aria-label": "3D scene" },
+      {
+        class: "viewer",
+        tabindex: 0,
+        role: "group",
+        "aria-roledescription": "3D scene viewer",
+        "aria-label": "3D scene",
+      },
       this.surface,
     );
     this.root.append(this.frame);
     this.notices = new Notices(this.frame);
     /** @type {Settings} */
     this.settings = { look: "fused", enhanced: true, pointSize: 1, background: "scene", rate: false, overview: false };
-    this.rig = new Rig();
+    this.controls = new OrbitControls();
     /** @type {Manifest | null} */
     this.manifest = null;
-    /** @type {Stage | null} */
-    this.stage = null;
+    /** @type {Renderer | null} */
+    this.renderer = null;
     this.frameRequest = 0;
     this.lastTick = 0;
     this.resting = true;
@@ -87,7 +93,7 @@ export class Viewer {
     const canvas = h("canvas", { "aria-hidden": "true" });
     this.surface.append(canvas);
     try {
-      this.stage = new Stage(canvas, this.wake);
+      this.renderer = new Renderer(canvas, this.wake);
     } catch (error) {
       canvas.remove();
       this.excuse = `The scene cannot be drawn in 3D here: ${/** @type {Error} */ (error).message}.`;
@@ -96,33 +102,33 @@ export class Viewer {
       {
         onView: (index, view, entry) => this.addView(index, view, entry),
         onPreview: (view, entry) => this.addPreview(view, entry),
-        onFailure: (index, attempt, willRetry) => this.reportFailure(index, willRetry),
+        onFailure: (index, willRetry) => this.reportFailure(index, willRetry),
       },
       options.base,
     );
     this.overview = new Overview(this.frame, (camera) => this.flyTo(poseOf(camera)));
     this.timeline = new Timeline(this);
     this.compare = new Compare(this);
-    this.chrome = new Chrome(this);
-    this.hands = new Hands(this.surface, this.frame, this.rig, {
+    this.toolbar = new Toolbar(this);
+    this.input = new Input(this.surface, this.frame, this.controls, {
       onActivity: () => {
         this.timeline.pause();
         this.wake();
       },
       onCentre: (x, y) => this.centre(x, y),
-      onKey: (key) => this.chrome.command(key),
+      onKey: (key) => this.toolbar.command(key),
       onIgnoredWheel: () => this.notices.once("wheel", "Click the picture first to zoom with the wheel"),
     });
     this.surface.addEventListener("pointerdown", () => this.frame.focus({ preventScroll: true }));
     this.link = options.link ? new CameraLink(this) : null;
-    this.cleanups.push(followSurroundings(this));
+    this.cleanups.push(observe(this));
     this.set({});
     if (options.eager) this.frame.focus({ preventScroll: true });
   }
 
-  /** @returns {Stage[]} */
-  stages() {
-    return [this.stage, this.compare?.stage].filter((stage) => stage instanceof Stage);
+  /** @returns {Renderer[]} */
+  renderers() {
+    return [this.renderer, this.compare?.renderer].filter((renderer) => renderer instanceof Renderer);
   }
 
   /**
@@ -147,17 +153,21 @@ export class Viewer {
     const another = !this.grows(manifest);
     if (another) {
       this.reset(true);
-      this.rig.jump(this.rig.home);
+      this.controls.jump(this.controls.home);
     }
     this.manifest = manifest;
     if (another) this.compare.onScene();
     this.frame.setAttribute("aria-label", `3D scene ${manifest.title}`.trim());
-    this.chrome.setTitle(manifest.title);
+    this.toolbar.setTitle(manifest.title);
     this.timeline.load(manifest.keyframes);
-    if (this.stage) {
+    if (this.renderer) {
       this.notices.clearPlace();
       if (manifest.size && (manifest.views.length || manifest.preview)) {
-        this.stage.reserve(manifest.size, Math.max(manifest.planned.length, manifest.views.length, 1), manifest.depth_range);
+        this.renderer.reserve(
+          manifest.size,
+          Math.max(manifest.planned.length, manifest.views.length, 1),
+          manifest.depth_range,
+        );
       }
     }
     this.loader.update(manifest);
@@ -179,7 +189,7 @@ export class Viewer {
   /** @param {boolean} keeping  whether the picture stays until there is another */
   reset(keeping = false) {
     this.loader.reset();
-    this.stage?.clear(keeping);
+    this.renderer?.clear(keeping);
     clearStill(this.surface);
     if (this.excuse) this.notices.place("This needs WebGL2", this.excuse);
     else this.notices.clearPlace();
@@ -199,16 +209,16 @@ export class Viewer {
 
   /**
    * @param {number} index
-   * @param {import("./wire.js").DecodedView} view
-   * @param {import("./wire.js").ViewEntry} entry
+   * @param {import("./protocol.js").DecodedView} view
+   * @param {import("./protocol.js").ViewEntry} entry
    */
   addView(index, view, entry) {
-    if (!this.stage) {
+    if (!this.renderer) {
       if (index === 0) showStill(this.surface, view, this.excuse ?? "");
       return;
     }
-    if (view.size !== this.stage.size) return this.reportFailure(index, false);
-    this.stage.setView(index, view, sourceCamera(entry));
+    if (view.size !== this.renderer.size) return this.reportFailure(index, false);
+    this.renderer.setView(index, view, sourceCamera(entry));
     if (index === 0) {
       this.setHome();
       this.set({});
@@ -217,37 +227,42 @@ export class Viewer {
   }
 
   /**
-   * @param {import("./wire.js").DecodedView} view
-   * @param {import("./wire.js").PreviewEntry} entry
+   * @param {import("./protocol.js").DecodedView} view
+   * @param {import("./protocol.js").PreviewEntry} entry
    */
   addPreview(view, entry) {
-    if (!this.stage) return showStill(this.surface, view, this.excuse ?? "");
-    if (view.size !== this.stage.size) this.stage.reserve(view.size, this.stage.capacity, this.stage.depthRange);
-    this.stage.setView(0, view, sourceCamera(entry), true);
+    if (!this.renderer) return showStill(this.surface, view, this.excuse ?? "");
+    if (view.size !== this.renderer.size)
+      this.renderer.reserve(view.size, this.renderer.capacity, this.renderer.depthRange);
+    this.renderer.setView(0, view, sourceCamera(entry), true);
     this.set({});
     this.updateCameras();
   }
 
   /** The first view's camera is where the scene is at home; a link may say otherwise. */
   setHome() {
-    const first = this.stage?.held.get(0);
+    const first = this.renderer?.held.get(0);
     if (!first) return;
-    const moved = !this.rig.atHome();
-    this.rig.home = poseOf(first.camera);
-    if (!moved) this.rig.jump(this.rig.home);
+    const moved = !this.controls.atHome();
+    this.controls.home = poseOf(first.camera);
+    if (!moved) this.controls.jump(this.controls.home);
     this.link?.restore();
   }
 
   /** What the views cover bounds the camera; what is made and what is to come shows in the overview. */
   updateCameras() {
     if (!this.manifest) return;
-    const done = new Set([...(this.stage?.held ?? [])].filter(([, { preview }]) => !preview).map(([index]) => index));
+    const done = new Set(
+      [...(this.renderer?.held ?? [])].filter(([, { preview }]) => !preview).map(([index]) => index),
+    );
     const planned = this.manifest.planned.length ? this.manifest.planned : this.manifest.views;
     // Views on their way count: the camera of a link may look from where one of them will be.
-    const covering = this.manifest.views.length ? this.manifest.views.map(sourceCamera) : (this.stage?.cameras() ?? []);
-    if (covering.length) this.rig.bounds = coveredRange(covering);
+    const covering = this.manifest.views.length
+      ? this.manifest.views.map(sourceCamera)
+      : (this.renderer?.cameras() ?? []);
+    if (covering.length) this.controls.bounds = coveredRange(covering);
     this.overview.setCameras(planned.map(sourceCamera), done);
-    this.chrome.setProgress(done.size, planned.length);
+    this.toolbar.setProgress(done.size, planned.length);
     this.wake();
   }
 
@@ -258,8 +273,8 @@ export class Viewer {
   reportFailure(index, willRetry) {
     const next = willRetry ? "trying again" : "the scene is shown without it";
     this.notices.say(`View ${index + 1} did not load; ${next}`);
-    if (this.stage && !willRetry) {
-      this.stage.keeping = false; // that picture was of another scene
+    if (this.renderer && !willRetry) {
+      this.renderer.keeping = false; // that picture was of another scene
       this.wake();
     }
   }
@@ -268,20 +283,20 @@ export class Viewer {
   set(change) {
     Object.assign(this.settings, change);
     const { look, enhanced, pointSize, background } = this.settings;
-    for (const stage of this.stages()) {
-      const first = stage.held.get(0)?.view.colour;
+    for (const renderer of this.renderers()) {
+      const first = renderer.held.get(0)?.view.colour;
       const backdrop = backdropOf(background, this.host, first ? rimColours(first) : null);
-      Object.assign(stage, { look, exact: !enhanced, pointSize, backdrop }).invalidate();
+      Object.assign(renderer, { look, exact: !enhanced, pointSize, backdrop }).invalidate();
     }
     this.overview.show(this.settings.overview);
-    this.chrome.refresh();
+    this.toolbar.refresh();
     this.wake();
   }
 
   /** @param {Pose} pose */
   flyTo(pose) {
     this.timeline.pause();
-    this.rig.flyTo({ ...pose, fov: this.rig.fov });
+    this.controls.flyTo({ ...pose, fov: this.controls.fov });
     this.wake();
   }
 
@@ -302,10 +317,10 @@ export class Viewer {
    * @param {number} y  0 to 1 from the top
    */
   centre(x, y) {
-    const pose = this.rig.pose();
-    const point = this.stage && surfacePoint(this.stage, pose, x, y);
+    const pose = this.controls.pose();
+    const point = this.renderer && surfacePoint(this.renderer, pose, x, y);
     if (!point) return;
-    const reach = this.rig.bounds.panMax;
+    const reach = this.controls.bounds.panMax;
     const [px, py, pz] = [point.x, point.y, point.z].map((v) => Math.min(Math.max(v, -reach), reach));
     this.flyTo({ ...pose, x: px, y: py, z: pz });
   }
@@ -323,15 +338,15 @@ export class Viewer {
     const now = performance.now();
     const seconds = Math.max((time - this.lastTick) / 1000, 0.001);
     this.lastTick = time;
-    let active = this.hands.advance(seconds);
+    let active = this.input.advance(seconds);
     active = this.timeline.advance(seconds) || active;
-    active = this.rig.advance(seconds) || active;
-    const pose = this.rig.pose();
+    active = this.controls.advance(seconds) || active;
+    const pose = this.controls.pose();
     let drawing = false;
-    for (const stage of this.stages()) drawing = stage.tick(pose, now) || drawing;
+    for (const renderer of this.renderers()) drawing = renderer.tick(pose, now) || drawing;
     this.overview.update(pose);
-    this.chrome.update(now);
-    if (active || this.rig.held) this.resting = false;
+    this.toolbar.update(now);
+    if (active || this.controls.held) this.resting = false;
     else if (!this.resting) this.rest(pose);
     if (active || drawing) this.frameRequest = requestAnimationFrame(this.tick);
   };
@@ -340,7 +355,7 @@ export class Viewer {
   rest(pose) {
     this.resting = true;
     this.link?.write(pose);
-    const nearest = this.stage?.nearest(pose)[0]?.index ?? 0;
+    const nearest = this.renderer?.nearest(pose)[0]?.index ?? 0;
     this.host.dispatchEvent(new CustomEvent("ivid-camera", { bubbles: true, detail: { nearest, pose } }));
   }
 
@@ -361,7 +376,7 @@ export class Viewer {
     for (const cleanup of this.cleanups) cleanup();
     this.link?.dispose();
     this.loader.reset();
-    for (const stage of this.stages()) stage.dispose();
+    for (const renderer of this.renderers()) renderer.dispose();
     this.root.replaceChildren();
   }
 }

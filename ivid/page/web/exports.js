@@ -1,6 +1,7 @@
 /** Taking the scene away: a button per kind, one click from wish to file. */
 
-import { download, icon, make } from "./dom.js";
+import { download, h } from "../../../viewer/web/ui/dom.js";
+import { icon } from "../../../viewer/web/ui/icons.js";
 
 /**
  * @typedef {object} Offer
@@ -17,6 +18,9 @@ import { download, icon, make } from "./dom.js";
  * @property {{path: string, name: string, number: number} | null} file  ready to be fetched
  */
 
+/** @type {Record<string, import("../../../viewer/web/ui/icons.js").Icon>} */
+const PICTURES = { points: "points", swing: "video", scene: "scene" };
+
 /** @param {{element: HTMLElement, files: string, props: {value: Exports | null}, watch: Function, trigger: Function}} component */
 export function mount({ element, files, props, watch, trigger }) {
   const kinds = props.value?.kinds ?? [];
@@ -24,8 +28,8 @@ export function mount({ element, files, props, watch, trigger }) {
 
   /** @param {Offer} offer */
   function button(offer) {
-    const picture = { points: "points", swing: "video", scene: "scene" }[offer.name];
-    return make(
+    const picture = PICTURES[offer.name];
+    return h(
       "button",
       {
         type: "button",
@@ -37,15 +41,15 @@ export function mount({ element, files, props, watch, trigger }) {
         },
       },
       ...(picture ? [icon(picture)] : []),
-      make("span", { class: "ivid-label" }, offer.label),
-      make("small", {}, ` ${offer.suffix}`),
+      h("span", { class: "ivid-label" }, offer.label),
+      h("small", {}, ` ${offer.suffix}`),
     );
   }
 
   const main = kinds.slice(0, 3).map(button);
   const others = kinds.slice(3).map(button);
-  const summary = make("summary", { "aria-label": "Other formats", title: "Other formats" }, icon("more"));
-  const menu = make("details", {}, summary, make("div", { class: "ivid-menu" }, ...others));
+  const summary = h("summary", { "aria-label": "Other formats", title: "Other formats" }, icon("more"));
+  const menu = h("details", {}, summary, h("div", { class: "ivid-menu" }, ...others));
   element.append(...main, menu);
   document.addEventListener("pointerdown", (event) => {
     if (menu.open && !menu.contains(/** @type {Node} */ (event.target))) menu.open = false;

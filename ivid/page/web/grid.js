@@ -1,6 +1,6 @@
 /** The grid of views: empty places that fill one by one, in colour or depth; a click flies the viewer there. */
 
-import { make } from "./dom.js";
+import { h } from "../../../viewer/web/ui/dom.js";
 
 /**
  * @typedef {object} Cell
@@ -27,18 +27,18 @@ export function mount({ element, files, props, watch }) {
   /** @type {{button: any, picture: HTMLImageElement, live: HTMLImageElement}[]} */
   let places = [];
 
-  const count = make("span", { class: "ivid-count" });
+  const count = h("span", { class: "ivid-count" });
   const choices = ["colour", "depth"].map((name) =>
-    make("button", { type: "button", "aria-pressed": String(name === channel), onclick: () => choose(name) }, name),
+    h("button", { type: "button", "aria-pressed": String(name === channel), onclick: () => choose(name) }, name),
   );
-  const field = make("div", { class: "ivid-field", role: "group", "aria-label": "Views" });
+  const field = h("div", { class: "ivid-field", role: "group", "aria-label": "Views" });
   element.append(
-    make(
+    h(
       "header",
       {},
-      make("h2", {}, "Views"),
+      h("h2", {}, "Views"),
       count,
-      make("div", { class: "ivid-switch", role: "group", "aria-label": "Show" }, ...choices),
+      h("div", { class: "ivid-switch", role: "group", "aria-label": "Show" }, ...choices),
     ),
     field,
   );
@@ -55,9 +55,9 @@ export function mount({ element, files, props, watch }) {
     field.style.setProperty("--rows", String(grid.rows));
     field.style.setProperty("--columns", String(grid.columns));
     places = grid.cells.map((cell, index) => {
-      const picture = make("img", { alt: "", draggable: "false" });
-      const live = make("img", { alt: "", draggable: "false", class: "ivid-live" });
-      const button = make(
+      const picture = h("img", { alt: "", draggable: "false" });
+      const live = h("img", { alt: "", draggable: "false", class: "ivid-live" });
+      const button = h(
         "button",
         {
           type: "button",
@@ -87,7 +87,10 @@ export function mount({ element, files, props, watch }) {
       if (button.dataset.state !== state) {
         button.dataset.state = state;
         button.disabled = !done;
-        button.setAttribute("aria-label", `View ${index + 1}: ${{ done: "look from here", making: "being made", empty: "to come" }[state]}`);
+        button.setAttribute(
+          "aria-label",
+          `View ${index + 1}: ${{ done: "look from here", making: "being made", empty: "to come" }[state]}`,
+        );
       }
       const wanted = files + cell[channel];
       if (done && picture.getAttribute("src") !== wanted) show(picture, wanted);
@@ -103,7 +106,9 @@ export function mount({ element, files, props, watch }) {
   watch("value", draw);
   document.addEventListener("ivid-camera", (event) => {
     const { nearest } = /** @type {CustomEvent} */ (event).detail;
-    places.forEach(({ button }, index) => button.toggleAttribute("data-here", index === nearest));
+    places.forEach(({ button }, index) => {
+      button.toggleAttribute("data-here", index === nearest);
+    });
   });
 }
 

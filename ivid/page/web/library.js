@@ -1,6 +1,7 @@
 /** Scenes to open: the examples, those made in this browser, and files, dropped anywhere on the page. */
 
-import { icon, make } from "./dom.js";
+import { h } from "../../../viewer/web/ui/dom.js";
+import { icon } from "../../../viewer/web/ui/icons.js";
 import * as history from "./history.js";
 
 /**
@@ -29,8 +30,8 @@ import * as history from "./history.js";
 
 /** @param {{element: HTMLElement, files: string, props: {value: Library | null}, watch: Function, trigger: Function}} component */
 export function mount({ element, files, props, watch, trigger }) {
-  const strip = make("div", { class: "ivid-strip" });
-  element.append(make("header", {}, make("h2", {}, "Scenes")), strip);
+  const strip = h("div", { class: "ivid-strip" });
+  element.append(h("header", {}, h("h2", {}, "Scenes")), strip);
   let kept = 0;
   let begun = false;
 
@@ -49,11 +50,11 @@ export function mount({ element, files, props, watch, trigger }) {
 
   /** @param {Example} example */
   function exampleTile(example) {
-    return make(
+    return h(
       "figure",
       {},
       tile(example.picture, `Open the example ${example.title}`, () => trigger("example", { name: example.name })),
-      make("figcaption", {}, example.title, make("small", {}, example.note || "example")),
+      h("figcaption", {}, example.title, h("small", {}, example.note || "example")),
     );
   }
 
@@ -63,12 +64,16 @@ export function mount({ element, files, props, watch, trigger }) {
       await history.remove(entry.link);
       await redraw();
     };
-    return make(
+    return h(
       "figure",
       {},
       tile(entry.picture, `Open ${entry.title}, ${entry.note}`, () => openFile(entry.file, entry.name)),
-      make("button", { type: "button", class: "ivid-remove", "aria-label": `Forget ${entry.title}`, onclick: remove }, icon("close")),
-      make("figcaption", {}, entry.title, make("small", {}, entry.note)),
+      h(
+        "button",
+        { type: "button", class: "ivid-remove", "aria-label": `Forget ${entry.title}`, onclick: remove },
+        icon("close"),
+      ),
+      h("figcaption", {}, entry.title, h("small", {}, entry.note)),
     );
   }
 
@@ -119,7 +124,11 @@ export function mount({ element, files, props, watch, trigger }) {
  * @param {() => void} onclick
  */
 function tile(picture, label, onclick) {
-  return make("button", { type: "button", "aria-label": label, title: label, onclick }, make("img", { src: picture, alt: "" }));
+  return h(
+    "button",
+    { type: "button", "aria-label": label, title: label, onclick },
+    h("img", { src: picture, alt: "" }),
+  );
 }
 
 /**
@@ -129,7 +138,9 @@ function tile(picture, label, onclick) {
  * @param {string} name
  */
 export function openFile(content, name) {
-  const input = /** @type {HTMLInputElement | null} */ (document.getElementById("ivid-open")?.parentElement?.querySelector(":scope > input[type=file]") ?? null);
+  const input = /** @type {HTMLInputElement | null} */ (
+    document.getElementById("ivid-open")?.parentElement?.querySelector(":scope > input[type=file]") ?? null
+  );
   if (!input) return;
   const transfer = new DataTransfer();
   transfer.items.add(new File([content], name));
@@ -139,7 +150,7 @@ export function openFile(content, name) {
 
 /** Files may be dropped anywhere; a field that is waiting for one keeps its own. */
 function acceptDrops() {
-  const veil = make("div", { class: "ivid-veil", hidden: true }, make("p", {}, "Drop a scene file to open it"));
+  const veil = h("div", { class: "ivid-veil", hidden: true }, h("p", {}, "Drop a scene file to open it"));
   document.body.append(veil);
   /** @param {DragEvent} event */
   const inField = ({ target }) => target instanceof Element && target.closest("[aria-dropeffect]") !== null;

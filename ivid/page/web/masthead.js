@@ -1,12 +1,13 @@
 /** The name, a link to what is shown, light and dark. */
 
-import { icon, make } from "./dom.js";
+import { h } from "../../../viewer/web/ui/dom.js";
+import { icon } from "../../../viewer/web/ui/icons.js";
 
 /** @param {{element: HTMLElement, props: {value: {name: string, line: string} | null}}} component */
 export function mount({ element, props }) {
-  const theme = make("button", { type: "button", onclick: () => paint(!isDark()) });
-  const copied = make("span", { class: "ivid-copied", role: "status" });
-  const link = make(
+  const theme = h("button", { type: "button", onclick: () => paint(!isDark()) });
+  const copied = h("span", { class: "ivid-copied", role: "status" });
+  const link = h(
     "button",
     {
       type: "button",
@@ -25,9 +26,9 @@ export function mount({ element, props }) {
     icon("link"),
   );
   element.append(
-    make("h1", {}, props.value?.name ?? ""),
-    make("p", {}, props.value?.line ?? ""),
-    make("nav", {}, copied, link, theme),
+    h("h1", {}, props.value?.name ?? ""),
+    h("p", {}, props.value?.line ?? ""),
+    h("nav", {}, copied, link, theme),
   );
 
   const isDark = () => document.body.classList.contains("dark");

@@ -1,6 +1,6 @@
 /** The status line: one sentence, and a bar while something is on its way. */
 
-import { make } from "./dom.js";
+import { h } from "../../../viewer/web/ui/dom.js";
 
 /**
  * @typedef {object} Status
@@ -12,9 +12,9 @@ import { make } from "./dom.js";
 
 /** @param {{element: HTMLElement, props: {value: Status | null}, watch: Function}} component */
 export function mount({ element, props, watch }) {
-  const text = make("p", { role: "status" });
-  const bar = make("i");
-  const track = make("div", { class: "ivid-track", "aria-hidden": "true" }, bar);
+  const text = h("p", { role: "status" });
+  const bar = h("i");
+  const track = h("div", { class: "ivid-track", "aria-hidden": "true" }, bar);
   element.append(text, track);
 
   function draw() {

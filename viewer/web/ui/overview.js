@@ -1,10 +1,10 @@
 /** A small map of the cameras: made, still to come, and where one stands. A click flies there. */
 
-import { Matrix4, Vector3 } from "./vendor/three/three.core.min.js";
-import { HOME, poseOf, projection, worldToView } from "./camera.js";
+import { HOME, poseOf, projection, worldToView } from "../camera.js";
+import { Matrix4, Vector3 } from "../vendor/three/three.core.min.js";
 import { h, svg } from "./dom.js";
 
-/** @typedef {import("./camera.js").SourceCamera} SourceCamera */
+/** @typedef {import("../camera.js").SourceCamera} SourceCamera */
 
 const WIDTH = 190;
 const HEIGHT = 116;
@@ -44,7 +44,9 @@ export class Overview {
     this.signature = signature;
     this.toMap = this.mapFor(cameras);
     this.fit = this.fitTo(cameras);
-    const order = cameras.map((camera, index) => ({ camera, index, depth: this.depth(camera) })).sort((a, b) => b.depth - a.depth);
+    const order = cameras
+      .map((camera, index) => ({ camera, index, depth: this.depth(camera) }))
+      .sort((a, b) => b.depth - a.depth);
     this.entries = order.map(({ camera, index }) => {
       const made = done.has(index);
       const { yaw, pitch } = poseOf(camera);
@@ -120,11 +122,16 @@ export class Overview {
       return `${p.x.toFixed(1)} ${p.y.toFixed(1)}`;
     };
     const eye = at(0, 0, 0);
-    const [a, b, c, d] = [[-1, 1], [1, 1], [1, -1], [-1, -1]].map(([x, y]) => at(x * half, y * half, -FRUSTUM));
+    const [a, b, c, d] = [
+      [-1, 1],
+      [1, 1],
+      [1, -1],
+      [-1, -1],
+    ].map(([x, y]) => at(x * half, y * half, -FRUSTUM));
     return `M${a}L${b}L${c}L${d}ZM${eye}L${a}M${eye}L${b}M${eye}L${c}M${eye}L${d}`;
   }
 
-  /** @param {import("./camera.js").Pose} pose */
+  /** @param {import("../camera.js").Pose} pose */
   update(pose) {
     if (this.element.hidden || !this.toMap) return;
     const viewToWorld = worldToView(pose).invert();

@@ -97,5 +97,5 @@ export function merge({ side, vertices, indices }, tolerance) {
     const shared = rim.filter((k) => corners[k]);
     for (let k = 1; k + 1 < shared.length; k++) coarse.push(shared[0], shared[k], shared[k + 1]);
   }
-  return new (/** @type {any} */ (indices.constructor))(coarse);
+  return new /** @type {any} */ (indices.constructor)(coarse);
 }

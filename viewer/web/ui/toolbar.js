@@ -1,12 +1,13 @@
 /** The tools over the picture: a slim toolbar, two panels, help, title and progress. */
 
-import { h, iconButton, relabel } from "./dom.js";
+import { Headset } from "../input/headset.js";
+import { h } from "./dom.js";
 import { helpDialog } from "./help.js";
+import { iconButton, relabel } from "./icons.js";
 import { copyLink } from "./share.js";
-import { Headset } from "./xr.js";
 
-/** @typedef {import("./viewer.js").Viewer} Viewer */
-/** @typedef {import("./fusion.js").Look} Look */
+/** @typedef {import("../viewer.js").Viewer} Viewer */
+/** @typedef {import("../render/fusion.js").Look} Look */
 
 const LOOKS = /** @type {[Look, string][]} */ ([
   ["fused", "Fused colour"],
@@ -17,21 +18,31 @@ const LOOKS = /** @type {[Look, string][]} */ ([
   ["mesh", "Wireframe"],
 ]);
 
-export class Chrome {
+export class Toolbar {
   /** @param {Viewer} viewer */
   constructor(viewer) {
     this.viewer = viewer;
     this.title = h("div", { class: "chip title", hidden: true });
-    this.progress = h("div", { class: "progress", role: "progressbar", "aria-label": "Views made", hidden: true }, h("i"));
+    this.progress = h(
+      "div",
+      { class: "progress", role: "progressbar", "aria-label": "Views made", hidden: true },
+      h("i"),
+    );
     this.rate = h("div", { class: "chip rate", "aria-hidden": "true", hidden: true });
     this.play = iconButton("play", "Play (space)", () => viewer.timeline.toggle());
-    this.looks = iconButton("looks", "Ways of looking", () => this.toggle(this.looks, this.lookPanel), { "aria-expanded": "false" });
-    this.options = iconButton("settings", "Settings", () => this.toggle(this.options, this.optionPanel), { "aria-expanded": "false" });
+    this.looks = iconButton("looks", "Ways of looking", () => this.toggle(this.looks, this.lookPanel), {
+      "aria-expanded": "false",
+    });
+    this.options = iconButton("settings", "Settings", () => this.toggle(this.options, this.optionPanel), {
+      "aria-expanded": "false",
+    });
     this.cameras = iconButton("cameras", "Cameras (C)", () => viewer.set({ overview: !viewer.settings.overview }));
     this.times = iconButton("timeline", "Timeline (T)", () => this.showTimeline());
     this.full = iconButton("expand", "Full screen (F)", () => this.fullScreen());
     this.headset = new Headset(viewer);
-    this.comparing = iconButton("compare", "Compare with another scene", () => viewer.compare.toggle(), { class: "wide-only" });
+    this.comparing = iconButton("compare", "Compare with another scene", () => viewer.compare.toggle(), {
+      class: "wide-only",
+    });
     this.bar = h(
       "div",
       { class: "toolbar glass", role: "toolbar", "aria-label": "Viewer" },
@@ -66,7 +77,11 @@ export class Chrome {
     );
     this.enhanced = h("input", { type: "checkbox", onchange: () => viewer.set({ enhanced: this.enhanced.checked }) });
     this.showRate = h("input", { type: "checkbox", onchange: () => viewer.set({ rate: this.showRate.checked }) });
-    this.scale = h("select", {}, ...[1, 2, 3, 4].map((n) => h("option", { value: n, ...(n === 2 && { selected: true }) }, `${n}×`)));
+    this.scale = h(
+      "select",
+      {},
+      ...[1, 2, 3, 4].map((n) => h("option", { value: n, ...(n === 2 && { selected: true }) }, `${n}×`)),
+    );
     this.lookButtons = LOOKS.map(([look, label], k) =>
       h(
         "button",
@@ -87,7 +102,11 @@ export class Chrome {
   }
 
   buildLooks() {
-    return h("div", { class: "panel glass", role: "radiogroup", "aria-label": "Ways of looking", hidden: true }, ...this.lookButtons);
+    return h(
+      "div",
+      { class: "panel glass", role: "radiogroup", "aria-label": "Ways of looking", hidden: true },
+      ...this.lookButtons,
+    );
   }
 
   buildOptions() {
@@ -106,8 +125,8 @@ export class Chrome {
   }
 
   setFov() {
-    const { rig } = this.viewer;
-    rig.fov = Number(this.fov.value);
+    const { controls } = this.viewer;
+    controls.fov = Number(this.fov.value);
     this.fovText.value = `${this.fov.value}°`;
     this.viewer.resting = false;
     this.viewer.wake();
@@ -155,8 +174,8 @@ export class Chrome {
   command(key) {
     const { viewer } = this;
     if (key === "r") {
-      viewer.rig.fov = viewer.rig.home.fov;
-      viewer.flyTo(viewer.rig.home);
+      viewer.controls.fov = viewer.controls.home.fov;
+      viewer.flyTo(viewer.controls.home);
       this.refresh();
     } else if (key === "f") this.fullScreen();
     else if (key === " ") viewer.timeline.toggle();
@@ -197,31 +216,39 @@ export class Chrome {
     for (const button of this.lookButtons) {
       button.setAttribute("aria-checked", String(button.dataset.look === look));
     }
-    relabel(this.play, viewer.timeline.playing ? "pause" : "play", viewer.timeline.playing ? "Pause (space)" : "Play (space)");
+    relabel(
+      this.play,
+      viewer.timeline.playing ? "pause" : "play",
+      viewer.timeline.playing ? "Pause (space)" : "Play (space)",
+    );
     this.cameras.setAttribute("aria-pressed", String(overview));
     this.times.setAttribute("aria-pressed", String(viewer.timeline.visible));
     this.enhanced.checked = enhanced;
     this.background.value = background;
     this.showRate.checked = rate;
     this.points.value = String(pointSize);
-    this.fov.value = String(viewer.rig.fov);
-    this.fovText.value = `${Math.round(viewer.rig.fov)}°`;
+    this.fov.value = String(viewer.controls.fov);
+    this.fovText.value = `${Math.round(viewer.controls.fov)}°`;
     this.rate.hidden = !rate;
-    const { stage, waiting } = viewer.compare;
-    this.comparing.hidden = !stage && !(viewer.options.compare && viewer.manifest);
-    this.comparing.setAttribute("aria-pressed", String(Boolean(stage || waiting)));
-    relabel(this.comparing, "compare", stage ? "End the comparison" : "Compare with another scene");
+    const { renderer, waiting } = viewer.compare;
+    this.comparing.hidden = !renderer && !(viewer.options.compare && viewer.manifest);
+    this.comparing.setAttribute("aria-pressed", String(Boolean(renderer || waiting)));
+    relabel(this.comparing, "compare", renderer ? "End the comparison" : "Compare with another scene");
   }
 
   /** @param {number} now milliseconds */
   update(now) {
-    const { stage, settings, frame } = this.viewer;
-    if (!stage || !settings.rate) return;
+    const { renderer, settings, frame } = this.viewer;
+    if (!renderer || !settings.rate) return;
     if (now - this.rateSince < 500) return;
-    const rate = ((stage.frames - this.drawn) * 1000) / (now - this.rateSince);
-    const { views, scale } = stage.budget.current();
-    if (this.rateSince) this.rate.textContent = rate < 0.5 ? "still" : `${Math.round(rate)} fps · ${views} views${scale < 1 ? ` · ${Math.round(scale * 100)} %` : ""}`;
-    [this.rateSince, this.drawn] = [now, stage.frames];
+    const rate = ((renderer.frames - this.drawn) * 1000) / (now - this.rateSince);
+    const { views, scale } = renderer.budget.current();
+    if (this.rateSince)
+      this.rate.textContent =
+        rate < 0.5
+          ? "still"
+          : `${Math.round(rate)} fps · ${views} views${scale < 1 ? ` · ${Math.round(scale * 100)} %` : ""}`;
+    [this.rateSince, this.drawn] = [now, renderer.frames];
     frame.dataset.rate = rate.toFixed(1);
   }
 }

@@ -1,8 +1,8 @@
 /** What a viewer follows: its size, the theme, whether motion is wanted, and whether it is still part of the page. */
 
-import { followTheme } from "./theme.js";
+import { followTheme } from "../ui/theme.js";
 
-/** @typedef {import("./viewer.js").Viewer} Viewer */
+/** @typedef {import("../viewer.js").Viewer} Viewer */
 
 const MAX_SIDE = 1440; // device pixels; views of 128 pixels gain nothing beyond
 const MAX_SIDE_SOFTWARE = 640;
@@ -12,7 +12,7 @@ const LOOK_EVERY_MS = 2000;
  * @param {Viewer} viewer
  * @returns {() => void} stops it
  */
-export function followSurroundings(viewer) {
+export function observe(viewer) {
   const size = new ResizeObserver((entries) => resize(viewer, entries[entries.length - 1]));
   try {
     size.observe(viewer.surface, { box: "device-pixel-content-box" });
@@ -21,8 +21,8 @@ export function followSurroundings(viewer) {
   }
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const onCalm = () => {
-    viewer.rig.still = calm.matches;
-    if (viewer.stage) viewer.stage.fade = !calm.matches;
+    viewer.controls.still = calm.matches;
+    if (viewer.renderer) viewer.renderer.fade = !calm.matches;
   };
   calm.addEventListener("change", onCalm);
   onCalm();
@@ -48,10 +48,10 @@ function resize(viewer, entry) {
   const width = device ? device.inlineSize : entry.contentRect.width * ratio;
   const height = device ? device.blockSize : entry.contentRect.height * ratio;
   if (!width || !height) return;
-  for (const stage of viewer.stages()) {
-    const most = stage.budget.software ? MAX_SIDE_SOFTWARE : MAX_SIDE;
+  for (const renderer of viewer.renderers()) {
+    const most = renderer.budget.software ? MAX_SIDE_SOFTWARE : MAX_SIDE;
     const scale = Math.min(1, most / Math.max(width, height));
-    stage.resize(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
+    renderer.resize(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
   }
   viewer.frame.classList.toggle("narrow", width / ratio < 460);
   viewer.wake();

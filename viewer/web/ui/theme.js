@@ -1,6 +1,6 @@
 /** Light and dark: from the page's own switch where it has one, else from the system. */
 
-/** @typedef {import("./fusion.js").Backdrop} Backdrop */
+/** @typedef {import("../render/fusion.js").Backdrop} Backdrop */
 
 /** @type {Record<string, Backdrop>} */
 const BACKDROPS = {
@@ -20,7 +20,8 @@ export function backdropOf(background, host, own) {
   if (background !== "scene") return BACKDROPS[background] ?? theme;
   if (!own) return theme;
   /** @param {number[]} a @param {number[]} b */
-  const mixed = (a, b) => /** @type {[number, number, number]} */ (a.map((value, k) => value + (b[k] - value) * OF_THEME));
+  const mixed = (a, b) =>
+    /** @type {[number, number, number]} */ (a.map((value, k) => value + (b[k] - value) * OF_THEME));
   return { bottom: mixed(own.bottom, theme.bottom), top: mixed(own.top, theme.top) };
 }
 
@@ -54,7 +55,11 @@ export function followTheme(host, onChange) {
   const read = () => {
     const { body, documentElement } = document;
     const marked = [body, documentElement].find((e) => e.dataset.theme || e.classList.contains("dark"));
-    const switched = marked ? (marked.dataset.theme ?? "dark") : document.querySelector("gradio-app, .gradio-container") ? "light" : null;
+    const switched = marked
+      ? (marked.dataset.theme ?? "dark")
+      : document.querySelector("gradio-app, .gradio-container")
+        ? "light"
+        : null;
     const theme = switched ?? (system.matches ? "dark" : "light");
     if (host.dataset.theme === theme) return;
     host.dataset.theme = theme;

@@ -1,9 +1,9 @@
 /** Taking a view away: the camera in the page's address, and screenshots. */
 
-import { h } from "./dom.js";
+import { download } from "./dom.js";
 
-/** @typedef {import("./viewer.js").Viewer} Viewer */
-/** @typedef {import("./camera.js").Pose} Pose */
+/** @typedef {import("../viewer.js").Viewer} Viewer */
+/** @typedef {import("../camera.js").Pose} Pose */
 
 const FIELDS = /** @type {(keyof Pose)[]} */ (["yaw", "pitch", "radius", "x", "y", "z", "fov"]);
 
@@ -47,14 +47,14 @@ export class CameraLink {
   restore() {
     if (this.restored) return;
     this.restored = true;
-    const pose = parsePose(location.hash, this.viewer.rig.home);
-    if (pose) this.viewer.rig.jump(pose);
+    const pose = parsePose(location.hash, this.viewer.controls.home);
+    if (pose) this.viewer.controls.jump(pose);
   }
 
   onHash = () => {
-    const pose = parsePose(location.hash, this.viewer.rig.home);
-    if (!pose || formatPose(pose) === formatPose(this.viewer.rig.pose())) return;
-    this.viewer.rig.fov = pose.fov;
+    const pose = parsePose(location.hash, this.viewer.controls.home);
+    if (!pose || formatPose(pose) === formatPose(this.viewer.controls.pose())) return;
+    this.viewer.controls.fov = pose.fov;
     this.viewer.flyTo(pose);
   };
 
@@ -79,7 +79,7 @@ export class CameraLink {
  * @param {Viewer} viewer
  */
 export async function copyLink(viewer) {
-  const address = `${location.href.split("#")[0]}#${formatPose(viewer.rig.pose())}`;
+  const address = `${location.href.split("#")[0]}#${formatPose(viewer.controls.pose())}`;
   try {
     await navigator.clipboard.writeText(address);
     viewer.notices.say("The link to this view is copied");
@@ -95,12 +95,12 @@ export async function copyLink(viewer) {
  * @param {number} scale
  */
 export async function saveScreenshot(viewer, scale) {
-  const blob = await viewer.stage?.picture(viewer.rig.pose(), scale);
+  const blob = await viewer.renderer?.picture(viewer.controls.pose(), scale);
   if (!blob) return null;
   const name = (viewer.manifest?.title || "scene").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
-  const link = h("a", { href: URL.createObjectURL(blob), download: `${name}.png` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  const url = URL.createObjectURL(blob);
+  download(url, `${name}.png`);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
   viewer.notices.say("The picture is saved");
   return blob;
 }

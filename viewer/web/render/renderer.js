@@ -2,17 +2,17 @@
  * One scene on one canvas: decides what to draw when, from the camera it is given. Draws only when something changed.
  */
 
-import { Matrix4, Vector3 } from "./vendor/three/three.core.min.js";
+import { blendedSelection, nearestViews, samePose, worldToView } from "../camera.js";
+import { Matrix4, Vector3 } from "../vendor/three/three.core.min.js";
 import { Budget } from "./budget.js";
-import { blendedSelection, nearestViews, samePose, worldToView } from "./camera.js";
+import { Compositor } from "./compositor.js";
 import { isSoftware, upright } from "./gl.js";
-import { Painter } from "./painter.js";
 
-/** @typedef {import("./camera.js").Pose} Pose */
-/** @typedef {import("./camera.js").SourceCamera} SourceCamera */
+/** @typedef {import("../camera.js").Pose} Pose */
+/** @typedef {import("../camera.js").SourceCamera} SourceCamera */
 /** @typedef {import("./fusion.js").Frame} Frame */
 /** @typedef {import("./fusion.js").Look} Look */
-/** @typedef {import("./wire.js").DecodedView} DecodedView */
+/** @typedef {import("../protocol.js").DecodedView} DecodedView */
 /** @typedef {{view: DecodedView, camera: SourceCamera, born: number, preview: boolean}} Held */
 
 const FADE_IN_MS = 450;
@@ -20,10 +20,10 @@ const CROSSFADE_MS = 140;
 const SETTLE_MS = 90; // of rest before a still picture is begun
 const PATIENCE_MS = 2500; // ... while views are to come and the processor draws: it has these views to make
 
-export class Stage {
+export class Renderer {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {() => void} wake  called when the stage wants to be ticked again
+   * @param {() => void} wake  called when the renderer wants to be ticked again
    */
   constructor(canvas, wake) {
     this.canvas = canvas;
@@ -37,7 +37,7 @@ export class Stage {
     if (!gl) throw new Error("this browser offers no WebGL2");
     this.gl = gl;
     this.budget = new Budget(isSoftware(gl));
-    this.painter = new Painter(gl, this.budget.software);
+    this.compositor = new Compositor(gl, this.budget.software);
     /** @type {Map<number, Held>} */
     this.held = new Map();
     this.size = 0;
@@ -45,7 +45,7 @@ export class Stage {
     this.expected = 1; // views, those to come included
     this.grewAt = -Infinity;
     this.keeping = false; // the picture on screen, of a scene that is gone
-    this.lent = false; // the painter, to a headset: nothing is drawn on the canvas
+    this.lent = false; // the compositor, to a headset: nothing is drawn on the canvas
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.patience = undefined;
     this.depthRange = /** @type {[number, number]} */ ([0.6, 5]);
@@ -84,9 +84,9 @@ export class Stage {
 
   onRestored = () => {
     this.lost = false;
-    this.painter = new Painter(this.gl, this.budget.software);
-    if (this.size) this.painter.views.reserve(this.size, this.capacity, this.depthRange);
-    for (const [index, { view, camera }] of this.held) this.painter.views.set(index, view, camera);
+    this.compositor = new Compositor(this.gl, this.budget.software);
+    if (this.size) this.compositor.views.reserve(this.size, this.capacity, this.depthRange);
+    for (const [index, { view, camera }] of this.held) this.compositor.views.set(index, view, camera);
     this.resize(this.canvas.width, this.canvas.height);
     this.invalidate();
   };
@@ -100,7 +100,7 @@ export class Stage {
     this.expected = expected;
     this.capacity = Math.max(expected, this.capacity);
     this.depthRange = depthRange;
-    if (!this.lost) this.painter.views.reserve(size, this.capacity, depthRange);
+    if (!this.lost) this.compositor.views.reserve(size, this.capacity, depthRange);
     if (size === this.size) return;
     this.size = size;
     this.held.clear();
@@ -119,7 +119,7 @@ export class Stage {
    */
   clear(keeping = false) {
     this.held.clear();
-    this.painter.views.clear();
+    this.compositor.views.clear();
     this.keeping = keeping;
     this.invalidate();
   }
@@ -135,14 +135,14 @@ export class Stage {
     const soft = this.fade && !this.budget.software && !preview && this.held.size > 0 && !this.held.has(index);
     this.held.set(index, { view, camera, preview, born: soft ? now : -Infinity });
     this.grewAt = now;
-    if (!this.lost) this.painter.views.set(index, view, camera);
+    if (!this.lost) this.compositor.views.set(index, view, camera);
     this.invalidate();
   }
 
   /** @param {number} index */
   dropView(index) {
     this.held.delete(index);
-    if (!this.lost) this.painter.views.drop(index);
+    if (!this.lost) this.compositor.views.drop(index);
     this.invalidate();
   }
 
@@ -154,13 +154,13 @@ export class Stage {
     this.canvas.width = width;
     this.canvas.height = height;
     this.keeping = false;
-    if (!this.lost) this.painter.resize(width, height);
+    if (!this.lost) this.compositor.resize(width, height);
     this.refining = null;
     this.invalidate();
   }
 
   /**
-   * Leaves the painter to a headset, or takes it back.
+   * Leaves the compositor to a headset, or takes it back.
    *
    * @param {boolean} lent
    */
@@ -196,7 +196,10 @@ export class Stage {
     const indices = [...this.held.keys()];
     const eye = new Vector3().setFromMatrixPosition(viewToWorld);
     const backward = new Vector3().setFromMatrixColumn(viewToWorld, 2);
-    return nearestViews(this.cameras(), eye, backward).map(({ index, distance }) => ({ index: indices[index], distance }));
+    return nearestViews(this.cameras(), eye, backward).map(({ index, distance }) => ({
+      index: indices[index],
+      distance,
+    }));
   }
 
   /**
@@ -259,7 +262,7 @@ export class Stage {
    * @returns {boolean} whether there is more to do
    */
   tick(pose, now) {
-    if (this.lost || this.lent || !this.painter.targets.length || this.gl.isContextLost()) return false;
+    if (this.lost || this.lent || !this.compositor.targets.length || this.gl.isContextLost()) return false;
     if (this.waiting()) return true;
     const growing = [...this.held.values()].some(({ born }) => now - born < FADE_IN_MS + 50);
     if (!this.pose || !samePose(pose, this.pose) || growing) {
@@ -287,11 +290,11 @@ export class Stage {
       }
       this.refine(pose, now);
     }
-    if (this.painter.next) {
+    if (this.compositor.next) {
       const progress = this.fade && !this.exact ? Math.min((now - this.fadeFrom) / CROSSFADE_MS, 1) : 1;
-      this.painter.present(progress, this.canvas.width, this.canvas.height);
+      this.compositor.present(progress, this.canvas.width, this.canvas.height);
     }
-    return !this.settled || this.painter.next !== null;
+    return !this.settled || this.compositor.next !== null;
   }
 
   /**
@@ -300,8 +303,8 @@ export class Stage {
    * @param {boolean} measured
    */
   drawNow(pose, now, measured) {
-    this.painter.drawNow(this.frame(pose, true, now));
-    this.painter.present(1, this.canvas.width, this.canvas.height);
+    this.compositor.drawNow(this.frame(pose, true, now));
+    this.compositor.present(1, this.canvas.width, this.canvas.height);
     this.canvas.dataset.drawn = ""; // before, it is black
     this.dirty = false;
     this.frames++;
@@ -314,7 +317,7 @@ export class Stage {
    */
   refine(pose, now) {
     if (!this.refining) {
-      this.refining = this.painter.refine(this.frame(pose, false, now), () =>
+      this.refining = this.compositor.refine(this.frame(pose, false, now), () =>
         this.exact ? 5 : this.budget.samples(performance.now() - this.refineStarted),
       );
       this.refineStarted = performance.now();
@@ -375,12 +378,12 @@ export class Stage {
       const tile = { count: scale, x: k % scale, y: Math.floor(k / scale) };
       const frame = this.frame(pose, false, performance.now());
       const samples = this.exact ? 5 : this.budget.software ? 1 : 3;
-      for (const _ of this.painter.refine({ ...frame, tile, pointSize: frame.pointSize * scale }, () => samples));
-      if (this.lost || !this.painter.next) return null;
-      this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, this.painter.next.target.framebuffer);
+      for (const _ of this.compositor.refine({ ...frame, tile, pointSize: frame.pointSize * scale }, () => samples));
+      if (this.lost || !this.compositor.next) return null;
+      this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, this.compositor.next.target.framebuffer);
       this.gl.readPixels(0, 0, width, height, this.gl.RGBA, this.gl.UNSIGNED_BYTE, pixels);
       context.putImageData(upright(pixels, width, height), tile.x * width, (scale - 1 - tile.y) * height);
-      this.painter.next = null;
+      this.compositor.next = null;
       await new Promise((resolve) => setTimeout(resolve));
     }
     this.invalidate();
@@ -390,7 +393,7 @@ export class Stage {
   dispose() {
     this.canvas.removeEventListener("webglcontextlost", this.onLost);
     this.canvas.removeEventListener("webglcontextrestored", this.onRestored);
-    if (!this.lost) this.painter.dispose();
+    if (!this.lost) this.compositor.dispose();
     this.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
 }

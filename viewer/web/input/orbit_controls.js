@@ -1,9 +1,9 @@
 /** The viewer's camera under a hand: inertia, a rubber edge around what the views cover, flights from pose to pose. */
 
-import { HOME, mixPoses, rubber, samePose } from "./camera.js";
+import { HOME, mixPoses, rubber, samePose } from "../camera.js";
 
-/** @typedef {import("./camera.js").Pose} Pose */
-/** @typedef {import("./camera.js").Bounds} Bounds */
+/** @typedef {import("../camera.js").Pose} Pose */
+/** @typedef {import("../camera.js").Bounds} Bounds */
 /** @typedef {"yaw" | "pitch" | "zoom" | "x" | "y" | "z"} Axis */
 
 const GIVE = { yaw: 0.25, pitch: 0.2, zoom: 0.25, x: 0.12, y: 0.12, z: 0.12 };
@@ -12,7 +12,7 @@ const COAST_PER_S = 5; // how fast thrown motion dies away
 const SPRING_PER_S = 11; // how fast the camera comes back from beyond the edge
 const FLIGHT_S = 0.7;
 
-export class Rig {
+export class OrbitControls {
   constructor() {
     /** What the hand asked for; the pose shown is this with the rubber edge. @type {Record<Axis, number>} */
     this.wanted = { yaw: 0, pitch: 0, zoom: 0, x: 0, y: 0, z: 0 };

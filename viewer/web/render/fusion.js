@@ -3,12 +3,12 @@
  * a time; then one pass over the picture adds the batch to what is there, and the last one divides.
  */
 
-import { Matrix3, Matrix4 } from "./vendor/three/three.core.min.js";
-import { projection } from "./camera.js";
+import { projection } from "../camera.js";
+import { Matrix3, Matrix4 } from "../vendor/three/three.core.min.js";
 import { bindTexture, createFramebuffer, createProgram, createTarget, createTexture, deleteTarget } from "./gl.js";
+import { cloudFragment } from "./shaders/cloud.js";
 import { meshFragment, meshVertex, quickFragment } from "./shaders/mesh.js";
 import { resolveFragment, screenVertex } from "./shaders/screen.js";
-import { cloudFragment } from "./shaders/cloud.js";
 
 /** @typedef {import("./gl.js").Target} Target */
 /** @typedef {import("./gl.js").Program} Program */
@@ -23,7 +23,7 @@ import { cloudFragment } from "./shaders/cloud.js";
  * @property {number} width pixels
  * @property {number} height pixels
  * @property {{x: number, y: number}} shift  of the picture, in pixels
- * @property {import("./camera.js").Tile} [tile]  of a larger picture
+ * @property {import("../camera.js").Tile} [tile]  of a larger picture
  * @property {{index: number, gain: number}[]} selection  the views to blend and their shares
  * @property {Look} look
  * @property {boolean} exact  the method's picture and nothing else: nearest texels, hard rims, black behind

@@ -1,20 +1,20 @@
 /** Two scenes behind one another, seen by the same camera; a divider says how much of each. */
 
-import { sourceCamera } from "./camera.js";
+import { sourceCamera } from "../camera.js";
+import { Loader } from "../loader.js";
+import { readManifest } from "../protocol.js";
+import { Renderer } from "../render/renderer.js";
 import { h } from "./dom.js";
-import { Loader } from "./loader.js";
-import { Stage } from "./stage.js";
-import { readManifest } from "./wire.js";
 
-/** @typedef {import("./viewer.js").Viewer} Viewer */
+/** @typedef {import("../viewer.js").Viewer} Viewer */
 
 export class Compare {
   /** @param {Viewer} viewer */
   constructor(viewer) {
     this.viewer = viewer;
-    /** @type {Stage | null} */
-    this.stage = null;
-    /** A scene that waits for another to stand beside. @type {import("./wire.js").Manifest | null} */
+    /** @type {Renderer | null} */
+    this.renderer = null;
+    /** A scene that waits for another to stand beside. @type {import("../protocol.js").Manifest | null} */
     this.waiting = null;
     this.share = 0.5;
     this.canvas = h("canvas", { class: "second", "aria-hidden": "true" });
@@ -47,12 +47,12 @@ export class Compare {
 
   /** Keeps this scene, to be shown beside the next one; or ends that. */
   toggle() {
-    if (this.stage) this.close();
+    if (this.renderer) this.close();
     else {
       this.waiting = this.waiting ? null : this.viewer.manifest;
       if (this.waiting) this.viewer.notices.say("Open or make another scene: this one stays, beside it");
     }
-    this.viewer.chrome.refresh();
+    this.viewer.toolbar.refresh();
   }
 
   /** Another scene has come. */
@@ -70,7 +70,7 @@ export class Compare {
    */
   open(value, base = this.viewer.options.base) {
     this.close();
-    if (!this.viewer.stage) return;
+    if (!this.viewer.renderer) return;
     let manifest;
     try {
       manifest = readManifest(value);
@@ -81,13 +81,13 @@ export class Compare {
     this.viewer.surface.append(this.canvas, this.divider);
     this.viewer.frame.append(this.caption);
     this.caption.textContent = manifest.title;
-    const stage = new Stage(this.canvas, this.viewer.wake);
-    this.stage = stage;
-    stage.reserve(manifest.size, manifest.views.length, manifest.depth_range);
+    const renderer = new Renderer(this.canvas, this.viewer.wake);
+    this.renderer = renderer;
+    renderer.reserve(manifest.size, manifest.views.length, manifest.depth_range);
     this.loader = new Loader(
       {
         onView: (index, view, entry) => {
-          stage.setView(index, view, sourceCamera(entry));
+          renderer.setView(index, view, sourceCamera(entry));
           if (index === 0) this.viewer.set({}); // its colours are those of the backdrop
         },
         onPreview: () => {},
@@ -96,21 +96,21 @@ export class Compare {
       base,
     );
     this.loader.update(manifest);
-    stage.resize(this.viewer.stage.canvas.width, this.viewer.stage.canvas.height);
+    renderer.resize(this.viewer.renderer.canvas.width, this.viewer.renderer.canvas.height);
     this.split(this.share);
     this.viewer.set({});
   }
 
   close() {
-    if (!this.stage) return;
+    if (!this.renderer) return;
     this.loader?.reset();
-    this.stage.dispose();
-    this.stage = null;
+    this.renderer.dispose();
+    this.renderer = null;
     this.canvas.remove();
     this.canvas = h("canvas", { class: "second", "aria-hidden": "true" }); // the old one's context is gone
     this.divider.remove();
     this.caption.remove();
-    this.viewer.chrome.refresh();
+    this.viewer.toolbar.refresh();
   }
 
   /** @param {number} share  of the width, for the first scene */

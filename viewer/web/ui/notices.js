@@ -53,7 +53,7 @@ export class Notices {
  * The first view as a plain picture, where nothing can be drawn in 3D.
  *
  * @param {HTMLElement} surface
- * @param {import("./wire.js").DecodedView} view
+ * @param {import("../protocol.js").DecodedView} view
  * @param {string} reason
  */
 export function showStill(surface, view, reason) {

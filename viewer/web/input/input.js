@@ -1,8 +1,8 @@
-/** Hands and keys: what a person does to the picture becomes motion of the rig. */
+/** Pointers, wheel and keys: what a person does to the picture becomes motion of the orbit controls. */
 
-/** @typedef {import("./rig.js").Rig} Rig */
+/** @typedef {import("./orbit_controls.js").OrbitControls} OrbitControls */
 /**
- * @typedef {object} HandEvents
+ * @typedef {object} InputEvents
  * @property {() => void} onActivity  something began to move
  * @property {(x: number, y: number) => void} onCentre  double click; picture coordinates, 0 to 1 from the top left
  * @property {(key: string) => boolean} onKey  a command key; true if it meant something
@@ -25,17 +25,17 @@ const HELD_KEYS = new Map([
   ["-", { zoom: 1 }],
 ]);
 
-export class Hands {
+export class Input {
   /**
    * @param {HTMLElement} surface  what is dragged
    * @param {HTMLElement} root  what has the focus
-   * @param {Rig} rig
-   * @param {HandEvents} events
+   * @param {OrbitControls} controls
+   * @param {InputEvents} events
    */
-  constructor(surface, root, rig, events) {
+  constructor(surface, root, controls, events) {
     this.surface = surface;
     this.root = root;
-    this.rig = rig;
+    this.controls = controls;
     this.events = events;
     /** @type {Map<number, {x: number, y: number}>} */
     this.pointers = new Map();
@@ -63,9 +63,9 @@ export class Hands {
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     this.panning = event.button !== 0 || event.shiftKey;
     this.throwing = this.pointers.size === 1; // fingers never leave at once, and the last one of two means nothing
-    this.rig.held = true;
-    this.rig.flight = null;
-    this.rig.stop();
+    this.controls.held = true;
+    this.controls.flight = null;
+    this.controls.stop();
     this.last = event.timeStamp;
     this.surface.classList.add("held");
     this.events.onActivity();
@@ -82,13 +82,18 @@ export class Hands {
     if (this.pointers.size === 1) {
       const seconds = Math.max((event.timeStamp - this.last) / 1000, 1e-3);
       this.last = event.timeStamp;
-      if (this.panning) this.rig.pan(dx, -dy);
-      else this.rig.move({ yaw: -dx * RADIANS_PER_PICTURE, pitch: dy * RADIANS_PER_PICTURE }, this.throwing ? seconds : 0);
+      if (this.panning) this.controls.pan(dx, -dy);
+      else
+        this.controls.move(
+          { yaw: -dx * RADIANS_PER_PICTURE, pitch: dy * RADIANS_PER_PICTURE },
+          this.throwing ? seconds : 0,
+        );
     } else {
       const [other] = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
-      const spread = Math.hypot(here.x - other.x, here.y - other.y) / Math.hypot(before.x - other.x, before.y - other.y);
-      if (spread > 0 && Number.isFinite(spread)) this.rig.move({ zoom: -Math.log(spread) });
-      this.rig.pan(dx / 2, -dy / 2);
+      const spread =
+        Math.hypot(here.x - other.x, here.y - other.y) / Math.hypot(before.x - other.x, before.y - other.y);
+      if (spread > 0 && Number.isFinite(spread)) this.controls.move({ zoom: -Math.log(spread) });
+      this.controls.pan(dx / 2, -dy / 2);
     }
     this.pointers.set(event.pointerId, here);
     this.events.onActivity();
@@ -97,11 +102,11 @@ export class Hands {
   /** @param {PointerEvent} event */
   onUp = (event) => {
     if (!this.pointers.delete(event.pointerId)) return;
-    this.rig.held = this.pointers.size > 0;
+    this.controls.held = this.pointers.size > 0;
     const rested = event.timeStamp - this.last > 80;
-    if (this.rig.held || rested || event.type === "pointercancel") this.rig.stop();
+    if (this.controls.held || rested || event.type === "pointercancel") this.controls.stop();
     this.last = event.timeStamp;
-    if (!this.rig.held) this.surface.classList.remove("held");
+    if (!this.controls.held) this.surface.classList.remove("held");
     this.events.onActivity();
   };
 
@@ -115,8 +120,8 @@ export class Hands {
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 200 : 1;
     const amount = Math.max(-120, Math.min(120, event.deltaY * lines));
-    this.rig.move({ zoom: amount * (event.ctrlKey ? 0.008 : 0.0012) });
-    this.rig.speed.zoom += this.rig.still ? 0 : amount * 0.003;
+    this.controls.move({ zoom: amount * (event.ctrlKey ? 0.008 : 0.0012) });
+    this.controls.speed.zoom += this.controls.still ? 0 : amount * 0.003;
     this.events.onActivity();
   };
 
@@ -152,7 +157,7 @@ export class Hands {
   advance(seconds) {
     for (const key of this.keys) {
       for (const [axis, way] of Object.entries(/** @type {object} */ (HELD_KEYS.get(key)))) {
-        this.rig.move({ [axis]: way * KEY_SPEED * seconds }, seconds);
+        this.controls.move({ [axis]: way * KEY_SPEED * seconds }, seconds);
       }
     }
     return this.keys.size > 0;

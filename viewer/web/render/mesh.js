@@ -91,10 +91,20 @@ export function computeNormals(depth, size, focal) {
       const right = clamp(column + 1, size);
       /** @param {Float32Array | Float64Array} p */
       const across = (p) =>
-        p[above + right] + 2 * p[here + right] + p[below + right] - p[above + left] - 2 * p[here + left] - p[below + left];
+        p[above + right] +
+        2 * p[here + right] +
+        p[below + right] -
+        p[above + left] -
+        2 * p[here + left] -
+        p[below + left];
       /** @param {Float32Array | Float64Array} p */
       const upward = (p) =>
-        p[above + left] + 2 * p[above + column] + p[above + right] - p[below + left] - 2 * p[below + column] - p[below + right];
+        p[above + left] +
+        2 * p[above + column] +
+        p[above + right] -
+        p[below + left] -
+        2 * p[below + column] -
+        p[below + right];
       const [ax, ay, az] = [across(xs), across(ys), -across(depth)];
       const [bx, by, bz] = [upward(xs), upward(ys), -upward(depth)];
       const [nx, ny, nz] = [ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx];

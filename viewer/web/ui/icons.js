@@ -1,38 +1,6 @@
-/** Building elements, and the icons. */
+/** The icons: one path each, drawn as a stroke. */
 
-/**
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Record<string, any>} [attributes]  `on…` are listeners, `class` and `aria-…` as in HTML; false and null are left out
- * @param {...(Node | string | null)} children
- * @returns {HTMLElementTagNameMap[K]}
- */
-export function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (name === "value" && "value" in element) element.value = value;
-    else element.setAttribute(name, value === true ? "" : String(value));
-  }
-  element.append(...children.filter((child) => child !== null));
-  return element;
-}
-
-const SVG = "http://www.w3.org/2000/svg";
-
-/**
- * @param {string} tag
- * @param {Record<string, string | number>} [attributes]
- * @param {...Element} children
- * @returns {SVGElement}
- */
-export function svg(tag, attributes = {}, ...children) {
-  const element = /** @type {SVGElement} */ (document.createElementNS(SVG, tag));
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  element.append(...children);
-  return element;
-}
+import { h, svg } from "./dom.js";
 
 /** Paths on a 24 × 24 grid, drawn as strokes. */
 const ICONS = {
@@ -55,6 +23,13 @@ const ICONS = {
   bounce: "M4 12h16M7.500 8.500 4 12l3.500 3.500M16.500 8.500 20 12l-3.500 3.500",
   once: "M4 12h14M14 7.500l4.500 4.500-4.500 4.500M21 6v12",
   headset: "M3.500 8h17v9h-5.500l-1.500-2.500h-3L9 17H3.500zM7 8V6.500h10V8",
+  sun: "M12 7a5 5 0 1 0 0 10 5 5 0 0 0 0-10zM12 1v2M12 21v2M4.2 4.2l1.4 1.4M18.4 18.4l1.4 1.4M1 12h2M21 12h2M4.2 19.8l1.4-1.4M18.4 5.6l1.4-1.4",
+  moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z",
+  points:
+    "M5 8h.01M9.5 5h.01M14.5 5h.01M19 8h.01M7 12.5h.01M12 10h.01M17 12.5h.01M5 17h.01M9.5 19h.01M14.5 19h.01M19 17h.01M12 15h.01",
+  video: "M3 6h12v12H3zM15 10.5l6-3.5v10l-6-3.5",
+  scene: "M12 2.8l8 4.6v9.2l-8 4.6-8-4.6V7.4zM4 7.4l8 4.6 8-4.6M12 12v9.2",
+  more: "M5 12h.01M12 12h.01M19 12h.01",
   compare: "M12 4v16M9 6H4v12h5M15 6h5v12h-5",
 };
 /** @typedef {keyof typeof ICONS} Icon */
@@ -62,7 +37,7 @@ const ICONS = {
 /** @param {Icon} name */
 export function icon(name) {
   const path = svg("path", { d: ICONS[name] });
-  return svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", class: "icon" }, path);
+  return svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", class: "ivid-icon" }, path);
 }
 
 /**

@@ -1,11 +1,11 @@
 /** Standing in the scene, where the browser has WebXR. */
 
-import { Matrix4 } from "./vendor/three/three.core.min.js";
-import { HOME, position } from "./camera.js";
-import { iconButton, relabel } from "./dom.js";
+import { HOME, position } from "../camera.js";
+import { iconButton, relabel } from "../ui/icons.js";
+import { Matrix4 } from "../vendor/three/three.core.min.js";
 
-/** @typedef {import("./viewer.js").Viewer} Viewer */
-/** @typedef {import("./stage.js").Stage} Stage */
+/** @typedef {import("../viewer.js").Viewer} Viewer */
+/** @typedef {import("../render/renderer.js").Renderer} Renderer */
 
 /**
  * The small part of WebXR that is used here; the compiler's library does not know it.
@@ -34,7 +34,7 @@ export class Headset {
     /** @type {any} */
     this.session = null;
     this.xr = /** @type {any} */ (navigator).xr;
-    if (!this.xr || !viewer.stage) return;
+    if (!this.xr || !viewer.renderer) return;
     this.xr.addEventListener("devicechange", this.lookForOne);
     viewer.cleanups.push(() => {
       this.xr.removeEventListener("devicechange", this.lookForOne);
@@ -49,33 +49,33 @@ export class Headset {
   };
 
   async toggle() {
-    const { stage, notices } = this.viewer;
+    const { renderer, notices } = this.viewer;
     if (this.session) await this.session.end();
-    else if (stage) {
-      await this.start(stage).catch((error) => {
+    else if (renderer) {
+      await this.start(renderer).catch((error) => {
         notices.say(`The headset did not start: ${REFUSALS[error.name] ?? error.message}`);
       });
     }
   }
 
-  /** @param {Stage} stage */
-  async start(stage) {
+  /** @param {Renderer} renderer */
+  async start(renderer) {
     const session = await this.xr.requestSession("immersive-vr");
-    session.addEventListener("end", () => this.ended(stage));
+    session.addEventListener("end", () => this.ended(renderer));
     this.session = session;
     try {
-      await /** @type {any} */ (stage.gl).makeXRCompatible();
+      await /** @type {any} */ (renderer.gl).makeXRCompatible();
       const Layer = /** @type {any} */ (globalThis).XRWebGLLayer;
-      const layer = new Layer(session, stage.gl, { antialias: false, depth: false });
+      const layer = new Layer(session, renderer.gl, { antialias: false, depth: false });
       session.updateRenderState({ baseLayer: layer });
       const space = await session.requestReferenceSpace("local");
       const draw = (/** @type {number} */ _time, /** @type {XrFrame} */ frame) => {
         if (!this.session) return;
         session.requestAnimationFrame(draw);
-        this.drawEyes(stage, frame, layer, space);
+        this.drawEyes(renderer, frame, layer, space);
       };
       session.requestAnimationFrame(draw);
-      stage.lend(true);
+      renderer.lend(true);
       relabel(this.button, "headset", "Leave VR");
     } catch (error) {
       await this.session?.end();
@@ -86,45 +86,47 @@ export class Headset {
   /**
    * The head starts where the first view was taken from, upright; a scene is about two metres across.
    *
-   * @param {Stage} stage
+   * @param {Renderer} renderer
    * @param {XrFrame} frame
    * @param {XrLayer} layer
    * @param {object} space
    */
-  drawEyes(stage, frame, layer, space) {
+  drawEyes(renderer, frame, layer, space) {
     const seen = frame.getViewerPose(space);
-    if (!seen || stage.lost) return;
-    const { painter } = stage;
-    const { home } = this.viewer.rig;
-    const start = new Matrix4().makeTranslation(position(home).negate()).premultiply(new Matrix4().makeRotationY(-home.yaw));
+    if (!seen || renderer.lost) return;
+    const { compositor } = renderer;
+    const { home } = this.viewer.controls;
+    const start = new Matrix4()
+      .makeTranslation(position(home).negate())
+      .premultiply(new Matrix4().makeRotationY(-home.yaw));
     const from = (/** @type {XrTransform} */ { inverse }) => new Matrix4().fromArray(inverse.matrix).multiply(start);
     const now = performance.now();
-    const selection = stage.select(from(seen.transform).invert(), HEAD_VIEWS, now); // the same for both eyes
+    const selection = renderer.select(from(seen.transform).invert(), HEAD_VIEWS, now); // the same for both eyes
     for (const view of seen.views) {
       const { x, y, width, height } = layer.getViewport(view);
       if (!width || !height) continue; // an eye that is not there
       const clip = new Matrix4().fromArray(view.projectionMatrix);
       const scale = Math.min(1, EYE_SIDE / Math.max(width, height));
       const [columns, rows] = [width, height].map((n) => Math.round(n * scale));
-      const room = painter.targets[0] ?? { width: 0, height: 0 };
-      painter.resize(Math.max(room.width, columns), Math.max(room.height, rows));
-      painter.drawNow({
-        ...stage.frame(HOME, true, now),
+      const room = compositor.targets[0] ?? { width: 0, height: 0 };
+      compositor.resize(Math.max(room.width, columns), Math.max(room.height, rows));
+      compositor.drawNow({
+        ...renderer.frame(HOME, true, now),
         worldToView: from(view.transform),
         projection: clip,
         width: columns,
         height: rows,
         selection,
-        pointSize: stage.pointPixels((clip.elements[5] * rows) / 2),
+        pointSize: renderer.pointPixels((clip.elements[5] * rows) / 2),
       });
-      painter.present(1, width, height, { framebuffer: layer.framebuffer, x, y });
+      compositor.present(1, width, height, { framebuffer: layer.framebuffer, x, y });
     }
   }
 
-  /** @param {Stage} stage */
-  ended(stage) {
+  /** @param {Renderer} renderer */
+  ended(renderer) {
     this.session = null;
-    stage.lend(false);
+    renderer.lend(false);
     relabel(this.button, "headset", "View in VR");
   }
 }

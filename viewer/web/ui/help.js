@@ -1,6 +1,7 @@
 /** The help overlay: what hands and keys do. */
 
-import { h, iconButton } from "./dom.js";
+import { h } from "./dom.js";
+import { iconButton } from "./icons.js";
 
 const KEYS = [
   ["Drag, arrows, W A S D", "look around"],
@@ -21,7 +22,12 @@ export function helpDialog() {
   const rows = KEYS.map(([keys, what]) => h("div", {}, h("dt", {}, keys), h("dd", {}, what)));
   const dialog = h("dialog", { class: "help", "aria-label": "Help" });
   dialog.append(
-    h("header", {}, h("strong", {}, "Looking around"), iconButton("close", "Close", () => dialog.close())),
+    h(
+      "header",
+      {},
+      h("strong", {}, "Looking around"),
+      iconButton("close", "Close", () => dialog.close()),
+    ),
     h("dl", {}, ...rows),
   );
   dialog.addEventListener("click", (event) => {

@@ -108,7 +108,7 @@ export async function inflate(bytes) {
  */
 export function readManifest(value) {
   const content = typeof value === "string" ? JSON.parse(value) : value;
-  if (!content || content.format !== "ivid-view-manifest") throw new Error("this is not a scene the viewer knows");
+  if (content?.format !== "ivid-view-manifest") throw new Error("this is not a scene the viewer knows");
   if (content.version !== 1) throw new Error(`the scene has version ${content.version}, this viewer reads version 1`);
   /** @param {any} camera */
   const bad = (camera) =>

@@ -1,10 +1,10 @@
 /** Camera paths: the swing, the orbit, and a person's own keyframes. */
 
-import { HOME } from "./camera.js";
+import { HOME } from "../camera.js";
 
-/** @typedef {import("./camera.js").Pose} Pose */
-/** @typedef {import("./camera.js").Bounds} Bounds */
-/** @typedef {import("./wire.js").Keyframe} Keyframe */
+/** @typedef {import("../camera.js").Pose} Pose */
+/** @typedef {import("../camera.js").Bounds} Bounds */
+/** @typedef {import("../protocol.js").Keyframe} Keyframe */
 /** @typedef {"swing" | "orbit" | "keys"} PathName */
 
 export const SWING_YAW_RAD = 0.6;

@@ -11,7 +11,7 @@ import { Views } from "./views.js";
 
 const FRAMES_BYTES = 80e6;
 
-export class Painter {
+export class Compositor {
   /**
    * @param {WebGL2RenderingContext} gl
    * @param {boolean} thrifty  see Views
@@ -135,7 +135,7 @@ export class Painter {
    */
   reduce(frame, output) {
     const { gl } = this;
-    const { texture, factor, rows } = /** @type {NonNullable<Painter["frames"]>} */ (this.frames);
+    const { texture, factor, rows } = /** @type {NonNullable<Compositor["frames"]>} */ (this.frames);
     const { handle, at } = this.lanczosProgram;
     gl.useProgram(handle);
     gl.disable(gl.DEPTH_TEST);

@@ -1,11 +1,11 @@
 /** The views on the graphics card: two textures for all of them, a layer each, and the triangles of each. */
 
-import { bindTexture, createTexture } from "./gl.js";
 import { coarsen } from "./coarse.js";
+import { bindTexture, createTexture } from "./gl.js";
 import { buildMesh } from "./mesh.js";
 
-/** @typedef {import("./camera.js").SourceCamera} SourceCamera */
-/** @typedef {import("./wire.js").DecodedView} DecodedView */
+/** @typedef {import("../camera.js").SourceCamera} SourceCamera */
+/** @typedef {import("../protocol.js").DecodedView} DecodedView */
 /**
  * @typedef {object} StoredView  what is drawn of a view; the rest is in its layer of the textures
  * @property {SourceCamera} camera
@@ -138,9 +138,8 @@ export class Views {
    */
   linesOf(view) {
     if (view.lines) return view.lines;
-    const { gl } = this;
     const { indices } = buildMesh(view.decoded.depth, view.decoded.size, view.camera.focal);
-    const lines = new (/** @type {any} */ (indices.constructor))(indices.length);
+    const lines = new /** @type {any} */ (indices.constructor)(indices.length);
     for (let k = 0, n = 0; k < indices.length; k += 6) {
       lines.set([indices[k], indices[k + 1], indices[k + 1], indices[k + 2], indices[k + 2], indices[k]], n);
       n += 6;

@@ -1,28 +1,28 @@
 /** Which point of the scene lies under a point of the picture. */
 
-import { Vector3, Vector4 } from "./vendor/three/three.core.min.js";
-import { projection, worldToView } from "./camera.js";
+import { projection, worldToView } from "../camera.js";
+import { Vector3, Vector4 } from "../vendor/three/three.core.min.js";
 
 const STEPS = 200;
 
 /**
  * Walks along the ray until it lies behind the surface that the nearest view saw there.
  *
- * @param {import("./stage.js").Stage} stage
- * @param {import("./camera.js").Pose} pose
+ * @param {import("./renderer.js").Renderer} renderer
+ * @param {import("../camera.js").Pose} pose
  * @param {number} x  0 to 1 from the left
  * @param {number} y  0 to 1 from the top
  * @returns {Vector3 | null} world coordinates
  */
-export function surfacePoint(stage, pose, x, y) {
-  const held = stage.held.get(stage.nearest(pose)[0]?.index ?? -1);
+export function surfacePoint(renderer, pose, x, y) {
+  const held = renderer.held.get(renderer.nearest(pose)[0]?.index ?? -1);
   if (!held) return null;
   const { camera, view } = held;
   const toWorld = worldToView(pose).invert();
-  const toCamera = projection(pose.fov, stage.canvas.width, stage.canvas.height).invert();
+  const toCamera = projection(pose.fov, renderer.canvas.width, renderer.canvas.height).invert();
   const far = new Vector4(2 * x - 1, 1 - 2 * y, 1, 1).applyMatrix4(toCamera);
   const ray = new Vector3(far.x, far.y, far.z).divideScalar(-far.z);
-  const [near, reach] = [stage.depthRange[0] * 0.3, stage.depthRange[1]];
+  const [near, reach] = [renderer.depthRange[0] * 0.3, renderer.depthRange[1]];
   for (let k = 0; k <= STEPS; k++) {
     const depth = near * (reach / near) ** (k / STEPS);
     const point = ray.clone().multiplyScalar(depth).applyMatrix4(toWorld);

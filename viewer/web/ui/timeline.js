@@ -1,12 +1,13 @@
 /** The timeline: plays paths, and keeps a person's own. */
 
-import { mixPoses } from "./camera.js";
-import { h, iconButton, relabel } from "./dom.js";
-import { keyPose, pathLength, poseOfKey, swingPose, withKey, withoutKey } from "./path.js";
+import { mixPoses } from "../camera.js";
+import { keyPose, pathLength, poseOfKey, swingPose, withKey, withoutKey } from "../input/path.js";
+import { h } from "./dom.js";
+import { iconButton, relabel } from "./icons.js";
 
-/** @typedef {import("./viewer.js").Viewer} Viewer */
-/** @typedef {import("./path.js").PathName} PathName */
-/** @typedef {import("./wire.js").Keyframe} Keyframe */
+/** @typedef {import("../viewer.js").Viewer} Viewer */
+/** @typedef {import("../input/path.js").PathName} PathName */
+/** @typedef {import("../protocol.js").Keyframe} Keyframe */
 /** @typedef {"loop" | "bounce" | "once"} Repeat */
 
 const SWING_S = 6;
@@ -41,7 +42,14 @@ export class Timeline {
       h("option", { value: "orbit" }, "Orbit"),
       h("option", { value: "keys" }, "My path"),
     );
-    this.slider = h("input", { type: "range", min: 0, max: TRACK, step: 1, "aria-label": "Time", oninput: () => this.scrub() });
+    this.slider = h("input", {
+      type: "range",
+      min: 0,
+      max: TRACK,
+      step: 1,
+      "aria-label": "Time",
+      oninput: () => this.scrub(),
+    });
     this.marks = h("div", { class: "marks" });
     this.repeatButton = iconButton("loop", REPEAT_NAMES.loop, () => this.nextRepeat());
     this.removeButton = iconButton("remove", "Remove the chosen key", () => this.removeKey());
@@ -89,10 +97,10 @@ export class Timeline {
 
   /** @param {number} t */
   poseAt(t) {
-    const { rig } = this.viewer;
+    const { controls } = this.viewer;
     if (this.path === "keys" && this.keys.length) return keyPose(this.keys, t, this.repeat === "loop");
-    const home = { ...rig.home, fov: rig.fov };
-    return swingPose(this.path === "orbit" ? "orbit" : "swing", t, rig.bounds, home);
+    const home = { ...controls.home, fov: controls.fov };
+    return swingPose(this.path === "orbit" ? "orbit" : "swing", t, controls.bounds, home);
   }
 
   toggle() {
@@ -122,7 +130,7 @@ export class Timeline {
 
   /** Where on the path the camera is nearest now, so that playing does not begin with a jump. */
   nearestTime() {
-    const pose = this.viewer.rig.pose();
+    const pose = this.viewer.controls.pose();
     let best = 0;
     let least = Infinity;
     for (let k = 0; k < 60; k++) {
@@ -152,9 +160,9 @@ export class Timeline {
       } else this.at -= length;
     }
     this.eased = Math.min(this.eased + seconds / EASE_IN_S, 1);
-    const { rig } = this.viewer;
+    const { controls } = this.viewer;
     const pull = this.eased >= 1 ? 1 : this.eased ** 2 * (3 - 2 * this.eased);
-    rig.jump(mixPoses(rig.pose(), this.poseAt(this.at), pull));
+    controls.jump(mixPoses(controls.pose(), this.poseAt(this.at), pull));
     this.slider.value = String(Math.round((this.at / length) * TRACK));
     return true;
   }
@@ -163,7 +171,7 @@ export class Timeline {
     this.pause();
     if (this.path === "keys" && !this.keys.length) return;
     this.at = (Number(this.slider.value) / TRACK) * this.length();
-    this.viewer.rig.jump(this.poseAt(this.at));
+    this.viewer.controls.jump(this.poseAt(this.at));
     this.viewer.resting = false;
     this.viewer.wake();
   }
@@ -184,11 +192,13 @@ export class Timeline {
 
   addKey() {
     this.pause();
-    this.keys = withKey(this.keys, this.viewer.rig.pose());
+    this.keys = withKey(this.keys, this.viewer.controls.pose());
     this.path = "keys";
     this.chosen = this.keys.length - 1;
     this.changed();
-    this.viewer.notices.say(this.keys.length < 2 ? "First key set; go elsewhere and add another" : `Key ${this.keys.length} added`);
+    this.viewer.notices.say(
+      this.keys.length < 2 ? "First key set; go elsewhere and add another" : `Key ${this.keys.length} added`,
+    );
   }
 
   removeKey() {
@@ -212,7 +222,7 @@ export class Timeline {
     this.removeButton.hidden = this.path !== "keys" || !this.keys.length;
     this.marks.hidden = this.path !== "keys";
     this.marks.replaceChildren(...this.keys.map((key, index) => this.mark(key, index)));
-    this.viewer.chrome?.refresh();
+    this.viewer.toolbar?.refresh();
   }
 
   /**
