@@ -7,8 +7,8 @@
     yield files.add(view)                                  # whenever a view is done; both return the viewer's value
 
 The value is a manifest (`viewer.protocol.manifest`): a small dict of URLs of finished views, never pixels; None empties
-the viewer. In the page, JavaScript finds the viewer at `document.querySelector("#<elem_id> .ivid-viewer").ividViewer` and
-may call `flyToView(index)`, `compare.open(manifest)`, `set({look: "depth"})`. The element fires `ivid-camera` with
+the viewer. In the page, JavaScript finds the viewer at `document.querySelector("#<elem_id> .ivid-viewer").ividViewer`.
+It may call `flyToView(index)`, `compare.open(manifest)`, `set({look: "depth"})`. The element fires `ivid-camera` with
 `detail.nearest`, the index of the view next to which the camera came to rest. Python hears of a person's camera path by
 `viewer.change_path(function)`: the function gets `gr.EventData` whose `keyframes` attribute is the list.
 
