@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = sorted(
-    path
-    for folder in ("ivid", "viewer", "benchmarks", "tests", "docs", "ckpts")
-    for path in (ROOT / folder).rglob("*")
-    if path.suffix in (".py", ".js", ".md", ".sh") and "vendor" not in path.parts
-) + [ROOT / "README.md", ROOT / "app.py"]
+SOURCES = [
+    *(
+        path
+        for folder in ("ivid", "viewer", "benchmarks", "tests", "docs", "ckpts")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in (".py", ".js", ".md", ".sh") and "vendor" not in path.parts
+    ),
+    ROOT / "README.md",
+    ROOT / "app.py",
+]
 PAGES = [path for path in SOURCES if path.suffix == ".md"]
 
 

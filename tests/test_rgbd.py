@@ -124,7 +124,7 @@ def test_unusable_values_are_refused_in_a_sentence(tmp_path, picture):
     refused("does not have the picture's shape", np.ones((48, 60), np.float32))
     refused("one depth map", np.ones((48, 48, 3), np.float32))
     refused("array of numbers", np.ones((48, 48), bool))
-    refused("no .npy array", np.array([{"a": 1}]))
+    refused("holds object", np.array([{"a": 1}]))
     refused("choose one of metric, disparity", np.ones((48, 48), np.float32), depth_kind="inverse")
     Image.fromarray(np.zeros((48, 48), np.uint8)).save(tmp_path / "d.png")
     with pytest.raises(ValueError, match="16 bits"):

@@ -84,7 +84,7 @@ def test_a_failed_save_keeps_what_was_there(saved, scene, monkeypatch):
 
 def test_a_truncated_file_is_refused(saved):
     saved.write_bytes(saved.read_bytes()[:-100])
-    with pytest.raises(SceneFileError, match=r"some.ivid is not a scene file, or is damaged"):
+    with pytest.raises(SceneFileError, match=r"some.ivid .* no scene file, or is damaged"):
         Scene.load(saved)
 
 
@@ -99,7 +99,7 @@ def test_damage_inside_is_found(saved):
 def test_another_kind_of_file_is_refused(tmp_path):
     path = tmp_path / "picture.ivid"
     Image.new("RGB", (4, 4)).save(path, "PNG")
-    with pytest.raises(SceneFileError, match="not a scene file"):
+    with pytest.raises(SceneFileError, match="no scene file"):
         Scene.load(path)
 
 
@@ -162,7 +162,7 @@ def test_a_picture_bomb_is_refused(saved):
 
 def test_pickles_are_not_opened(saved):
     rewrite(saved, {"000.npy": npy(np.array([{"a": 1}], dtype=object), allow_pickle=True)})
-    with pytest.raises(SceneFileError, match="allow_pickle=False"):
+    with pytest.raises(SceneFileError, match="nothing is unpickled"):
         Scene.load(saved)
 
 

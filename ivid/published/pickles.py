@@ -6,13 +6,12 @@ that only records what it is given, and any other name refuses the file. PyGLM i
 
 from __future__ import annotations
 
-import io
 import math
 import pickle
 import pickletools
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -120,19 +119,21 @@ class _RestrictedUnpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-def read_pickle(content: bytes) -> Any:
-    """What the pickle holds: plain Python values, `ObjectArray` and `Matrix`.
+def read_pickle(stream: BinaryIO) -> Any:
+    """What the pickle at the stream's position holds: plain Python values, `ObjectArray` and `Matrix`.
 
     Raises:
         RefusedNameError: it tries to load anything else; nothing was run.
         ValueError: it is damaged, or far larger than a scene's.
     """
+    start = stream.tell()
     try:
-        for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
             memo_index = argument if "PUT" in opcode.name and isinstance(argument, int) else 0
             if step > MAX_PICKLE_STEPS or memo_index > MAX_PICKLE_STEPS:  # a memo is as large as its largest index
                 raise ValueError("it is larger than a scene can be")
-        return _RestrictedUnpickler(io.BytesIO(content)).load()
+        stream.seek(start)
+        return _RestrictedUnpickler(stream).load()
     except RefusedNameError:
         raise
     except (pickle.UnpicklingError, ValueError, TypeError, AttributeError, KeyError, IndexError, EOFError) as error:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ivid.published.pickles import Matrix, ObjectArray, RefusedNameError, read_pickle, write_pickle
+from ivid.scene.bounded_io import archive_errors, read_member, read_npy_header, read_png, require_regular_file
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE
 from ivid.scene.files import written_aside
@@ -86,22 +87,16 @@ def save_published_scene(scene: Scene, path: str | Path) -> None:
 
 def _entries(path: Path) -> list[Any]:
     """The list that the file's `data` is."""
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("data.npy") as member:
-            content = member.read(MAX_DATA_BYTES + 1)
-    except KeyError:
-        raise ValueError("it has no array `data`") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"it is no .npz file, or is damaged ({error})") from None
-    if len(content) > MAX_DATA_BYTES:
-        raise ValueError(f"its data are larger than a scene needs ({MAX_DATA_BYTES:,} bytes)")
-    stream = io.BytesIO(content)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("its data are not an array of views")
-    _, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    require_regular_file(path)
+    with archive_errors(".npz file"), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if "data.npy" not in names:
+            raise ValueError("it has no array `data`")
+        stream = io.BytesIO(read_member(archive, "data.npy", MAX_DATA_BYTES))
+    _, _, dtype = read_npy_header(stream)
     if dtype != np.dtype(object):
         raise ValueError(f"its data are an array of {dtype}, not of views")
-    loaded = read_pickle(content[stream.tell() :])
+    loaded = read_pickle(stream)
     entries = loaded.items if isinstance(loaded, ObjectArray) else loaded
     if isinstance(entries, list) and len(entries) == 1 and isinstance(entries[0], list):
         entries = entries[0]  # an array without axes around the list
@@ -132,12 +127,9 @@ def _pixels(content: Any, name: str, mode: str) -> np.ndarray:
     if not isinstance(content, bytes):
         raise ValueError(f"its {name} is not a PNG file's bytes")
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            if image.mode != mode or max(image.size) > MAX_SIZE:
-                raise ValueError(f"its {name} is {image.mode} {image.size}; {mode} of at most {MAX_SIZE} is expected")
-            return np.array(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise ValueError(f"its {name} is no readable PNG ({error})") from None
+        return read_png(content, mode, max_side=MAX_SIZE)
+    except ValueError as error:
+        raise ValueError(f"its {name} {error}") from None
 
 
 def _png(pixels: np.ndarray) -> bytes:

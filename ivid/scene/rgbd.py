@@ -6,19 +6,34 @@ or not positive mean that nothing was measured there: the far plane.
 
 from __future__ import annotations
 
+import logging
+import math
+import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from ivid.scene.bounded_io import read_npy_header, require_regular_file
 from ivid.scene.cameras import FOV_Y_DEG, Camera
 from ivid.scene.depth import DepthRange
 from ivid.scene.scene import View
 
 DEPTH_KINDS = ("metric", "disparity")
 MAX_SIDE = 16384
+MAX_PIXELS = 100_000_000
 MILLIMETRES = 0.001
-EXR_CHANNELS = ("Z", "depth", "Depth", "Y", "R")  # the first of them that there is holds the depth
+_EXR_DEPTH = re.compile(r"(?:.*\.)?(?:Z|depth(?:\.[VZ])?)", re.IGNORECASE)  # Z, depth, ViewLayer.Depth.Z, image.Depth.V
+_TURNS = {  # of the values of EXIF's orientation, the way from the stored picture to the upright one
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_log = logging.getLogger(__name__)
 
 
 def load_rgbd(
@@ -34,16 +49,19 @@ def load_rgbd(
     """Read a picture and its depth map (`rgbd_view`).
 
     Args:
-        picture: any image file; turned upright as its EXIF data say, transparency dropped.
-        depth: .png with 16 bits, .npy, or .exr, of the picture's aspect ratio.
+        picture: any image file of 8 or 16 bits; turned upright as its EXIF data say, transparency dropped.
+        depth: .png with 16 bits, .npy, or .exr, of the picture's aspect ratio. Where its shape is that of the picture
+            before it was turned upright, it is turned with it; where the shape does not tell, it is taken as upright,
+            and a log message says so.
 
     Raises:
         ValueError: a file is none of these, or the two do not belong together; the message says why.
         OSError: a file cannot be read.
     """
+    rgb, turn = _read_picture(Path(picture))
     return rgbd_view(
-        _read_picture(Path(picture)),
-        read_depth(depth, depth_kind),
+        rgb,
+        _turned_like(rgb, read_depth(depth, depth_kind), turn, Path(depth)),
         depth_kind=depth_kind,
         size=size,
         depth_range=depth_range,
@@ -87,8 +105,8 @@ def rgbd_view(
             f"({rgb.shape[1]}x{rgb.shape[0]})"
         )
     metres = _as_metres(depth, depth_kind)
-    square = _resized_square(Image.fromarray(rgb), size, Image.Resampling.LANCZOS)
-    metres = _resized_square(Image.fromarray(metres), size, Image.Resampling.NEAREST)
+    square = resized_square(Image.fromarray(rgb), size, Image.Resampling.LANCZOS)
+    metres = resized_square(Image.fromarray(metres), size, Image.Resampling.NEAREST)
     if fit:
         metres = fitted(metres, depth_range)
     near, far = depth_range
@@ -128,13 +146,20 @@ def read_depth(path: str | Path, depth_kind: str = "metric") -> np.ndarray:
     readers = {".png": _read_png, ".npy": _read_npy, ".exr": _read_exr}
     if path.suffix.lower() not in readers:
         raise ValueError(f"{path.name} is no depth map that can be read; use {', '.join(readers)}")
+    _require_regular(path)
     values = readers[path.suffix.lower()](path)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
-        values = values.squeeze()
-    if values.ndim != 2 or not values.size or max(values.shape) > MAX_SIDE:
-        raise ValueError(f"{path.name} must hold one depth map of at most {MAX_SIDE} pixels a side, got {values.shape}")
+        values = values.reshape([side for side in values.shape if side != 1] or [1])
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"{path.name} must hold one depth map [H, W], got an array of shape {values.shape}")
+    _check_size(path, (values.shape[1], values.shape[0]))
     scale = MILLIMETRES if values.dtype.kind == "u" and depth_kind == "metric" else 1
-    return values.astype(np.float32) * np.float32(scale)
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    beyond = np.isinf(single) & np.isfinite(values)
+    if beyond.any():
+        raise ValueError(f"{path.name} holds {values[beyond].max():.3g}, which is more than 32-bit numbers can hold")
+    return single * np.float32(scale)
 
 
 def _as_metres(values: np.ndarray, depth_kind: str) -> np.ndarray:
@@ -149,47 +174,91 @@ def _as_metres(values: np.ndarray, depth_kind: str) -> np.ndarray:
     return np.where(known, values if depth_kind == "metric" else 1 / values, np.inf).astype(np.float32)
 
 
-def _resized_square(image: Image.Image, size: int, resampling: Image.Resampling) -> np.ndarray:
-    """The short side scaled to `size`, the middle kept (method §11)."""
+def resized_square(image: Image.Image, size: int, resampling: Image.Resampling) -> np.ndarray:
+    """The middle square of a picture: its short side scaled to `size` pixels (method §11)."""
     scale = size / min(image.size)
-    width, height = (max(size, round(side * scale)) for side in image.size)
-    left, top = (width - size) // 2, (height - size) // 2
-    return np.array(image.resize((width, height), resampling).crop((left, top, left + size, top + size)))
+    scaled = [max(size, round(side * scale)) for side in image.size]
+    # Only the square is drawn; its corners are where they would be in the whole picture, scaled and then cropped.
+    (left, right), (top, bottom) = (
+        ((side - size) // 2 * own / side, min((side - size) // 2 + size, side) * own / side)
+        for own, side in zip(image.size, scaled, strict=True)
+    )
+    return np.array(image.resize((size, size), resampling, box=(left, top, right, bottom)))
 
 
-def _read_picture(path: Path) -> np.ndarray:
+def _read_picture(path: Path) -> tuple[np.ndarray, Image.Transpose | None]:
+    """The upright picture, uint8 [H, W, 3], and the turn that made it upright."""
+    _require_regular(path)
     try:
         with Image.open(path) as image:
-            _check_side(path, image.size)
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+            _check_size(path, image.size)
+            turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+            if image.mode.startswith("I;16"):
+                levels = np.asarray(image).astype(np.uint16) // 257
+                eight_bits = Image.fromarray(levels.astype(np.uint8))
+            elif image.mode in ("I", "F"):
+                raise ValueError(f"{path.name} has 32 bits a pixel; a picture needs 8 or 16 a channel")
+            else:
+                eight_bits = image
+            upright = eight_bits if turn is None else eight_bits.transpose(turn)
+            return np.array(upright.convert("RGB")), turn
+    except UnidentifiedImageError:
+        raise ValueError(f"{path.name} is no picture that can be read (unknown format)") from None
+    except (Image.DecompressionBombError, SyntaxError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ValueError(f"{path.name} is no picture that can be read ({error})") from None
+
+
+def _turned_like(rgb: np.ndarray, depth: np.ndarray, turn: Image.Transpose | None, path: Path) -> np.ndarray:
+    """The depth map, turned as the picture was if its shape shows that it lies as the picture did before."""
+    if turn is None:
+        return depth
+    aspect = rgb.shape[1] / rgb.shape[0]
+    fits_upright = abs(aspect * depth.shape[0] / depth.shape[1] - 1) <= 0.02
+    swaps = turn not in (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM)
+    fits_stored = swaps and abs(aspect * depth.shape[1] / depth.shape[0] - 1) <= 0.02
+    if fits_stored and not fits_upright:
+        return np.asarray(Image.fromarray(depth).transpose(turn))
+    if fits_upright and (fits_stored or not swaps):
+        _log.warning("the picture is turned by its EXIF data; %s is taken as upright already", path.name)
+    return depth
 
 
 def _read_png(path: Path) -> np.ndarray:
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            _check_side(path, image.size)
+            _check_size(path, image.size)
             if not image.mode.startswith("I"):
                 raise ValueError(
                     f"{path.name} is a {image.mode} picture; a depth map needs one channel of 16 bits "
                     "(8 are too coarse), or use .npy or .exr"
                 )
             return np.array(image).astype(np.uint32)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError:
+        raise ValueError(f"{path.name} is no PNG file that can be read (unknown format)") from None
+    except (Image.DecompressionBombError, SyntaxError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ValueError(f"{path.name} is no PNG file that can be read ({error})") from None
 
 
 def _read_npy(path: Path) -> np.ndarray:
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: nothing is read before its shape is known
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path.name} is no .npy array that can be read ({error})") from None
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "uif" or values.size > MAX_SIDE**2:
-        raise ValueError(f"{path.name} must hold one array of numbers")
-    if values.dtype.kind == "i":
-        return np.array(np.maximum(values, 0)).astype(np.uint32)
-    return np.array(values)
+        with path.open("rb") as stream:
+            shape, fortran_order, dtype = read_npy_header(stream)
+            start = stream.tell()
+    except ValueError as error:
+        raise ValueError(f"{path.name} is no .npy array that can be read: {error}") from None
+    count = math.prod(shape)
+    if dtype.kind not in "uif" or not shape or not 0 < count <= MAX_PIXELS:
+        raise ValueError(
+            f"{path.name} must hold one array of numbers, at most {MAX_PIXELS:,}; it holds {dtype} {list(shape)}"
+        )
+    if path.stat().st_size < start + count * dtype.itemsize:
+        raise ValueError(f"{path.name} is no .npy array that can be read: it is cut short")
+    values = np.fromfile(path, dtype, count, offset=start).reshape(shape, order="F" if fortran_order else "C")
+    return np.maximum(values, 0).astype(np.uint64) if dtype.kind == "i" else values
 
 
 def _read_exr(path: Path) -> np.ndarray:
@@ -200,19 +269,42 @@ def _read_exr(path: Path) -> np.ndarray:
             f"reading {path.name} needs the package OpenEXR; install it with: pip install OpenEXR"
         ) from error
 
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
     OpenEXR.setMaxImageSize(MAX_SIDE, MAX_SIDE)
     try:
         channels = OpenEXR.File(str(path), separate_channels=True).channels()
     except RuntimeError as error:
         raise ValueError(f"{path.name} is no OpenEXR file that can be read ({error})") from None
-    for name in (*EXR_CHANNELS, *(channels if len(channels) == 1 else ())):
-        if name in channels:
-            return np.asarray(channels[name].pixels, np.float32)
-    raise ValueError(f"{path.name} has no channel {' or '.join(EXR_CHANNELS)}, only {', '.join(sorted(channels))}")
+    depths = sorted((name for name in channels if _EXR_DEPTH.fullmatch(name)), key=lambda name: (name.count("."), name))
+    if depths:
+        return _exr_pixels(channels, depths[0])
+    if len(channels) == 1 or {"Y"} == channels.keys() - {"A"}:
+        return _exr_pixels(channels, next(name for name in channels if name != "A" or len(channels) == 1))
+    if channels.keys() - {"A"} == {"R", "G", "B"}:
+        red, green, blue = (_exr_pixels(channels, name) for name in "RGB")
+        if np.array_equal(red, green) and np.array_equal(red, blue):
+            return red
+    raise ValueError(
+        f"{path.name} has no depth channel (Z, depth, or a layer's, such as ViewLayer.Depth.Z), "
+        f"only {', '.join(sorted(channels))}"
+    )
 
 
-def _check_side(path: Path, size: tuple[int, int]) -> None:
-    if max(size) > MAX_SIDE:
-        raise ValueError(f"{path.name} is {size[0]}x{size[1]}; at most {MAX_SIDE} pixels a side can be read")
+def _exr_pixels(channels, name: str) -> np.ndarray:
+    return np.asarray(channels[name].pixels, np.float32)
+
+
+def _require_regular(path: Path) -> None:
+    try:
+        require_regular_file(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    if max(size) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise ValueError(
+            f"{path.name} is {width}x{height}; at most {MAX_SIDE} pixels a side and {MAX_PIXELS:,} in all are read"
+        )

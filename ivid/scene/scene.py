@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import json
+import reprlib
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ivid.scene.bounded_io import archive_errors, read_member, read_npy, read_png, require_regular_file
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange
 from ivid.scene.files import written_aside
@@ -28,6 +29,7 @@ EDGE_THRESHOLD = 0.03
 MAX_VIEWS = 1000
 MAX_SIZE = 2048
 MAX_PIXELS = 100_000_000  # of all views together: a scene of 100 views at 1000x1000
+NEAREST_PLANE, FARTHEST_PLANE = 1e-3, 1e5  # of a depth range, in metres
 MAX_HEADER_BYTES = 4_000_000
 
 
@@ -117,8 +119,11 @@ class Scene:
         if len(sizes) > 1:
             raise ValueError(f"the views of a scene must be of one size, got {', '.join(map(str, sizes))}")
         near, far = (float(plane) for plane in self.depth_range)
-        if not 0 < near < far < float("inf"):
-            raise ValueError(f"a depth range must be 0 < near < far, got {near} and {far}")
+        if not NEAREST_PLANE <= near < far <= FARTHEST_PLANE:
+            raise ValueError(
+                f"a depth range must be {NEAREST_PLANE} <= near < far <= {FARTHEST_PLANE:.0f} metres, "
+                f"got {near} and {far}"
+            )
         object.__setattr__(self, "views", views)
         object.__setattr__(self, "depth_range", (near, far))
 
@@ -169,12 +174,11 @@ class Scene:
         """
         path = Path(path)
         try:
-            with zipfile.ZipFile(path) as archive:
+            require_regular_file(path)
+            with archive_errors("scene file"), zipfile.ZipFile(path) as archive:
                 return _read(archive)
-        except SceneFileError as error:
+        except ValueError as error:
             raise SceneFileError(f"{path.name} cannot be opened as a scene: {error}") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise SceneFileError(f"{path.name} is not a scene file, or is damaged ({error})") from None
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, compression: int) -> None:
@@ -186,38 +190,46 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes, compression: int) 
 
 def _read(archive: zipfile.ZipFile) -> Scene:
     try:
-        header = json.loads(_member(archive, "scene.json", MAX_HEADER_BYTES))
+        header = json.loads(read_member(archive, "scene.json", MAX_HEADER_BYTES))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise SceneFileError(f"its header is not valid JSON ({error})") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise SceneFileError("its header does not name the ivid-scene format")
-    if header.get("version") != FORMAT_VERSION:
-        raise SceneFileError(f"it has format version {header.get('version')!r}; this program reads {FORMAT_VERSION}")
+    version = header.get("version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise SceneFileError(f"it has format version {reprlib.repr(version)}; this program reads {FORMAT_VERSION}")
     size, cameras = header.get("size"), header.get("views")
-    if not isinstance(size, int) or not 1 <= size <= MAX_SIZE:
-        raise SceneFileError(f"it declares views of size {size!r}; 1 to {MAX_SIZE} are allowed")
+    if type(size) is not int or not 1 <= size <= MAX_SIZE:
+        raise SceneFileError(f"it declares views of size {reprlib.repr(size)}; 1 to {MAX_SIZE} are allowed")
     if not isinstance(cameras, list) or not 1 <= len(cameras) <= MAX_VIEWS:
         count = len(cameras) if isinstance(cameras, list) else "no list of"
         raise SceneFileError(f"it declares {count} views; 1 to {MAX_VIEWS} are allowed")
     if len(cameras) * size * size > MAX_PIXELS:
         raise SceneFileError(f"it declares {len(cameras)} views of {size}x{size}, more than {MAX_PIXELS:,} pixels")
     seed, settings = header.get("seed"), header.get("settings", {})
-    if not (seed is None or isinstance(seed, int)) or not isinstance(settings, dict):
+    if not (seed is None or type(seed) is int) or not isinstance(settings, dict):
         raise SceneFileError("its seed must be an integer and its settings an object")
+    planes = header.get("depth_range")
+    if not isinstance(planes, list) or len(planes) != 2 or not all(_is_number(plane) for plane in planes):
+        raise SceneFileError("its depth_range must be two numbers, [near, far] in metres")
+    near, far = planes
     try:
-        near, far = header["depth_range"]
         views = [_read_view(archive, index, size, camera) for index, camera in enumerate(cameras)]
         return Scene(
             views=views,
-            depth_range=(float(near), float(far)),
+            depth_range=(near, far),
             model=str(header.get("model", "")),
             class_name=str(header.get("class_name", "")),
             seed=seed,
             view_set=str(header.get("view_set", "")),
             settings=settings,
         )
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except ValueError as error:
         raise SceneFileError(str(error)) from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e300
 
 
 def _read_view(archive: zipfile.ZipFile, index: int, size: int, camera: dict) -> View:
@@ -225,30 +237,23 @@ def _read_view(archive: zipfile.ZipFile, index: int, size: int, camera: dict) ->
         matrix = np.array(camera["world_to_view"], dtype=np.float64)
         placed = Camera(matrix, float(camera["fov_y_deg"]))
         edge_threshold = float(camera.get("edge_threshold", EDGE_THRESHOLD))
-    except (ValueError, TypeError, KeyError) as error:
+    except KeyError as error:
+        raise ValueError(f"the camera of view {index} has no {error.args[0]}") from None
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"the camera of view {index} is unusable: {error}") from None
-    with Image.open(
-        io.BytesIO(_member(archive, f"{index:03d}.png", size * size * 4 + 65536)), formats=["PNG"]
-    ) as image:
-        if image.size != (size, size) or image.mode != "RGB":
-            raise ValueError(f"the picture of view {index} is {image.mode} {image.size}, not RGB {size}x{size}")
-        rgb = np.array(image)
-    depth = np.load(io.BytesIO(_member(archive, f"{index:03d}.npy", size * size * 4 + 4096)), allow_pickle=False)
+    picture = read_member(archive, f"{index:03d}.png", size * size * 4 + 65536)
+    depths = read_member(archive, f"{index:03d}.npy", size * size * 4 + 8192)
+    try:
+        rgb = read_png(picture, "RGB", side=size)
+    except ValueError as error:
+        raise ValueError(f"the picture of view {index} {error}") from None
+    try:
+        depth = read_npy(io.BytesIO(depths), size * size)
+    except ValueError as error:
+        raise ValueError(f"the depth of view {index} cannot be read: {error}") from None
     if depth.dtype != np.float32 or depth.shape != (size, size):
         raise ValueError(f"the depth of view {index} is {depth.dtype} {depth.shape}, not float32 ({size}, {size})")
     try:
         return View(rgb, depth, placed, edge_threshold)
     except ValueError as error:
         raise ValueError(f"view {index}: {error}") from None
-
-
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    """Content of an archive member, of which no more than `limit` bytes are ever decompressed."""
-    try:
-        with archive.open(name) as stream:
-            content = stream.read(limit + 1)
-    except KeyError:
-        raise SceneFileError(f"it has no {name}") from None
-    if len(content) > limit:
-        raise SceneFileError(f"its {name} is larger than a scene needs ({limit:,} bytes)")
-    return content
