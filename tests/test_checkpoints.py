@@ -34,7 +34,7 @@ from ivid.pipeline.models import (
 )
 from ivid.published.unet import recognised_config, unet_arguments
 from ivid.training.config import TrainingConfig
-from ivid.training.loop import build_unet
+from ivid.training.networks import build_unet
 
 CLASSES = 7
 

@@ -26,7 +26,8 @@ from ivid.pipeline.upsampling import upsampled
 from ivid.scene.cameras import Camera
 from ivid.training.config import TrainingConfig
 from ivid.training.labels import known_labels
-from ivid.training.loop import LOSS_SCALING, build_unet, train
+from ivid.training.loop import LOSS_SCALING, train
+from ivid.training.networks import build_unet
 from ivid.training.packaging import bundle
 from tests.tiny_renders import SIZE, UNET, Discs, write_renders
 

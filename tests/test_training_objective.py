@@ -8,7 +8,8 @@ import torch
 from accelerate import Accelerator
 
 from ivid.training.config import TrainingConfig
-from ivid.training.tasks import Objective
+from ivid.training.objective import Objective
+from ivid.training.tasks import FirstView
 
 CONFIG = TrainingConfig(
     network="first_view",
@@ -21,7 +22,7 @@ CONFIG = TrainingConfig(
 @pytest.mark.parametrize("bias", [1.0, 3.0])
 def test_noisy_timesteps_are_drawn_as_often_as_the_config_says(bias):
     config = replace(CONFIG, timesteps=(200, 1000), noise_bias=bias)
-    objective = Objective(config, torch.nn.Identity(), Accelerator(), torch.ones(1000))
+    objective = Objective(FirstView(config, torch.ones(1000)), torch.nn.Identity(), Accelerator())
     drawn = objective.draw_timesteps(20_000, torch.Generator().manual_seed(0)).numpy()
     assert (drawn.dtype, drawn.min() >= 200, drawn.max()) == (np.int64, True, 999)
     for border in (400, 600, 800):
@@ -38,7 +39,8 @@ def test_squared_errors_are_least_at_the_mean_and_absolute_ones_at_the_median(lo
     def losses(weighting):
         config = replace(CONFIG, loss=loss, weighting=weighting)
         for value in np.linspace(0, 1, 11):
-            objective = Objective(config, Constant(value), Accelerator(), torch.full([1000], alpha_cumprod))
+            task = FirstView(config, torch.full([1000], alpha_cumprod))
+            objective = Objective(task, Constant(value), Accelerator())
             yield objective.loss(batch, torch.Generator().manual_seed(0)).item()
 
     plain, weighted = np.array(list(losses("none"))), np.array(list(losses("v")))

@@ -21,8 +21,10 @@ from PIL import Image
 from ivid.cli import main
 from ivid.data.pairs import PairSettings
 from ivid.training import loop as training
+from ivid.training.batches import batches
 from ivid.training.config import TrainingConfig
-from ivid.training.loop import LOSS_SCALING, build_unet, train
+from ivid.training.loop import LOSS_SCALING, train
+from ivid.training.networks import build_unet
 from tests.tiny_renders import SIZE, UNET, Discs
 
 CONFIG = TrainingConfig(
@@ -89,7 +91,7 @@ def test_every_process_has_its_own_part_of_a_batch():
 
     def seen(config: TrainingConfig, index: int, count: int) -> list[torch.Tensor]:
         process = SimpleNamespace(process_index=index, num_processes=count, device=torch.device("cpu"))
-        return [batch["clean"] for batch in training._batches(config, Discs(), None, 3, process)]  # pyright: ignore[reportArgumentType]
+        return [batch["clean"] for batch in batches(config, Discs(), None, 3, process)]  # pyright: ignore[reportArgumentType]
 
     shares = [seen(config, index, 2) for index in range(2)]
     assert [len(batches) for batches in shares] == [4, 4]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ivid.data.pairs import PairSettings
 
-INPUT_CHANNELS = {"first_view": 4, "novel_view": 10, "refiner": 14, "upsampler": 8}  # method §9
+NETWORKS = ("first_view", "novel_view", "refiner", "upsampler")
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class TrainingConfig:
     """Everything a run depends on beside its data; the fields of a file in `configs/`.
 
     Attributes:
-        network: one of `INPUT_CHANNELS`.
+        network: one of `NETWORKS`.
         unet: arguments of diffusers' UNet2DModel; channels and classes are filled in from network, fold and data.
         scheduler: the noise schedule (`ivid.diffusion.schedules`) and, as `prediction_type`, what the network predicts.
         fold: side of the pixel blocks folded into channels.
@@ -82,8 +82,8 @@ class TrainingConfig:
     sample_steps: int = 20
 
     def __post_init__(self) -> None:
-        if self.network not in INPUT_CHANNELS:
-            raise ValueError(f"network must be one of {', '.join(INPUT_CHANNELS)}, got {self.network!r}")
+        if self.network not in NETWORKS:
+            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {self.network!r}")
         if (self.network == "refiner") != (self.refines is not None):
             raise ValueError("a refiner, and nothing else, needs the networks it refines")
         if self.batch_size % self.accumulation:
