@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.timing import Row, median_seconds
 from ivid.data.pairs import PairSettings, warped_condition
-from ivid.data.training_set import SampleSettings, TrainingSamples
+from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.fusion import FusionRenderer, aggregate_conditions
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, encode
@@ -76,7 +76,7 @@ def _loaded_pairs_per_second(images: OnePicture, batch: int = 16, batches: int =
     """Whole training samples as a training run gets them, once the processes have started."""
     first = 4  # what the processes make ahead
     loader = DataLoader(
-        TrainingSamples(images, SampleSettings(pairs=PairSettings())),
+        TrainingSamples(images, Augmentation(pairs=PairSettings())),
         batch_sampler=[list(range(n * batch, (n + 1) * batch)) for n in range(first + batches)],
         num_workers=2,
         multiprocessing_context="spawn",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
-from ivid.diffusion.conditioning import Known, Pull, fresh_condition, network_condition, pull_towards_known
+from ivid.diffusion.conditioning import Blending, ConditionBatch, blend_with_known
 from ivid.diffusion.denoiser import Denoiser, clean_sample, training_target
 from ivid.diffusion.refining import GUESS_VARIANCE, Refiner
 from ivid.diffusion.sampling import SAMPLERS, make_scheduler, sample
@@ -50,7 +50,7 @@ def random_known(seed):
     rgb = torch.rand(1, 3, SIZE, SIZE, generator=rng) * mask_rgb
     depth = torch.rand(1, 1, SIZE, SIZE, generator=rng) * mask
     floor = torch.rand(1, 1, SIZE, SIZE, generator=rng)
-    return Known(rgb, depth, mask_rgb, mask, floor)
+    return ConditionBatch(rgb, depth, mask, mask_rgb, floor)
 
 
 def slow_ddim(unet, steps, seed, label, guidance, known=None, constants=(0.1, 0.2, 0.5)):
@@ -122,8 +122,8 @@ def test_novel_view_ddim_agrees_with_the_slow_twin(guidance):
         generators,
         torch.tensor([2]),
         guidance,
-        condition=lambda: fresh_condition(known, generators),
-        adjust=lambda clean, last: pull_towards_known(clean, known, Pull(), last),
+        condition=lambda: known.noisy_channels(generators),
+        adjust=lambda clean, last: blend_with_known(clean, known, Blending(), last),
     )
     history, _ = slow_ddim(unet, 10, 11, 2, guidance, known)
     for mine, slow in zip(steps, history, strict=True):
@@ -265,8 +265,8 @@ def test_condition_channels_come_in_the_published_order():
     rgb, depth = torch.full((1, 3, 2, 2), 0.75), torch.full((1, 1, 2, 2), 0.25)
     mask_rgb = torch.tensor([[[[True, False], [False, False]]]])
     mask = torch.tensor([[[[True, True], [False, False]]]])
-    noise = torch.full((1, 3, 2, 2), 9.0), torch.full((1, 1, 2, 2), 8.0)
-    channels = network_condition(rgb, depth, mask_rgb, mask, *noise)[0]
+    noise = torch.cat([torch.full((1, 3, 2, 2), 9.0), torch.full((1, 1, 2, 2), 8.0)], dim=1)
+    channels = ConditionBatch(rgb, depth, mask, mask_rgb, depth * 0).channels(noise)[0]
     assert channels[0].tolist() == [[1, 0], [0, 0]]
     assert channels[1].tolist() == [[0.5, 9], [9, 9]]
     assert channels[4].tolist() == [[-0.5, -0.5], [8, 8]]
@@ -275,7 +275,7 @@ def test_condition_channels_come_in_the_published_order():
 
 def test_the_last_step_may_be_pulled_too():
     known, clean = random_known(5), torch.randn(1, 4, SIZE, SIZE)
-    free, pulled = (pull_towards_known(clean, known, Pull(last_rgb=w), last_step=True) for w in (0.0, 0.6))
+    free, pulled = (blend_with_known(clean, known, Blending(last_rgb=w), last_step=True) for w in (0.0, 0.6))
     torch.testing.assert_close(free[:, :3], clean[:, :3])
     expected = torch.where(known.mask_rgb, 0.6 * (2 * known.rgb - 1) + 0.4 * clean[:, :3], clean[:, :3])
     torch.testing.assert_close(pulled[:, :3], expected)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ivid.export.surface import (
     SAME_SURFACE,
-    Samples,
+    PointCloud,
     contract,
     edge_pixels,
     expand,
@@ -128,7 +128,7 @@ def test_a_scene_of_nothing_but_edges_is_refused():
 
 def test_merging_is_the_weighted_mean_per_voxel():
     count, voxel = 300, 0.08
-    cloud = Samples(
+    cloud = PointCloud(
         points=RNG.normal(0, 0.3, (count, 3)).astype(np.float32),
         normals=np.tile(np.float32([0, 0, 1]), (count, 1)),
         colours=RNG.uniform(0, 1, (count, 3)).astype(np.float32),

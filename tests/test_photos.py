@@ -319,9 +319,9 @@ class TestReading:
         assert [second[0][2], first[0][2]] == [1, 0]
 
     def test_it_trains(self, published: Path) -> None:
-        from ivid.data.training_set import SampleSettings, TrainingSamples
+        from ivid.data.training_set import Augmentation, TrainingSamples
 
-        sample = TrainingSamples(PhotoDataset(published, SIZE), SampleSettings())[3]
+        sample = TrainingSamples(PhotoDataset(published, SIZE), Augmentation())[3]
         assert sample["clean"].shape == (4, SIZE, SIZE)
         assert np.abs(sample["clean"]).max() <= 1
         assert sample["label"] in (0, 1, 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ivid.diffusion.conditioning import network_condition
+from ivid.diffusion.conditioning import ConditionBatch
 from ivid.diffusion.denoiser import fold_of
 from ivid.fusion import aggregate_conditions
 from ivid.pipeline.batch import generate, parse_seeds, plan
@@ -150,10 +150,11 @@ def test_a_novel_view_follows_the_published_loop(pipeline):
     rgb = torch.from_numpy(condition.rgb).permute(2, 0, 1)[None]
     depth, floor = (torch.from_numpy(v)[None, None] for v in (condition.depth, condition.depth_floor))
     mask, mask_rgb = (torch.from_numpy(v)[None, None] for v in (condition.mask, condition.mask_rgb))
+    known = ConditionBatch(rgb, depth, mask, mask_rgb, floor)
     fold = fold_of(pipeline.novel_view_unet)
     for timestep, previous in ((999, 499), (499, None)):
         noise = [torch.randn(c, SIZE, SIZE, generator=generator)[None] for c in (3, 1)]
-        channels = torch.cat([x, network_condition(rgb, depth, mask_rgb, mask, *noise)], dim=1)
+        channels = torch.cat([x, known.channels(torch.cat(noise, dim=1))], dim=1)
         folded = torch.nn.functional.pixel_unshuffle(channels, fold)
         with torch.no_grad():
             output = pipeline.novel_view_unet(folded, timestep, class_labels=torch.tensor([0])).sample

@@ -18,7 +18,7 @@ from torch.nn import functional
 from ivid.cli import main
 from ivid.data.pairs import PairSettings, gaussian_blur_3x3
 from ivid.data.renders import Kinds
-from ivid.data.training_set import SampleSettings, TrainingSamples
+from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.enlarging import enlarged, training_condition
 from ivid.pipeline.loading import load_pipeline
@@ -371,7 +371,7 @@ def test_a_folder_with_another_run_is_left_alone(tmp_path):
 
 
 def test_sample_n_is_always_the_same_and_labels_drop_out():
-    samples = TrainingSamples(Discs(), SampleSettings(seed=5, label_dropout=0.25))
+    samples = TrainingSamples(Discs(), Augmentation(seed=5, label_dropout=0.25))
     for n in (0, 17):
         np.testing.assert_array_equal(samples[n]["clean"], samples[n]["clean"])
     drawn = [samples[n] for n in range(400)]
@@ -382,7 +382,7 @@ def test_sample_n_is_always_the_same_and_labels_drop_out():
 
 
 def test_first_views_can_stay_as_they_are_where_further_views_are_mirrored():
-    settings = SampleSettings(seed=3, pairs=PairSettings(), pair_share=0.5, flip_first_views=False)
+    settings = Augmentation(seed=3, pairs=PairSettings(), pair_share=0.5, flip_first_views=False)
     mirrored = TrainingSamples(Discs(), settings)
     turned = {True: 0, False: 0}
     for n in range(24):
@@ -395,7 +395,7 @@ def test_first_views_can_stay_as_they_are_where_further_views_are_mirrored():
 
 
 def test_samples_with_a_condition_can_be_made_of_other_images(tmp_path):
-    settings = SampleSettings(seed=3, flip=False, label_dropout=0.0, pairs=PairSettings(), pair_share=0.5)
+    settings = Augmentation(seed=3, flip=False, label_dropout=0.0, pairs=PairSettings(), pair_share=0.5)
 
     class Black(Discs):
         def __getitem__(self, index):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ivid.scene.condition import Condition
 from ivid.scene.depth import DepthRange, decode
 
 
@@ -36,23 +37,13 @@ class PairSettings:
     camera_sigma_rad: float = 0.15
 
 
-@dataclass(frozen=True)
-class ConditionImage:
-    """What is known of a view: rgb [S, S, 3] in [0, 1], d [S, S], both 0 outside their masks, bool [S, S]."""
-
-    rgb: np.ndarray
-    depth: np.ndarray
-    mask: np.ndarray
-    mask_rgb: np.ndarray
-
-
 def warped_condition(
     rgb: np.ndarray,
     d: np.ndarray,
     depth_range: DepthRange,
     rng: np.random.Generator,
     settings: PairSettings = PairSettings(),
-) -> ConditionImage:
+) -> Condition:
     """The condition for an image, made from itself by forward-backward warping with a random camera (method §10).
 
     Args:
@@ -83,17 +74,18 @@ def warped_condition(
         colours=not blurred,
     )
     mask, warped_d = pair.mask, pair.depth + d_noise
-    if pair.rgb is None:
+    if blurred:
         warped_rgb = gaussian_blur_3x3(rgb, rng.uniform(0, settings.blur_sigma) + 0.001)
     else:
         warped_rgb = pair.rgb + rgb_noise
     radius = int(rng.integers(0, settings.erode_rgb + 1))
     mask_rgb = ndimage.minimum_filter(mask, size=2 * radius + 1, mode="constant", cval=True)
-    return ConditionImage(
+    return Condition(
         rgb=(warped_rgb * mask_rgb[..., None]).astype(np.float32),
         depth=(warped_d * mask).astype(np.float32),
         mask=mask,
         mask_rgb=mask_rgb,
+        depth_floor=pair.depth_floor,
     )
 
 

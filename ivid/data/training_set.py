@@ -25,8 +25,8 @@ class RgbdImages(Protocol):
 
 
 @dataclass(frozen=True)
-class SampleSettings:
-    """What is done to an image on its way to a network.
+class Augmentation:
+    """What is done to an image on its way to a network, and what is drawn for it.
 
     Attributes:
         seed: of the stream.
@@ -53,33 +53,34 @@ class TrainingSamples(Dataset):
     colour's first. Those with a condition are made of the images `further`, if there are such, labelled as `images`.
     """
 
-    def __init__(self, images: RgbdImages, settings: SampleSettings, further: RgbdImages | None = None) -> None:
+    def __init__(self, images: RgbdImages, augmentation: Augmentation, further: RgbdImages | None = None) -> None:
         self.images = images
-        self.settings = settings
+        self.augmentation = augmentation
         self.further = further
 
     def __getitem__(self, n: int) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng((self.settings.seed, n))
+        augmentation = self.augmentation
+        rng = np.random.default_rng((augmentation.seed, n))
         images, index = self.images, int(rng.integers(len(self.images)))
-        settings = self.settings
-        mirrored = settings.flip and rng.random() < 0.5
-        unlabelled = rng.random() < settings.label_dropout
-        paired = settings.pairs is not None and (settings.pair_share == 1 or rng.random() < settings.pair_share)
+        mirrored = augmentation.flip and rng.random() < 0.5
+        unlabelled = rng.random() < augmentation.label_dropout
+        share = augmentation.pair_share
+        paired = augmentation.pairs is not None and (share == 1 or rng.random() < share)
         if paired and self.further is not None:
             images, index = self.further, int(rng.integers(len(self.further)))
         rgb_bytes, d, label = images[index]
         if unlabelled:
             label = len(images.classes)
-        if mirrored and (paired or settings.flip_first_views):
+        if mirrored and (paired or augmentation.flip_first_views):
             rgb_bytes, d = rgb_bytes[:, ::-1], d[:, ::-1]
         rgb = np.ascontiguousarray(rgb_bytes, np.float32) / 255
         d = np.ascontiguousarray(d, np.float32)
         sample = {"clean": channels_first(rgb, d) * 2 - 1, "label": np.int64(label)}
-        if settings.pairs is not None:
+        if augmentation.pairs is not None:
             sample["known"] = np.zeros_like(sample["clean"])
             sample["masks"] = np.zeros((2, *d.shape), bool)
             if paired:
-                condition = warped_condition(rgb, d, self.images.depth_range, rng, settings.pairs)
+                condition = warped_condition(rgb, d, self.images.depth_range, rng, augmentation.pairs)
                 sample["known"] = channels_first(condition.rgb, condition.depth)
                 sample["masks"] = np.stack([condition.mask_rgb, condition.mask])
         return sample

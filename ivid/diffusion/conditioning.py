@@ -1,26 +1,26 @@
-"""What the novel-view network sees of the known, and the pull of its prediction towards it (method §6).
-
-Convention: `known` [B, 4, S, S] is colour and encoded depth in [0, 1], 0 outside its mask; masks are bool [B, 1, S, S].
-"""
+"""What the novel-view network sees of the known, and the blending of its prediction with it (method §6)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ivid.scene.condition import Condition
+
 
 @dataclass(frozen=True)
-class Pull:
-    """How strongly the predicted clean sample is drawn towards what is known after each evaluation (method §6).
+class Blending:
+    """Weights with which the predicted clean sample is blended with what is known, after each evaluation (method §6).
 
     Attributes:
-        rgb: weight of the known colour inside its mask, before the last step.
-        last_rgb: the same on the last step; none in the published method.
-        depth: weight of the known depth inside its mask.
-        floor: weight of keeping unknown pixels from appearing in front of the skirts.
+        rgb: of the known colour inside its mask, before the last step.
+        depth: of the known depth inside its mask.
+        floor: of keeping unknown pixels from appearing in front of `Condition.depth_floor`.
+        last_rgb: of the known colour on the last step; none in the published method.
     """
 
     rgb: float = 0.1
@@ -29,65 +29,74 @@ class Pull:
     last_rgb: float = 0.0
 
 
-@dataclass(frozen=True)
-class Known:
-    """A batch of conditions as tensors.
+@dataclass(frozen=True, eq=False)
+class ConditionBatch:
+    """A batch of `Condition`s as tensors on one device.
 
     Attributes:
-        rgb: [B, 3, S, S] in [0, 1].
-        depth: [B, 1, S, S], encoded.
-        mask_rgb, mask: bool [B, 1, S, S].
-        depth_floor: [B, 1, S, S], encoded.
+        rgb: float32 [B, 3, S, S] in [0, 1], 0 outside `mask_rgb`.
+        depth: float32 [B, 1, S, S], z-buffer values d in [0, 1], 0 outside `mask`.
+        mask: bool [B, 1, S, S], where depth is known.
+        mask_rgb: bool [B, 1, S, S], where colour is known.
+        depth_floor: float32 [B, 1, S, S], d in front of which nothing may appear.
     """
 
     rgb: Tensor
     depth: Tensor
-    mask_rgb: Tensor
     mask: Tensor
+    mask_rgb: Tensor
     depth_floor: Tensor
 
+    @classmethod
+    def stack(cls, conditions: Sequence[Condition], device: torch.device | str = "cpu") -> ConditionBatch:
+        """The batch of conditions that are all of one size."""
 
-def nothing_known(shape: Sequence[int], device: torch.device | str) -> Known:
-    """What is known of first views [B, 4, S, S]."""
-    batch, _, *square = shape
-    empty = torch.zeros((batch, 1, *square), device=device)
-    nowhere = empty.bool()
-    return Known(empty.expand(-1, 3, -1, -1), empty, nowhere, nowhere, depth_floor=empty)
+        def stacked(name: str) -> Tensor:
+            values = torch.from_numpy(np.stack([getattr(each, name) for each in conditions]))
+            return (values[:, None] if values.ndim == 3 else values.permute(0, 3, 1, 2).contiguous()).to(device)
 
+        return cls(**{name: stacked(name) for name in ("rgb", "depth", "mask", "mask_rgb", "depth_floor")})
 
-def network_condition(
-    rgb: Tensor, depth: Tensor, mask_rgb: Tensor, mask: Tensor, rgb_noise: Tensor, depth_noise: Tensor
-) -> Tensor:
-    """[B, 6, S, S], the channels beside x_t: mask_rgb, rgb, depth, mask; noise where nothing is known (method §6)."""
-    return torch.cat(
-        [
-            mask_rgb.float(),
-            torch.where(mask_rgb, rgb * 2 - 1, rgb_noise),
-            torch.where(mask, depth * 2 - 1, depth_noise),
-            mask.float(),
-        ],
-        dim=1,
-    )
+    @classmethod
+    def unknown(cls, shape: Sequence[int], device: torch.device | str) -> ConditionBatch:
+        """The batch for samples [B, 4, S, S] of which nothing is known: first views."""
+        batch, _, *square = shape
+        empty = torch.zeros((batch, 1, *square), device=device)
+        nowhere = empty.bool()
+        return cls(empty.expand(-1, 3, -1, -1), empty, nowhere, nowhere, depth_floor=empty)
 
+    @classmethod
+    def of_training(cls, batch: Mapping[str, Tensor]) -> ConditionBatch:
+        """The batch in collated training samples: `known` [B, 4, S, S], colour and d; their `masks` [B, 2, S, S]."""
+        known, masks = batch["known"], batch["masks"]
+        depth = known[:, 3:]
+        return cls(known[:, :3], depth, mask=masks[:, 1:], mask_rgb=masks[:, :1], depth_floor=torch.zeros_like(depth))
 
-def batch_condition(batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
-    """The condition channels [B, 6, S, S] of a batch of training samples, `noise` [B, 4, S, S] outside the masks."""
-    known, masks = batch["known"], batch["masks"]
-    return network_condition(known[:, :3], known[:, 3:], masks[:, :1], masks[:, 1:], noise[:, :3], noise[:, 3:])
+    def channels(self, noise: Tensor) -> Tensor:
+        """[B, 6, S, S], the network's channels beside x_t: mask_rgb, rgb, depth, mask, in [-1, 1] (method §6).
 
+        Args:
+            noise: [B, 4, S, S], what stands for colour and depth where they are unknown.
+        """
+        return torch.cat(
+            [
+                self.mask_rgb.float(),
+                torch.where(self.mask_rgb, self.rgb * 2 - 1, noise[:, :3]),
+                torch.where(self.mask, self.depth * 2 - 1, noise[:, 3:]),
+                self.mask.float(),
+            ],
+            dim=1,
+        )
 
-def quiet_condition(known: Known) -> Tensor:
-    """`network_condition` with nothing, grey, where nothing is known."""
-    nothing = torch.zeros_like(known.depth)
-    return network_condition(known.rgb, known.depth, known.mask_rgb, known.mask, nothing, nothing)
+    def noisy_channels(self, generators: Sequence[torch.Generator]) -> Tensor:
+        """`channels` with noise drawn from one generator per sample: colour first, then depth (method §6)."""
+        device = self.rgb.device
+        noise = [randn(known.shape[1:], generators, device) for known in (self.rgb, self.depth)]
+        return self.channels(torch.cat(noise, dim=1))
 
-
-def fresh_condition(known: Known, generators: Sequence[torch.Generator]) -> Tensor:
-    """`network_condition` with noise drawn from one generator per sample: colour first, then depth (method §6)."""
-    device = known.rgb.device
-    rgb_noise = randn(known.rgb.shape[1:], generators, device)
-    depth_noise = randn(known.depth.shape[1:], generators, device)
-    return network_condition(known.rgb, known.depth, known.mask_rgb, known.mask, rgb_noise, depth_noise)
+    def quiet_channels(self) -> Tensor:
+        """`channels` with 0, which is grey, where nothing is known: what a refiner is given."""
+        return self.channels(torch.zeros_like(self.depth).expand(-1, 4, -1, -1))
 
 
 def randn(shape: Sequence[int], generators: Sequence[torch.Generator], device: torch.device | str) -> Tensor:
@@ -95,11 +104,11 @@ def randn(shape: Sequence[int], generators: Sequence[torch.Generator], device: t
     return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators]).to(device)
 
 
-def pull_towards_known(clean: Tensor, known: Known, pull: Pull, last_step: bool) -> Tensor:
-    """The predicted clean sample [B, 4, S, S], drawn towards what is known (method §6)."""
+def blend_with_known(clean: Tensor, known: ConditionBatch, blending: Blending, last_step: bool) -> Tensor:
+    """The predicted clean sample [B, 4, S, S], blended with what is known (method §6)."""
     rgb, depth = clean[:, :3], clean[:, 3:]
-    weight = pull.last_rgb if last_step else pull.rgb
+    weight = blending.last_rgb if last_step else blending.rgb
     rgb = torch.where(known.mask_rgb, torch.lerp(rgb, known.rgb * 2 - 1, weight), rgb)
-    inside = torch.lerp(depth, known.depth * 2 - 1, pull.depth)
-    outside = torch.lerp(depth, torch.maximum(depth, known.depth_floor * 2 - 1), pull.floor)
+    inside = torch.lerp(depth, known.depth * 2 - 1, blending.depth)
+    outside = torch.lerp(depth, torch.maximum(depth, known.depth_floor * 2 - 1), blending.floor)
     return torch.cat([rgb, torch.where(known.mask, inside, outside)], dim=1)

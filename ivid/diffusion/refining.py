@@ -26,7 +26,7 @@ class Refiner:
         unet: 14 input channels: x_t, the guess and the condition. Its output is a correction of `blend`.
         alphas_cumprod: [T] float32, ᾱ_t of the schedule.
         below: it is asked at timesteps below this one.
-        condition: [B, 6, S, S], what is known of the views (`conditioning.quiet_condition`).
+        condition: [B, 6, S, S], what is known of the views (`ConditionBatch.quiet_channels`).
         labels: [B] int64, the kinds of what is shown; None for a network that is told none.
     """
 

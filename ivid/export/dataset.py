@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from ivid.export.points import fused_cloud, write_points
 from ivid.export.stills import depth_millimetres
-from ivid.export.surface import Progress, Samples
+from ivid.export.surface import PointCloud, Progress
 from ivid.scene.cameras import Camera
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene
@@ -104,7 +104,7 @@ def _intrinsics(camera: Camera, size: int) -> dict[str, float]:
     return {"fl_x": focal, "fl_y": focal, "cx": size / 2, "cy": size / 2}
 
 
-def _write_colmap(scene: Scene, cloud: Samples, folder: Path) -> None:
+def _write_colmap(scene: Scene, cloud: PointCloud, folder: Path) -> None:
     """COLMAP's text model: cameras.txt, images.txt, points3D.txt."""
     cameras = [f"{index + 1} {_pinhole(view.camera, view.size)}" for index, view in enumerate(scene.views)]
     (folder / "cameras.txt").write_text("\n".join(["# CAMERA_ID MODEL WIDTH HEIGHT fx fy cx cy", *cameras, ""]))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ivid.export.ply import write_ply
-from ivid.export.surface import Progress, Samples, contract, merged, scene_maps, surface_samples, voxel_size
+from ivid.export.surface import PointCloud, Progress, contract, merged, scene_maps, surface_samples, voxel_size
 from ivid.scene.scene import Scene
 
 NEIGHBOURS, DEVIATIONS = 16, 3.0
@@ -37,7 +37,7 @@ def export_points(
     write_points(path, cloud)
 
 
-def write_points(path: str | Path, cloud: Samples) -> None:
+def write_points(path: str | Path, cloud: PointCloud) -> None:
     """Write samples as a binary PLY: x, y, z, normals (float32) and red, green, blue (uint8, sRGB)."""
     names = ("x", "y", "z"), ("nx", "ny", "nz")
     columns = {name: cloud.points[:, axis] for axis, name in enumerate(names[0])}
@@ -54,7 +54,7 @@ def fused_cloud(
     keep_far: bool = False,
     voxel_pixels: float = 0.5,
     outliers: bool = False,
-) -> Samples:
+) -> PointCloud:
     """The samples of all views, the best of each place, merged, without outliers; see `export_points`."""
     if not voxel_pixels > 0:
         raise ValueError(f"a voxel must be a positive number of pixels wide, got {voxel_pixels}")
@@ -63,7 +63,7 @@ def fused_cloud(
     return cloud if outliers else without_outliers(cloud)
 
 
-def without_outliers(cloud: Samples) -> Samples:
+def without_outliers(cloud: PointCloud) -> PointCloud:
     """The samples whose mean distance to their neighbours is not unusual, measured where pixels are of one size.
 
     Unusual is beyond DEVIATIONS standard deviations above the mean, and beyond three times the median besides: a clean

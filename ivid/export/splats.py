@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from ivid.export.ply import write_ply
 from ivid.export.points import fused_cloud
-from ivid.export.surface import Progress, Samples, pixel_angle
+from ivid.export.surface import PointCloud, Progress, pixel_angle
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene
 
@@ -59,7 +59,7 @@ def export_splats(
         _write_ply(path, cloud, scales, quaternions, sh_degree)
 
 
-def shapes(cloud: Samples, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def shapes(cloud: PointCloud, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standard deviations [N, 3] in metres along a splat's own axes, and its rotation, quaternions w, x, y, z [N, 4].
 
     The axes are: down the slope as seen from the camera, across it, and the normal. `width` [N] is the deviation
@@ -77,7 +77,9 @@ def shapes(cloud: Samples, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scales.astype(np.float32), Rotation.from_matrix(axes).as_quat(scalar_first=True).astype(np.float32)
 
 
-def _write_ply(path: str | Path, cloud: Samples, scales: np.ndarray, quaternions: np.ndarray, sh_degree: int) -> None:
+def _write_ply(
+    path: str | Path, cloud: PointCloud, scales: np.ndarray, quaternions: np.ndarray, sh_degree: int
+) -> None:
     columns = {name: cloud.points[:, axis] for axis, name in enumerate(("x", "y", "z"))}
     columns |= {name: cloud.normals[:, axis] for axis, name in enumerate(("nx", "ny", "nz"))}
     coefficients = (cloud.colours - np.float32(0.5)) / np.float32(SH_DC)
@@ -90,7 +92,7 @@ def _write_ply(path: str | Path, cloud: Samples, scales: np.ndarray, quaternions
     write_ply(path, columns)
 
 
-def _write_records(path: str | Path, cloud: Samples, scales: np.ndarray, quaternions: np.ndarray) -> None:
+def _write_records(path: str | Path, cloud: PointCloud, scales: np.ndarray, quaternions: np.ndarray) -> None:
     """The .splat file: 32 bytes a splat, the largest first, because viewers draw them while they load."""
     records = np.empty(len(cloud), SPLAT_RECORD)
     records["position"], records["scale"] = cloud.points, scales

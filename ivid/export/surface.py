@@ -27,7 +27,7 @@ COMPARED_VIEWS = 16  # the cameras nearest to a sample's own see what it shows; 
 
 
 @dataclass(frozen=True)
-class Samples:
+class PointCloud:
     """Oriented surface samples of a scene, in world coordinates.
 
     Attributes:
@@ -49,9 +49,9 @@ class Samples:
     def __len__(self) -> int:
         return len(self.points)
 
-    def __getitem__(self, index: np.ndarray) -> Samples:
+    def __getitem__(self, index: np.ndarray) -> PointCloud:
         """The samples picked by a boolean mask or by indices."""
-        return Samples(*(getattr(self, each.name)[index] for each in fields(self)))
+        return PointCloud(*(getattr(self, each.name)[index] for each in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def edge_pixels(view: View) -> np.ndarray:
     return edge
 
 
-def surface_samples(maps: list[SurfaceMaps], progress: Progress | None = None) -> Samples:
+def surface_samples(maps: list[SurfaceMaps], progress: Progress | None = None) -> PointCloud:
     """The samples of all views that show the surface best, duplicates not yet merged.
 
     A pixel is dropped when it lies on a depth edge or is background, when another view shows the same piece of surface
@@ -150,7 +150,7 @@ def surface_samples(maps: list[SurfaceMaps], progress: Progress | None = None) -
     return _joined(kept)
 
 
-def merged(samples: Samples, voxel: float) -> Samples:
+def merged(samples: PointCloud, voxel: float) -> PointCloud:
     """One sample per occupied voxel of side `voxel` in contracted space: means by view-angle weight."""
     cells = np.floor(contract(samples.points) / voxel).astype(np.int64)
     cells -= cells.min(axis=0)
@@ -166,7 +166,7 @@ def merged(samples: Samples, voxel: float) -> Samples:
     def mean_rows(values: np.ndarray) -> np.ndarray:
         return np.stack([mean(column) for column in values.T], axis=-1)
 
-    return Samples(
+    return PointCloud(
         points=mean_rows(samples.points),
         normals=_unit(mean_rows(samples.normals)),
         colours=mean_rows(samples.colours),
@@ -181,9 +181,9 @@ def voxel_size(maps: list[SurfaceMaps]) -> float:
     return float(np.median([pixel_angle(each.view) for each in maps]))
 
 
-def _samples(maps: SurfaceMaps, wanted: np.ndarray) -> Samples:
+def _samples(maps: SurfaceMaps, wanted: np.ndarray) -> PointCloud:
     view = maps.view
-    return Samples(
+    return PointCloud(
         points=maps.points[wanted],
         normals=maps.normals[wanted],
         colours=view.rgb[wanted].astype(np.float32) / 255,
@@ -193,15 +193,15 @@ def _samples(maps: SurfaceMaps, wanted: np.ndarray) -> Samples:
     )
 
 
-def _joined(parts: list[Samples]) -> Samples:
+def _joined(parts: list[PointCloud]) -> PointCloud:
     return replace(
         parts[0],
-        **{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Samples)},
+        **{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(PointCloud)},
     )
 
 
 def _best_and_confirmed(
-    samples: Samples, own: int, maps: list[SurfaceMaps], bounds: list[tuple[np.ndarray, np.ndarray]]
+    samples: PointCloud, own: int, maps: list[SurfaceMaps], bounds: list[tuple[np.ndarray, np.ndarray]]
 ) -> np.ndarray:
     """Bool [N]: no other view shows the sample at a better weight, and no majority looks through it."""
     position = maps[own].view.camera.position

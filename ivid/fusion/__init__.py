@@ -4,15 +4,15 @@
 what it is told in training.
 """
 
-from ivid.fusion.conditions import Condition, aggregate_conditions
+from ivid.fusion.conditions import aggregate_conditions
 from ivid.fusion.renderer import FusionRenderer, Rendering
-from ivid.fusion.warping import WarpedPair, forward_backward_warp, random_warp_camera
+from ivid.fusion.warping import forward_backward_warp, random_warp_camera
+from ivid.scene.condition import Condition
 
 __all__ = [
     "Condition",
     "FusionRenderer",
     "Rendering",
-    "WarpedPair",
     "aggregate_conditions",
     "forward_backward_warp",
     "random_warp_camera",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -15,30 +14,12 @@ from ivid.fusion.renderer import FusionRenderer
 from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
 from ivid.scene import depth as codec
 from ivid.scene.cameras import Camera
+from ivid.scene.condition import Condition
 from ivid.scene.depth import DepthRange
 from ivid.scene.scene import View
 
 PLANES: Planes = (0.01, 200.0)
 SUPERSAMPLE = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Condition:
-    """What the views so far tell of a new camera's picture.
-
-    Attributes:
-        rgb: float32 [S, S, 3] in [0, 1], 0 outside `mask_rgb`.
-        depth: float32 [S, S], z-buffer values d in [0, 1], 0 outside `mask`.
-        mask: bool [S, S], where depth is known.
-        mask_rgb: bool [S, S], where colour is known.
-        depth_floor: float32 [S, S], d in front of which nothing may appear; 0 where that is no constraint.
-    """
-
-    rgb: np.ndarray
-    depth: np.ndarray
-    mask: np.ndarray
-    mask_rgb: np.ndarray
-    depth_floor: np.ndarray
 
 
 def aggregate_conditions(

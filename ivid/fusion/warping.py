@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -15,27 +14,13 @@ from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
 from ivid.fusion.runtime import kernel_device
 from ivid.scene import depth as codec
 from ivid.scene.cameras import Camera
+from ivid.scene.condition import Condition
 from ivid.scene.depth import DepthRange
 from ivid.scene.scene import View
 
 PLANES = (0.1, 200.0)
 SUPERSAMPLE = 3
 TOLERANCE = 0.02
-
-
-@dataclass(frozen=True, eq=False)
-class WarpedPair:
-    """An image as it looks after having been warped to another camera and back.
-
-    Attributes:
-        rgb: float32 [S, S, 3] in [0, 1], 0 outside the mask; None where colours were left out.
-        depth: float32 [S, S], z-buffer values d in [0, 1], 0 outside the mask.
-        mask: bool [S, S], where the warped image is known.
-    """
-
-    rgb: np.ndarray | None
-    depth: np.ndarray
-    mask: np.ndarray
 
 
 def random_warp_camera(rng: np.random.Generator, sigma_rad: float = 0.15) -> Camera:
@@ -59,7 +44,7 @@ def forward_backward_warp(
     mask_edges: bool = True,
     colours: bool = True,
     device: str | None = None,
-) -> WarpedPair:
+) -> Condition:
     """Warp an image seen by orbit(0, 0) into `camera` and back (method §10, steps 3 and 4), on the calling thread.
 
     Args:
@@ -69,8 +54,11 @@ def forward_backward_warp(
         depth_range: (near, far) in metres, with which the result's depth is encoded.
         tolerance: of depth edges, in metres, in 1/metres, in d and in 1/d; the published 0.02 belongs to S = 128.
         mask_edges: whether pixels at depth edges leave the mask.
-        colours: whether the result has any; without, it is had sooner.
+        colours: whether the result knows any; without them it is made faster.
         device: where to compute, "cpu" unless told otherwise.
+
+    Returns:
+        the image as it is known after the two warps. Its depth floor is 0: nothing is hidden behind another view.
 
     Raises:
         ValueError: the image is no view (see `ivid.scene.scene.View`), or there is no such device.
@@ -89,7 +77,9 @@ def forward_backward_warp(
     mask = more_than_three_quarters(back.with_depth, SUPERSAMPLE)
     if mask_edges:
         mask &= ~depth_edges(d, tolerance)
-    return WarpedPair(reduced(back.picture, view.size) * mask[..., None] if colours else None, d * mask, mask)
+    mask_rgb = mask if colours else np.zeros_like(mask)
+    rgb = reduced(back.picture, view.size) * mask[..., None] if colours else np.zeros((*mask.shape, 3), np.float32)
+    return Condition(rgb, d * mask, mask, mask_rgb, depth_floor=np.zeros_like(d))
 
 
 class _Machine(threading.local):

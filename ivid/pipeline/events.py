@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ivid.fusion import Condition
+from ivid.scene.condition import Condition
 from ivid.scene.scene import View
 
 

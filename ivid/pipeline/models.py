@@ -141,7 +141,7 @@ def convert_files(
         ValueError: the files are no such weights or do not belong together, or `out` has something in it already.
         OSError: a file cannot be read or written.
     """
-    from ivid.diffusion.conditioning import Pull
+    from ivid.diffusion.conditioning import Blending
     from ivid.pipeline.pipeline import IvidPipeline
 
     out = Path(out)
@@ -168,7 +168,7 @@ def convert_files(
         first_steps=1000,
         novel_steps=50,
         guidance=3.0,
-        pull=asdict(Pull()),
+        pull=asdict(Blending()),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))

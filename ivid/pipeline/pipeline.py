@@ -11,16 +11,17 @@ import torch
 from diffusers import DiffusionPipeline, UNet2DModel
 from torch import Tensor
 
-from ivid.diffusion.conditioning import Known, Pull, fresh_condition, nothing_known, pull_towards_known, quiet_condition
+from ivid.diffusion.conditioning import Blending, ConditionBatch, blend_with_known
 from ivid.diffusion.denoiser import Denoiser, fold_of
 from ivid.diffusion.refining import Refiner
 from ivid.diffusion.sampling import Step, make_scheduler, sample
-from ivid.fusion import Condition, aggregate_conditions
+from ivid.fusion import aggregate_conditions
 from ivid.fusion.conditions import shared_renderer
 from ivid.pipeline.events import Event, Preview, ViewDone
 from ivid.pipeline.labels import Subject, dealt, find_class
 from ivid.pipeline.sampling import SamplingSettings
 from ivid.scene.cameras import Camera, view_set
+from ivid.scene.condition import Condition
 from ivid.scene.depth import DepthRange, decode, snapped_to_far, without_ramps
 from ivid.scene.scene import EDGE_THRESHOLD, Scene, View
 
@@ -304,13 +305,13 @@ class IvidPipeline(DiffusionPipeline):
             scheduler = make_scheduler(settings.first_sampler, self.config["schedule"], settings.first_steps)
             denoiser = self.denoiser(self.first_view_unet, scheduler)
             labels = self._labels(self.first_view_unet, shown)
-            unknown = nothing_known((len(generators), *shape), self.first_view_unet.device)
+            unknown = ConditionBatch.unknown((len(generators), *shape), self.first_view_unet.device)
             refiner = self._refiner(scheduler, unknown, shown)
             return sample(denoiser, scheduler, shape, generators, labels, settings.guidance, refiner=refiner)
         scheduler = make_scheduler(settings.novel_sampler, self.config["schedule"], settings.novel_steps)
         denoiser = self.denoiser(self.novel_view_unet, scheduler)
-        known = stack_conditions(present, self.novel_view_unet.device)
-        pull = Pull(**self.config["pull"])
+        known = ConditionBatch.stack(present, self.novel_view_unet.device)
+        blending = Blending(**self.config["pull"])
         return sample(
             denoiser,
             scheduler,
@@ -318,12 +319,12 @@ class IvidPipeline(DiffusionPipeline):
             generators,
             self._labels(self.novel_view_unet, shown),
             settings.novel_guidance,
-            condition=lambda: fresh_condition(known, generators),
-            adjust=lambda clean, last: pull_towards_known(clean, known, pull, last),
+            condition=lambda: known.noisy_channels(generators),
+            adjust=lambda clean, last: blend_with_known(clean, known, blending, last),
             refiner=self._refiner(scheduler, known, shown),
         )
 
-    def _refiner(self, scheduler: Any, known: Known, shown: Sequence[Subject]) -> Refiner | None:
+    def _refiner(self, scheduler: Any, known: ConditionBatch, shown: Sequence[Subject]) -> Refiner | None:
         if self.refiner_unet is None:
             return None
         alphas_cumprod = scheduler.alphas_cumprod.to(self.refiner_unet.device)
@@ -331,7 +332,7 @@ class IvidPipeline(DiffusionPipeline):
             self.refiner_unet,
             alphas_cumprod,
             self.config["refine_below"],
-            quiet_condition(known),
+            known.quiet_channels(),
             self._labels(self.refiner_unet, shown),
         )
 
@@ -362,21 +363,6 @@ class IvidPipeline(DiffusionPipeline):
         if self.config["ramp_step"] is not None:
             d = without_ramps(d, self.config["ramp_step"])
         return np.ascontiguousarray(rgb), decode(d, self.depth_range)
-
-
-def stack_conditions(conditions: Sequence[Condition], device: torch.device | str) -> Known:
-    """Conditions of one view each as a batch of tensors."""
-
-    def channels(values: Sequence[np.ndarray]) -> Tensor:
-        return torch.from_numpy(np.stack(values))[:, None].to(device)
-
-    return Known(
-        rgb=torch.from_numpy(np.stack([c.rgb for c in conditions])).permute(0, 3, 1, 2).contiguous().to(device),
-        depth=channels([c.depth for c in conditions]),
-        mask_rgb=channels([c.mask_rgb for c in conditions]),
-        mask=channels([c.mask for c in conditions]),
-        depth_floor=channels([c.depth_floor for c in conditions]),
-    )
 
 
 def _cameras(name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]:

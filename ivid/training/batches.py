@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
+from ivid.data.training_set import Augmentation, RgbdImages, TrainingSamples
 from ivid.training.config import TrainingConfig
 from ivid.training.tasks import TASKS
 
@@ -24,7 +24,7 @@ def batches(
         ValueError: an image is damaged.
     """
     task = TASKS[config.network]
-    settings = SampleSettings(
+    settings = Augmentation(
         seed=config.seed,
         flip=config.flip,
         label_dropout=config.label_dropout,

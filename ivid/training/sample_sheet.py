@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from ivid.data.pairs import PairSettings
-from ivid.data.training_set import RgbdImages, SampleSettings, TrainingSamples
+from ivid.data.training_set import Augmentation, RgbdImages, TrainingSamples
 from ivid.diffusion.denoiser import Denoiser, labels_for
 from ivid.diffusion.sampling import Step, make_scheduler, sample
 from ivid.scene.files import written_aside
@@ -29,7 +29,7 @@ def generators(count: int) -> list[torch.Generator]:
 
 def fixed_samples(images: RgbdImages, pairs: PairSettings | None, device: torch.device) -> dict[str, Tensor]:
     """A batch of `ROWS` samples, the same in every sheet."""
-    samples = TrainingSamples(images, SampleSettings(seed=_SEED, flip=False, label_dropout=0.0, pairs=pairs))
+    samples = TrainingSamples(images, Augmentation(seed=_SEED, flip=False, label_dropout=0.0, pairs=pairs))
     collated = default_collate([samples[n] for n in range(ROWS)])
     return {name: value.to(device) for name, value in collated.items()}
 

@@ -9,7 +9,7 @@ from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.training_set import RgbdImages
-from ivid.diffusion.conditioning import batch_condition, randn
+from ivid.diffusion.conditioning import ConditionBatch, randn
 from ivid.training import sample_sheet
 from ivid.training.tasks.base import NoisyBatch, Task
 
@@ -21,7 +21,7 @@ class NovelView(Task):
     sees_further_views = True
 
     def inputs(self, batch: NoisyBatch) -> tuple[Tensor, Tensor]:
-        condition = batch_condition(batch.samples, batch.random_normal())
+        condition = ConditionBatch.of_training(batch.samples).channels(batch.random_normal())
         return torch.cat([batch.x_t, condition], dim=1), self.plain_target(batch)
 
     def write_picture(self, path: Path, unet: UNet2DModel, images: RgbdImages) -> None:
@@ -30,7 +30,7 @@ class NovelView(Task):
         known, generators = batch["known"], sample_sheet.generators(sample_sheet.ROWS)
 
         def condition() -> Tensor:
-            return batch_condition(batch, randn(known.shape[1:], generators, known.device))
+            return ConditionBatch.of_training(batch).channels(randn(known.shape[1:], generators, known.device))
 
         steps = self.config.sample_steps
         drawn = sample_sheet.conditioned(self.denoiser(unet), self.schedule, steps, batch, condition, generators)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ivid.data.renders import Kinds
 from ivid.data.training_set import RgbdImages
 from ivid.diffusion import refining
-from ivid.diffusion.conditioning import batch_condition, nothing_known, quiet_condition, randn
+from ivid.diffusion.conditioning import ConditionBatch, randn
 from ivid.diffusion.denoiser import Denoiser, labels_for, signal_and_noise
 from ivid.training import sample_sheet
 from ivid.training.config import TrainingConfig
@@ -48,7 +48,7 @@ class Refiner(Task):
 
     def inputs(self, batch: NoisyBatch) -> tuple[Tensor, Tensor]:
         guess = self._guess(batch, batch.random_normal())
-        condition = batch_condition(batch.samples, torch.zeros_like(batch.clean))
+        condition = ConditionBatch.of_training(batch.samples).quiet_channels()
         target = batch.clean - refining.blend(batch.x_t, guess, batch.alpha_cumprod)
         return torch.cat([batch.x_t, guess, condition], dim=1), target
 
@@ -71,7 +71,8 @@ class Refiner(Task):
         ):
             if chosen.any():
                 part = {name: value[chosen] for name, value in batch.samples.items()}
-                condition = batch_condition(part, outside[chosen]) if denoiser is self.novel_view else None
+                known = ConditionBatch.of_training(part).channels(outside[chosen])
+                condition = known if denoiser is self.novel_view else None
                 labels = labels_for(denoiser.unet, own_labels[part["label"]])
                 with torch.no_grad():
                     guess[chosen] = denoiser(batch.x_t[chosen], batch.timesteps[chosen], labels, condition=condition)
@@ -86,7 +87,7 @@ class Refiner(Task):
         x_t = alpha * clean + sigma * randn(clean.shape[1:], sample_sheet.generators(len(clean)), clean.device)
         with torch.inference_mode():
             guess = self.first_view(x_t, timesteps, labels_for(self.first_view.unet, self.first_labels[batch["label"]]))
-            told = quiet_condition(nothing_known(clean.shape, clean.device))
+            told = ConditionBatch.unknown(clean.shape, clean.device).quiet_channels()
             refiner = refining.Refiner(unet, self.alphas_cumprod, below, told, labels_for(unet, batch["label"]))
             refined = refiner(x_t, timesteps, guess)
         sample_sheet.write_triples(path, guess, refined, clean)
