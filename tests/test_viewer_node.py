@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from synthetic import synthetic_scene
 
+from ivid.fusion.blend_kernels import ANGLE_FALLOFF, ERODED_FACTOR, MIN_WEIGHT
 from ivid.scene.cameras import Camera, trajectory, view_set
 from ivid.scene.depth import encode
 from viewer.protocol import HEADER, camera_entry, pack_view
@@ -43,6 +44,7 @@ def vectors() -> dict:
         "view": list(content),
         "step": header[2],
         "depth": view.depth.astype(float).ravel().tolist(),
+        "weights": [float(value) for value in (ANGLE_FALLOFF, MIN_WEIGHT, ERODED_FACTOR)],
         "code": encode(view.depth.astype(float), (0.6, 5.0)).ravel().tolist(),
     }
 

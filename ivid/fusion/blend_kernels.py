@@ -18,7 +18,8 @@ RGB_LIMIT = wp.constant(1.0e-6)  # samples of at most this weight do not make co
 HIDDEN_DEPTH_WEIGHT = wp.constant(1.0e-8)
 ERODED_FACTOR = wp.constant(1.0e-8)
 MIN_WEIGHT = wp.constant(1.0e-4)
-# Beyond acos(this), exp(-20 angle) is under MIN_WEIGHT, and neither has to be computed.
+ANGLE_FALLOFF = wp.constant(20.0)  # per radian
+# Beyond acos(this), exp(-ANGLE_FALLOFF angle) is under MIN_WEIGHT, and neither has to be computed.
 MIN_WEIGHT_COSINE = wp.constant(0.8958)
 # A hidden sample beside more weight than this is below a float's precision, in colour and in depth.
 OUTWEIGHS_HIDDEN = wp.constant(1.0e-8)
@@ -26,7 +27,7 @@ OUTWEIGHS_HIDDEN = wp.constant(1.0e-8)
 
 @wp.func
 def angle_weight(normal: wp.vec3, point: wp.vec3) -> float:
-    """exp(-20 angle) between a normal and the direction from a point to the origin, at least MIN_WEIGHT."""
+    """exp(-ANGLE_FALLOFF angle) between a normal and the direction from a point to the origin, at least MIN_WEIGHT."""
     facing = -wp.dot(normal, point)
     squares = wp.length_sq(normal) * wp.length_sq(point)
     if facing <= 0.0 or facing * facing < MIN_WEIGHT_COSINE * MIN_WEIGHT_COSINE * squares:
@@ -34,7 +35,7 @@ def angle_weight(normal: wp.vec3, point: wp.vec3) -> float:
     # acos(1 - t) = sqrt(2 t) (1 + t/12 + 3 t^2/160 + ...), good to 1e-7 up to the limit above.
     t = wp.max(1.0 - facing / wp.sqrt(squares), 0.0)
     series = 1.0 + t * (0.083333333 + t * (0.01875 + t * (0.0055803571 + t * 0.0018988715)))
-    return wp.max(wp.exp(-20.0 * wp.sqrt(2.0 * t) * series), MIN_WEIGHT)
+    return wp.max(wp.exp(-ANGLE_FALLOFF * wp.sqrt(2.0 * t) * series), MIN_WEIGHT)
 
 
 @wp.func

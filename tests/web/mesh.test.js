@@ -4,6 +4,7 @@ import { HOME } from "../../viewer/web/camera.js";
 import { catmullRom, keyPose, pathLength, withKey, withoutKey } from "../../viewer/web/input/path.js";
 import { decodeDepth, inflate } from "../../viewer/web/protocol.js";
 import { buildMesh, computeNormals, EDGE, ERODED, PADDING } from "../../viewer/web/render/mesh.js";
+import { ANGLE_FALLOFF, ERODED_FACTOR, MIN_WEIGHT } from "../../viewer/web/render/weights.js";
 import { vectors } from "./vectors.js";
 
 test("depth comes out of a view file as it went in", async () => {
@@ -17,6 +18,10 @@ test("depth comes out of a view file as it went in", async () => {
     const back = (1 / near - 1 / depth[k]) / (1 / near - 1 / far);
     assert.ok(Math.abs(back - code) < (0.51 * vectors.step + 0.1) / 65535 + 1e-6);
   });
+});
+
+test("fragments weigh what they weigh in Python", () => {
+  assert.deepEqual([ANGLE_FALLOFF, MIN_WEIGHT, ERODED_FACTOR], vectors.weights);
 });
 
 const SIZE = 16;

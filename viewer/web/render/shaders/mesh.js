@@ -1,5 +1,7 @@
 /** A view's mesh seen from the target camera (method §4, §5). Positions come from the depth texture by vertex id. */
 
+import { weightFunctions } from "../weights.js";
+
 export const meshVertex = /* glsl */ `#version 300 es
 precision highp float;
 precision highp int;
@@ -26,7 +28,7 @@ out vec2 uv;
 out vec3 flags;   // edge, eroded, padding
 flat out int vertex;
 #endif
-
+${weightFunctions}
 void main() {
 #ifdef POINTS
   int inner = side - 2;
@@ -48,10 +50,7 @@ void main() {
 #ifdef QUICK
   vec3 value = shows == 0 ? vec3(inside, float(layer))
     : shows == 1 ? vec3(1.0 / max(gl_Position.w, 1e-3)) : sourceToWorld * facing * 0.5 + 0.5;
-  vec2 inwards = min(inside, 1.0 - inside);
-  float belief = max(-28.853901 * acos(clamp(dot(facing, normalize(-at)), 0.0, 1.0)), -13.287712);
-  belief -= 9.0 * (1.0 - smoothstep(0.0, 0.07, min(inwards.x, inwards.y)));
-  if ((flag & 2) != 0) belief -= 26.575425;
+  float belief = logWeight(facing, at, (flag & 2) != 0) + logBorderFade(inside);
   shade = vec4(value, belief + logGain - 1.0);
   hiding = vec2(flag & 1, (flag >> 2) & 1);
 #else
@@ -91,9 +90,7 @@ in vec3 normal;
 in vec2 uv;
 in vec3 flags;
 out vec4 result;
-
-const float LOG2E = 1.4426950408889634;
-
+${weightFunctions}
 void main() {
   bool padded = flags.z > 0.001;
   if (!gl_FrontFacing) {
@@ -107,14 +104,8 @@ void main() {
     // distance from the view's border counts as well.
     belief = gl_FragCoord.w + (smoothly ? 1.3 * flags.z : 0.0);
   } else {
-    float angle = acos(clamp(dot(normalize(normal), normalize(-point)), 0.0, 1.0));
-    float logWeight = max(-20.0 * angle * LOG2E, -13.287712);
-    if (flags.y >= 0.999) logWeight -= 26.575425;
-    if (smoothly) {
-      vec2 inwards = min(uv, 1.0 - uv);
-      logWeight -= 9.0 * (1.0 - smoothstep(0.0, 0.07, min(inwards.x, inwards.y)));
-    }
-    belief = logWeight + logGain - 1.0;
+    belief = logWeight(normalize(normal), point, flags.y >= 0.999) + logGain - 1.0;
+    if (smoothly) belief += logBorderFade(uv);
   }
   vec3 value;
   if (shows == 0) {
