@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.scenes import example_scene
 from benchmarks.timing import Row, median_seconds
 from ivid.export import export_scene
-from tests.synthetic import synthetic_scene
 
 EXPORTS = (  # what, file, kind, options, goal, runs
     ("points (.ply)", "a.ply", "points", {}, "<= 2", 5),
@@ -21,7 +21,7 @@ EXPORTS = (  # what, file, kind, options, goal, runs
 
 
 def rows() -> Iterator[Row]:
-    scene = synthetic_scene(size=128, view_set="3x9")
+    scene = example_scene()
     with tempfile.TemporaryDirectory() as folder:
         export_scene(scene, Path(folder) / "warm.png", "still", size=64)  # kernels are compiled once per machine
         for what, name, kind, options, goal, runs in EXPORTS:

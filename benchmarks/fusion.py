@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch.utils.data import DataLoader
 
+from benchmarks.scenes import example_scene
 from benchmarks.timing import Row, median_seconds
 from ivid.data.pairs import PairSettings, warped_condition
 from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.fusion import FusionRenderer, aggregate_conditions
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, encode
-from tests.synthetic import synthetic_scene
 
 
 def rows() -> Iterator[Row]:
-    scene = synthetic_scene(size=128, view_set="3x9")
+    scene = example_scene()
     views, last = list(scene.views[:26]), scene.views[26].camera
     renderer = FusionRenderer()
     # A fresh copy of the newest view each time: in the making of a scene, its mesh is the only one not built yet.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from benchmarks.browser import headless_chromium
 from benchmarks.timing import Row
-from tests.viewer_browser import viewer_browser
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASS, SEED = "house", 12
@@ -45,7 +45,7 @@ def rows() -> Iterator[Row]:
             wait_until_served(url, process)
             if start:
                 yield "page served, second start", time.perf_counter() - started, "s", "<= 10"
-                with viewer_browser() as browser:
+                with headless_chromium() as browser:
                     yield from making_rows(browser.new_page(viewport={"width": 1280, "height": 800}), url)
                 yield "memory of the server after a scene", resident_mib(process.pid), "MiB", "<= 2000"
         finally:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
+from playwright.sync_api import Page
+
+from benchmarks.browser import headless_chromium
+from benchmarks.scenes import EXAMPLE
 from benchmarks.timing import Row
-from tests.synthetic import synthetic_scene
-from tests.viewer_browser import open_viewer, settle, viewer_browser
+from viewer.server import SceneServer
 
 SIZE_PX = 512
 DRAG_S = 6.0
@@ -20,28 +23,24 @@ WATCH = """const watch = setInterval(() => {
   window.shown = performance.now();
   clearInterval(watch);
 }, 5);"""
+SETTLED = "() => viewer.renderer.settled && !viewer.renderer.compositor.next && !viewer.frameRequest"
 ARRIVED = (
     "Math.max(...performance.getEntriesByType('resource').filter(e => /ivw/.test(e.name)).map(e => e.responseEnd))"
 )
 
 
 def rows() -> Iterator[Row]:
-    scene = synthetic_scene(size=128, view_set="3x9")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        viewer_browser() as browser,
-        open_viewer(browser, Path(folder), scene, SIZE_PX, SIZE_PX) as page,
-    ):
-        settle(page)
+    with served_scene() as url, headless_chromium() as browser:
+        page = browser.new_page(viewport={"width": SIZE_PX, "height": SIZE_PX})
         page.add_init_script(WATCH)
         waits = []
         for _ in range(3):
-            page.reload()
+            page.goto(url)
             page.wait_for_function("window.shown")
             waits.append(page.evaluate(f"window.shown - {ARRIVED}"))
         yield "viewer: scene on screen after its last view arrived", sorted(waits)[1], "ms", "<= 300"
         page.evaluate("window.viewer = document.getElementById('viewer').ividViewer")
-        settle(page)
+        page.wait_for_function(SETTLED)
         _drag(page, 2.0)  # the number of views drawn in motion settles
         before, started = page.evaluate("viewer.renderer.frames"), time.perf_counter()
         _drag(page, DRAG_S)
@@ -49,7 +48,16 @@ def rows() -> Iterator[Row]:
         yield "viewer: frames while dragging, 512², 27 views", frames / (time.perf_counter() - started), "/s", ">= 12"
 
 
-def _drag(page, seconds: float) -> None:
+@contextmanager
+def served_scene() -> Iterator[str]:
+    """The address of a viewer with the example scene."""
+    with SceneServer([EXAMPLE]) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.url
+        server.shutdown()
+
+
+def _drag(page: Page, seconds: float) -> None:
     """Hold the scene and move it to and fro."""
     middle = SIZE_PX / 2
     page.mouse.move(middle, middle)

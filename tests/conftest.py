@@ -1,13 +1,31 @@
-"""What more than one file of tests stands on."""
+"""The servers and the browser that all tests share. What is heavy is imported when a test asks for it."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.page_server import Served, serving_page
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.support.page_server import Served
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory) -> Iterator[Served]:
+    """The page with the tiny model."""
+    from tests.support.page_server import serving_page
+
     with serving_page(tmp_path_factory.mktemp("page")) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium; what a test opens in it is a context of its own."""
+    from benchmarks.browser import headless_chromium
+
+    with headless_chromium() as browser:
+        yield browser

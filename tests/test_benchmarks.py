@@ -10,8 +10,8 @@ from benchmarks.timing import median_seconds
 from ivid.data.pairs import PairSettings
 from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.scene.depth import encode
-from tests.synthetic import synthetic_scene
-from tests.tiny_model import tiny_pipeline
+from tests.support.synthetic import synthetic_scene
+from tests.support.tiny_model import tiny_pipeline
 
 
 def test_evaluations_of_a_scene():

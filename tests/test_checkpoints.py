@@ -16,7 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import huggingface_hub.constants
-import published_network
 import pytest
 import torch
 from diffusers import UNet2DModel
@@ -35,6 +34,7 @@ from ivid.pipeline.models import (
 from ivid.published.unet import recognised_config, unet_arguments
 from ivid.training.config import TrainingConfig
 from ivid.training.networks import build_unet
+from tests.support import published_network
 
 CLASSES = 7
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from ivid.cli import main
 from ivid.scene.scene import Scene
-from tests.synthetic import synthetic_scene
-from tests.tiny_model import save_tiny_model
-from tests.tiny_renders import Discs, write_renders
+from tests.support.synthetic import synthetic_scene
+from tests.support.tiny_model import save_tiny_model
+from tests.support.tiny_renders import Discs, write_renders
 
 
 @pytest.fixture(scope="module")

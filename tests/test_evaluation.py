@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 from scipy import linalg
-from synthetic import DEPTH_RANGE, WORLD_TO_STAGE, synthetic_view
 
 from ivid.evaluation import classifier as naming
 from ivid.evaluation import (
@@ -29,6 +28,7 @@ from ivid.evaluation import (
 from ivid.evaluation import images as folders
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.scene import Scene, View
+from tests.support.synthetic import DEPTH_RANGE, WORLD_TO_STAGE, synthetic_view
 
 
 def two_sets(dimensions: int = 6) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from ivid.evaluation.geometry import reprojection_consistency
 from ivid.evaluation.truth import likeness, true_scene
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
-from tests.tiny_model import save_tiny_model
+from tests.support.tiny_model import save_tiny_model
 
 SIZE = 32  # of the tiny model
 

@@ -13,7 +13,7 @@ from ivid.page.layout import build_page
 from ivid.page.models import Shelf
 from ivid.scene.rgbd import load_rgbd
 from ivid.scene.scene import Scene
-from tests.tiny_model import SIZE, save_tiny_model
+from tests.support.tiny_model import SIZE, save_tiny_model
 
 ASSETS = Path(__file__).parent.parent / "assets"
 NAMES = ("house", "tree", "vehicle")

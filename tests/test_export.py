@@ -15,7 +15,7 @@ from ivid.export.splats import OPACITY, SH_DC
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
-from tests.synthetic import distance_to_surface, synthetic_scene
+from tests.support.synthetic import distance_to_surface, synthetic_scene
 
 SIZE = 128  # of the pictures compared
 CAMERA = Camera.orbit(0.2, 0.05)

@@ -15,7 +15,7 @@ from ivid.export.stills import grid_picture
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
-from tests.synthetic import synthetic_scene
+from tests.support.synthetic import synthetic_scene
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera, trajectory, view_set
 from ivid.scene.rgbd import read_depth
 from ivid.scene.scene import Scene
-from tests.synthetic import synthetic_scene
+from tests.support.synthetic import synthetic_scene
 
 YAWS = (0, 0.15, -0.15, 0.30, -0.30, 0.45, -0.45, 0.60, -0.60)  # the order of the 3x9 set
 VIDEOS = [".mp4", ".webm", ".gif", ".webp"]

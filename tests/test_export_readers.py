@@ -13,8 +13,8 @@ from ivid.export import export_scene
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
-from tests.synthetic import synthetic_scene
-from tests.viewer_browser import PATIENCE_MS, viewer_browser
+from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import PATIENCE_MS
 
 MODULES = Path(__file__).parent.parent / "node_modules"
 SPLATS = "@mkkellogg/gaussian-splats-3d/build/gaussian-splats-3d.module.js"
@@ -69,7 +69,7 @@ def scene():
 
 
 @pytest.fixture(scope="module")
-def page(scene, tmp_path_factory):
+def page(browser, scene, tmp_path_factory):
     """A page that finds the exported files under /files and packages of npm under /modules."""
     if not (MODULES / SPLATS).exists() or not (MODULES / "three").exists():
         pytest.skip("three.js and the splat reader are not installed (npm ci)")
@@ -86,12 +86,12 @@ def page(scene, tmp_path_factory):
         else:
             route.fulfill(path=roots[root] / rest, content_type=mimetypes.guess_type(rest)[0] or "text/javascript")
 
-    with viewer_browser() as browser:
-        page = browser.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.route("http://exports.test/**", answer)
-        page.goto("http://exports.test/")
-        yield page
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.route("http://exports.test/**", answer)
+    page.goto("http://exports.test/")
+    yield page
+    page.close()
 
 
 def test_three_shows_the_mesh_in_the_colours_of_the_fused_picture(page, scene):

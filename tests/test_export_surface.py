@@ -21,7 +21,7 @@ from ivid.export.surface import (
 from ivid.export.tsdf import fuse_surface, integrated, surface_colours
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene, View
-from tests.synthetic import DEPTH_RANGE, SPHERE_CENTRE, WORLD_TO_STAGE, distance_to_surface, synthetic_scene
+from tests.support.synthetic import DEPTH_RANGE, SPHERE_CENTRE, WORLD_TO_STAGE, distance_to_surface, synthetic_scene
 
 RNG = np.random.default_rng(1)
 SPHERE_WORLD = WORLD_TO_STAGE.T @ SPHERE_CENTRE

@@ -12,7 +12,7 @@ from ivid.export import KINDS, UnknownKindError, export_scene, kind_for
 from ivid.export.libraries import MissingLibraryError
 from ivid.scene.cameras import Camera, trajectory
 from ivid.scene.scene import Scene, View
-from tests.synthetic import DEPTH_RANGE, synthetic_scene, synthetic_view
+from tests.support.synthetic import DEPTH_RANGE, synthetic_scene, synthetic_view
 
 
 @pytest.fixture(scope="module")

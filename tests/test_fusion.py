@@ -9,8 +9,8 @@ from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_w
 from ivid.fusion.conditions import depth_edges
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.scene import View
-from tests import fusion_reference as slow
-from tests.synthetic import DEPTH_RANGE, synthetic_scene
+from tests.support import fusion_reference as slow
+from tests.support.synthetic import DEPTH_RANGE, synthetic_scene
 
 SIZE = 32
 CAMERAS = {

@@ -17,7 +17,7 @@ from ivid.fusion.resample import reduced
 from ivid.fusion.runtime import kernel_device
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
-from tests.synthetic import DEPTH_RANGE, synthetic_scene
+from tests.support.synthetic import DEPTH_RANGE, synthetic_scene
 
 SIZE = 32
 TARGET = Camera.orbit(0.22, 0.07)

@@ -26,8 +26,8 @@ from ivid.published.scene_file import load_published_scene
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import depth_picture
 from ivid.scene.scene import Scene
-from tests.synthetic import synthetic_scene
-from tests.tiny_model import save_tiny_model
+from tests.support.synthetic import synthetic_scene
+from tests.support.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
 S = 32

@@ -4,7 +4,7 @@ from diffusers import UNet2DModel
 
 from ivid.training.config import TrainingConfig
 from ivid.training.optimisers import make_optimiser
-from tests.tiny_renders import UNET
+from tests.support.tiny_renders import UNET
 
 
 def network() -> UNet2DModel:

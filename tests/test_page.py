@@ -3,54 +3,26 @@
 import io
 import os
 import re
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from ivid.published.scene_file import save_published_scene
 from ivid.scene.scene import Scene
-from tests.synthetic import synthetic_scene
-from tests.viewer_browser import PATIENCE_MS, viewer_browser
+from tests.support.page_visits import done, status, take, visit
+from tests.support.synthetic import synthetic_scene
 
-expect.set_options(timeout=PATIENCE_MS)
 HELD = "(count) => document.querySelector('.ivid-viewer').ividViewer?.renderer.held.size === count"
 SLOW = "&novel_steps=80"  # a scene that takes long enough to be stopped
 
 
-@pytest.fixture(scope="module")
-def browser(served):
-    with viewer_browser() as browser:
-        served.shelf.pipeline(served.model)
-        yield browser
-
-
-@contextmanager
-def visit(browser: Browser, url: str, width: int = 1280, height: int = 800, **options):
-    """A page of a person of its own: nothing is shared with the others. Errors in it fail the test."""
-    context = browser.new_context(viewport={"width": width, "height": height}, **options)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(url)
-    expect(page.locator(".ivid-exports button").first).to_be_visible()
-    expect(page.locator(".ivid-library h2")).to_be_visible()
-    yield page
-    context.close()
-    assert not errors, errors
-
-
-def done(page: Page):
-    return page.locator(".ivid-field button[data-state=done]")
-
-
-def status(page: Page):
-    return page.locator(".ivid-status p")
+@pytest.fixture(scope="module", autouse=True)
+def loaded(served) -> None:
+    served.shelf.pipeline(served.model)
 
 
 def picture(page: Page) -> np.ndarray:
@@ -88,14 +60,6 @@ def drag_files(page: Page, path: Path, *selectors: str) -> None:
         if kind == "dragEnter":
             expect(page.get_by_text("Drop a scene file to open it")).to_be_visible()
     expect(page.get_by_text("Drop a scene file to open it")).to_be_hidden()
-
-
-def take(page: Page, label: str, folder):
-    with page.expect_download() as download:
-        page.get_by_role("button", name=label).first.click()
-    path = folder / download.value.suggested_filename
-    download.value.save_as(path)
-    return path
 
 
 def test_from_a_click_to_a_file(browser, served, tmp_path):

@@ -16,21 +16,14 @@ from ivid.page.models import ModelCard, Shelf
 from ivid.page.opening import Examples, open_for_page
 from ivid.page.publishing import Publication
 from ivid.page.sessions import Sessions
-from tests.synthetic import synthetic_scene
-from tests.tiny_model import CLASSES, SIZE, save_tiny_model
+from tests.support.page_server import finished
+from tests.support.synthetic import synthetic_scene
+from tests.support.tiny_model import CLASSES, SIZE, save_tiny_model
 
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
     return Shelf([str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))])
-
-
-def finished(making: Making):
-    deadline = time.monotonic() + 120
-    while not making.progress().over:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return making.progress()
 
 
 def test_the_page_is_built_without_torch():

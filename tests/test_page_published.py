@@ -17,12 +17,10 @@ from ivid.page.models import ModelCard, Shelf
 from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.upsampling import upsampled
 from ivid.scene.scene import Scene
-from tests.page_server import Served, serving_page
-from tests.published_network import write_files
-from tests.test_page import done, status, take, visit
-from tests.test_page_parts import finished
-from tests.tiny_model import save_tiny_model
-from tests.viewer_browser import viewer_browser
+from tests.support.page_server import Served, finished, serving_page
+from tests.support.page_visits import done, status, take, visit
+from tests.support.published_network import write_files
+from tests.support.tiny_model import save_tiny_model
 
 FEW_STEPS = {"first_steps": 2, "novel_steps": 2, "guidance": 0.0}
 
@@ -102,8 +100,8 @@ def test_stopped_while_it_is_enlarged_the_scene_stays_as_it_was(shelf):
     assert (scene.size, len(scene.views)) == (128, 2)
 
 
-def test_a_class_of_a_thousand_is_searched_for_and_its_views_enlarged(served, tmp_path):
-    with viewer_browser() as browser, visit(browser, f"{served.url}?theme=light") as page:
+def test_a_class_of_a_thousand_is_searched_for_and_its_views_enlarged(browser, served, tmp_path):
+    with visit(browser, f"{served.url}?theme=light") as page:
         served.shelf.pipeline(served.model)
         menu = page.locator("#ivid-class input")
         began = time.monotonic()

@@ -7,7 +7,7 @@ from ivid.data.pairs import PairSettings, gaussian_blur_3x3, warped_condition
 from ivid.fusion import forward_backward_warp, random_warp_camera
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import decode, encode
-from tests.synthetic import DEPTH_RANGE, synthetic_view
+from tests.support.synthetic import DEPTH_RANGE, synthetic_view
 
 VIEW = synthetic_view(Camera.orbit(0, 0), 48)
 RGB = VIEW.rgb.astype(np.float32) / 255

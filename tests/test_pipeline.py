@@ -13,8 +13,8 @@ from ivid.pipeline.pipeline import IvidPipeline, Preview, ViewDone
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.depth import decode
 from ivid.scene.scene import Scene, View
-from tests.synthetic import synthetic_scene
-from tests.tiny_model import CLASSES, SIZE, save_tiny_model, tiny_pipeline
+from tests.support.synthetic import synthetic_scene
+from tests.support.tiny_model import CLASSES, SIZE, save_tiny_model, tiny_pipeline
 
 
 @pytest.fixture(scope="module")

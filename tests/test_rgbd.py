@@ -7,7 +7,7 @@ from PIL import Image
 from ivid.export.stills import depth_millimetres
 from ivid.scene.cameras import Camera
 from ivid.scene.rgbd import fitted, load_rgbd, rgbd_view
-from tests.synthetic import DEPTH_RANGE, synthetic_view
+from tests.support.synthetic import DEPTH_RANGE, synthetic_view
 
 RNG = np.random.default_rng(0)
 VIEW = synthetic_view(Camera.orbit(0, 0), 48)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene, SceneFileError, View
-from tests.synthetic import synthetic_scene
+from tests.support.synthetic import synthetic_scene
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from gradio_client.exceptions import AppError
 
 from ivid.export.libraries import SYSTEM_LIBRARIES
 from ivid.scene.scene import Scene
-from tests.tiny_model import save_tiny_model
+from tests.support.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
 GRAPHICS = ("libGL.so.1", "libEGL.so.1", "libOSMesa.so.8")

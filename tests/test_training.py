@@ -29,7 +29,7 @@ from ivid.training.labels import known_labels
 from ivid.training.loop import LOSS_SCALING, train
 from ivid.training.networks import build_unet
 from ivid.training.packaging import bundle
-from tests.tiny_renders import SIZE, UNET, Discs, write_renders
+from tests.support.tiny_renders import SIZE, UNET, Discs, write_renders
 
 CONFIG = TrainingConfig(
     network="first_view",

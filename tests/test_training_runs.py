@@ -25,7 +25,7 @@ from ivid.training.batches import batches
 from ivid.training.config import TrainingConfig
 from ivid.training.loop import LOSS_SCALING, train
 from ivid.training.networks import build_unet
-from tests.tiny_renders import SIZE, UNET, Discs
+from tests.support.tiny_renders import SIZE, UNET, Discs
 
 CONFIG = TrainingConfig(
     network="first_view",
@@ -102,7 +102,7 @@ def test_every_process_has_its_own_part_of_a_batch():
 
 
 def test_two_processes_train_one_network(tmp_path):
-    discs = "import tests.tiny_renders as t, ivid.training.loop as i, ivid.training.config as c, sys, pathlib\n"
+    discs = "import tests.support.tiny_renders as t, ivid.training.loop as i, ivid.training.config as c, sys, pathlib\n"
     script = tmp_path / "run.py"
     script.write_text(
         discs + "i.train(c.TrainingConfig.read(sys.argv[1]), t.Discs(), pathlib.Path(sys.argv[2]), max_seconds=600.0)\n"

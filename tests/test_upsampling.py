@@ -8,7 +8,7 @@ from ivid.pipeline.events import Preview, ViewDone
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.upsampling import stream_upsampling, upsampled
 from ivid.scene.scene import Scene
-from tests.tiny_model import SIZE, tiny_pipeline
+from tests.support.tiny_model import SIZE, tiny_pipeline
 
 
 @pytest.fixture(scope="module")

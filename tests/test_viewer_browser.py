@@ -7,20 +7,14 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic import synthetic_scene
-from viewer_browser import FRAME, PATIENCE_MS, open_viewer, settle, viewer_browser
 
 from ivid.scene.scene import Scene
+from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import FRAME, PATIENCE_MS, open_viewer, settle
 from viewer.html import write_html
 from viewer.protocol import preview_entry
 
 SIDE = 200
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with viewer_browser() as started:
-        yield started
 
 
 def small_scene(views: int = 5) -> Scene:

@@ -7,12 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import synthetic_scene
-from viewer_browser import open_viewer, viewer_browser
 
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
+from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import open_viewer
 
 RENDERING = """([yaw, pitch]) => {
   const { renderer } = viewer;
@@ -30,12 +30,6 @@ RENDERING = """([yaw, pitch]) => {
 }"""
 POSES = [(0.0, 0.0), (0.6, 0.15), (-0.6, -0.15), (0.33, 0.07), (-0.22, 0.11), (0.08, -0.12), (-0.5, 0.02), (0.7, 0.2)]
 POSES += [(0.45, -0.1), (-0.05, 0.05)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with viewer_browser() as started:
-        yield started
 
 
 @pytest.mark.parametrize(("size", "views", "side"), [(64, 27, 96), (128, 7, 128)])

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
-from synthetic import synthetic_scene
-from viewer_browser import FRAME, open_viewer, settle, viewer_browser
 
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
+from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import FRAME, open_viewer, settle
 
 EYE_SIDE = 128  # the window is as large as both eyes
 EYE_DISTANCE = 0.063
@@ -52,12 +52,6 @@ EYES = """() => {
   for (const value of pixels) text += String.fromCharCode(value);
   return btoa(text);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with viewer_browser() as started:
-        yield started
 
 
 @contextmanager

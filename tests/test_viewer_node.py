@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import synthetic_scene
 
 from ivid.fusion.blend_kernels import ANGLE_FALLOFF, ERODED_FACTOR, MIN_WEIGHT
 from ivid.scene.cameras import Camera, trajectory, view_set
 from ivid.scene.depth import encode
+from tests.support.synthetic import synthetic_scene
 from viewer.protocol import HEADER, camera_entry, pack_view
 
 WEB_TESTS = Path(__file__).with_name("web")

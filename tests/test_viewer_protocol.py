@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import synthetic_scene
 
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import encode
 from ivid.scene.scene import View
+from tests.support.synthetic import synthetic_scene
 from viewer import protocol
 
 RANGE = (0.6, 5.0)

@@ -11,10 +11,10 @@ import urllib.request
 
 import numpy as np
 import pytest
-from synthetic import synthetic_scene
-from viewer_browser import serving
 
 from ivid.scene.scene import Scene
+from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import serving
 from viewer.__main__ import main
 from viewer.html import bundled_modules, write_html
 from viewer.protocol import unpack_view

@@ -6,22 +6,16 @@ import math
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
-from synthetic import synthetic_scene
-from viewer_browser import Fingers, open_viewer, viewer_browser
+from playwright.sync_api import Page
 
 from ivid.scene.scene import Scene
+from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import Fingers, open_viewer
 
 SIDE = 240
 ACROSS = 2 * math.tan(math.radians(22.5))  # of the picture, where the camera looks at
 LEFT, RIGHT = (70.0, 90.0), (150.0, 90.0)
 BELOW = SIDE + 100.0
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with viewer_browser() as started:
-        yield started
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import ImageGrab
-from synthetic import synthetic_scene
 
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.scene import Scene
+from tests.support.synthetic import synthetic_scene
 from viewer.__main__ import main
 from viewer.window import SIDE_PX, Pose, Reach, SceneWindow
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from pathlib import Path
 import gradio as gr
 
 from ivid.page.layout import build_page, launch_options
+from ivid.page.making import Making
 from ivid.page.models import Shelf
-from tests.synthetic import synthetic_scene
-from tests.tiny_model import save_tiny_model
+from tests.support.synthetic import synthetic_scene
+from tests.support.tiny_model import save_tiny_model
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,12 @@ def serving_page(folder: Path, port: int | None = None, model: Path | None = Non
         yield Served(url, shelf, page, shelf.first.name)
     finally:
         page.close(verbose=False)
+
+
+def finished(making: Making):
+    """What a scene in the making has come to, once it is over."""
+    deadline = time.monotonic() + 120
+    while not making.progress().over:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return making.progress()
