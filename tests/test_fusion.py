@@ -53,6 +53,10 @@ def scenes():
         "one random view": one,
         "one smooth view": smooth,
         "three random views": [random_view(3 + k, Camera.orbit(0.15 * k, 0.05 * k)) for k in range(3)],
+        "three views of different trust": [
+            replace(random_view(3 + k, Camera.orbit(0.15 * k, 0.05 * k)), trust=trust)
+            for k, trust in enumerate((1.0, 0.02, 1e-4))
+        ],
         "objects, one view": list(synthetic_scene(size=SIZE, view_set="uncond").views),
         "objects, 27 views": list(synthetic_scene(size=SIZE, view_set="3x9").views),
     }
@@ -134,6 +138,38 @@ def test_many_views_of_one_surface_show_that_surface(renderer):
     fewer = renderer.render(truth.views[:1], target, 64, 3)
     assert drawn.mask.mean() > 0.9
     assert drawn.mask.mean() >= fewer.mask.mean()
+
+
+@pytest.mark.parametrize("trust", [0.02, 1e-6])
+@pytest.mark.parametrize("shading", ["fragment", "pixel"])
+def test_trust_changes_no_mask_and_not_what_one_view_shows_alone(renderer, trust, shading):
+    views = SCENES["three random views"]
+    distrusted = [views[0], *(replace(view, trust=trust) for view in views[1:])]
+    for camera in CAMERAS.values():
+        one, other = (
+            aggregate_conditions(its, camera, DEPTH_RANGE, shading=shading, mask_edges=False)
+            for its in (views, distrusted)
+        )
+        np.testing.assert_array_equal(one.mask, other.mask)
+        np.testing.assert_array_equal(one.mask_rgb, other.mask_rgb)
+        ours, theirs = (renderer.render(its, camera, SIZE, 2, shading=shading) for its in (views, distrusted))
+        np.testing.assert_array_equal(ours.mask, theirs.mask)
+        alone = [renderer.render([view], camera, SIZE, 2, shading=shading) for view in (views[1], distrusted[1])]
+        np.testing.assert_array_equal(alone[0].mask, alone[1].mask)
+        seen = alone[0].mask
+        np.testing.assert_allclose(alone[0].depth[seen], alone[1].depth[seen], rtol=1e-3)
+
+
+def test_where_views_disagree_the_trusted_one_is_shown(renderer):
+    wall = np.full((SIZE, SIZE), 1.0, np.float32)
+    red, blue = (np.full((SIZE, SIZE, 3), colour, np.uint8) for colour in ((250, 0, 0), (0, 0, 250)))
+    views = [
+        View(red, wall, Camera.orbit(0, 0)),
+        *(View(blue, wall + 0.1, Camera.orbit(0, 0), trust=0.02) for _ in range(10)),
+    ]
+    shown = renderer.render(views, Camera.orbit(0, 0), 8)
+    np.testing.assert_allclose(shown.rgb[4, 4], [250 / 255 / 1.2, 0, 250 / 255 * 0.2 / 1.2], atol=1e-3)
+    np.testing.assert_allclose(1 / shown.depth[4, 4], (1 + 0.2 / 1.1) / 1.2, atol=1e-4)
 
 
 def test_nothing_is_drawn_where_nothing_is(renderer):

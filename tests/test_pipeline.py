@@ -51,6 +51,19 @@ def test_a_scene_knows_how_it_was_made(pipeline):
     assert [view.camera for view in scene.views] == view_set("random", 3)
 
 
+def test_further_views_are_trusted_as_the_model_says():
+    pipeline = tiny_pipeline()
+    assert [view.trust for view in pipeline("house", 3, "random").views] == [1, 1]
+    published = pipeline("house", 3, "3x9", novel_steps=1)
+    pipeline.register_to_config(novel_view_trust=0.02)
+    scene = pipeline("house", 3, "3x9", novel_steps=1)
+    assert [view.trust for view in scene.views] == [1] + 26 * [0.02]
+    assert np.array_equal(scene.views[1].rgb, published.views[1].rgb)
+    assert not np.array_equal(scene.views[5].rgb, published.views[5].rgb)
+    with pytest.raises(ValueError, match="novel_view_trust must be from 1e-06"):
+        IvidPipeline(pipeline.first_view_unet, pipeline.novel_view_unet, novel_view_trust=0)
+
+
 def test_a_first_view_is_turned_round_where_its_subject_is(monkeypatch):
     pipeline = tiny_pipeline()
     pipeline.register_to_config(mirror=True)

@@ -1,6 +1,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,27 @@ def test_a_saved_scene_loads_without_loss(scene, tmp_path):
         assert before.camera == after.camera
     for name in ("depth_range", "model", "class_name", "seed", "view_set", "settings", "size"):
         assert getattr(loaded, name) == getattr(full, name)
+
+
+def test_trust_is_kept_and_is_1_where_a_file_has_none(scene, saved, tmp_path):
+    trusts = [1.0, *np.linspace(1, 1e-3, len(scene.views) - 1)]
+    views = [replace(view, trust=float(trust)) for view, trust in zip(scene.views, trusts, strict=True)]
+    Scene(views, scene.depth_range).save(tmp_path / "a.ivid")
+    assert [view.trust for view in Scene.load(tmp_path / "a.ivid").views] == trusts
+    with zipfile.ZipFile(saved) as archive:
+        entries = json.loads(archive.read("scene.json"))["views"]
+    change_header(saved, views=[{name: e[name] for name in ("world_to_view", "fov_y_deg")} for e in entries])
+    assert all(view.trust == 1 for view in Scene.load(saved).views)
+
+
+@pytest.mark.parametrize("trust", [0, -1, 1.5, float("nan"), "much"])
+def test_trust_out_of_range_is_refused(saved, trust):
+    with zipfile.ZipFile(saved) as archive:
+        entries = json.loads(archive.read("scene.json"))["views"]
+    entries[3]["trust"] = trust
+    change_header(saved, views=entries)
+    with pytest.raises(SceneFileError, match=r"view 3"):
+        Scene.load(saved)
 
 
 def test_the_same_scene_gives_the_same_bytes(scene, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,10 +33,13 @@ POSES = [(0.0, 0.0), (0.6, 0.15), (-0.6, -0.15), (0.33, 0.07), (-0.22, 0.11), (0
 POSES += [(0.45, -0.1), (-0.05, 0.05)]
 
 
-@pytest.mark.parametrize(("size", "views", "side"), [(64, 27, 96), (128, 7, 128)])
-def test_still_picture_is_the_methods(browser, tmp_path, size, views, side):
+@pytest.mark.parametrize(("size", "views", "side", "trust"), [(64, 27, 96, 1.0), (128, 7, 128, 1.0), (64, 9, 96, 0.02)])
+def test_still_picture_is_the_methods(browser, tmp_path, size, views, side, trust):
     whole = synthetic_scene(size)
-    scene = Scene(whole.views[:views], whole.depth_range, class_name="still life", seed=0, view_set="3x9")
+    drawn = list(whole.views[:views])
+    if trust < 1:  # further views that are of another colour
+        drawn[1:] = [replace(view, rgb=255 - view.rgb, trust=trust) for view in drawn[1:]]
+    scene = Scene(drawn, whole.depth_range, class_name="still life", seed=0, view_set="3x9")
     renderer = FusionRenderer()
     with open_viewer(browser, tmp_path, scene, side, side) as page:
         for yaw, pitch in POSES:

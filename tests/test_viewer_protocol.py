@@ -21,7 +21,7 @@ RANGE = (0.6, 5.0)
 def noisy_view(seed: int, size: int, roughness: float) -> View:
     rng = np.random.default_rng(seed)
     depth = np.clip(2 + roughness * rng.standard_normal((size, size)), 0.3, 9).astype(np.float32)
-    return View(rng.integers(0, 256, (size, size, 3), np.uint8), depth, Camera.orbit(0.1, 0.2), 0.05)
+    return View(rng.integers(0, 256, (size, size, 3), np.uint8), depth, Camera.orbit(0.1, 0.2), 0.05, 0.02)
 
 
 @settings(max_examples=20, deadline=None)
@@ -34,6 +34,7 @@ def test_a_view_comes_back(seed, size, roughness):
     planes = (min(0.6, view.depth.min()), max(5.0, view.depth.max()))
     assert np.array_equal(back.rgb, view.rgb)
     assert back.edge_threshold == pytest.approx(0.05)
+    assert back.trust == pytest.approx(0.02)
     error = np.abs(encode(back.depth.astype(float), planes) - encode(view.depth.astype(float), planes))
     assert error.max() <= (0.51 * step + 0.1) / 65535
 

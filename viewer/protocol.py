@@ -2,10 +2,11 @@
 
 A view file (`.ivw`) is little-endian:
 
-    4s  magic "IVW1"
+    4s  magic "IVW2"
     u16 S, the side in pixels        u16 step, the quantum of the depth codes (1 = full 16 bits)
     f32 near  f32 far, metres        the depth codec's planes (method §3)
     f32 edge threshold               of the view's mesh (method §4: atol = rtol)
+    f32 trust                        of the view, from 1e-6 to 1
     u32 colour bytes  u32 depth bytes
     colour: a WebP picture, lossless (lossy in previews), S x S
     depth:  zlib stream of 2·S·S bytes: all high bytes, then all low bytes, of the residuals of
@@ -33,8 +34,8 @@ from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, decode, encode
 from ivid.scene.scene import EDGE_THRESHOLD, Scene, View
 
-MAGIC = b"IVW1"
-HEADER = struct.Struct("<4sHHfffII")
+MAGIC = b"IVW2"
+HEADER = struct.Struct("<4sHHffffII")
 BYTES_PER_PIXEL = 44_000 / 128**2  # what a view may cost: 27 views at 128² then fit into 1.2 MB
 MANIFEST_FORMAT, MANIFEST_VERSION = "ivid-view-manifest", 1
 
@@ -53,7 +54,8 @@ def pack_view(view: View, depth_range: DepthRange) -> bytes:
         depth = _pack_depth(view.depth, (near, far), step)
         if len(depth) <= budget:
             break
-    return HEADER.pack(MAGIC, view.size, step, near, far, view.edge_threshold, len(colour), len(depth)) + colour + depth
+    header = HEADER.pack(MAGIC, view.size, step, near, far, view.edge_threshold, view.trust, len(colour), len(depth))
+    return header + colour + depth
 
 
 def pack_preview(
@@ -68,7 +70,7 @@ def pack_preview(
     colour = _webp(rgb, lossless=False)
     near, far = depth_range
     depth = _pack_depth(np.clip(depth_metres, near, far), depth_range, 64)
-    header = HEADER.pack(MAGIC, rgb.shape[0], 64, near, far, edge_threshold, len(colour), len(depth))
+    header = HEADER.pack(MAGIC, rgb.shape[0], 64, near, far, edge_threshold, 1.0, len(colour), len(depth))
     return header + colour + depth
 
 
@@ -79,7 +81,7 @@ def unpack_view(content: bytes, camera: Camera) -> View:
         ValueError: the content is no view file, or is damaged.
     """
     try:
-        magic, size, step, near, far, edge_threshold, colour_bytes, depth_bytes = HEADER.unpack_from(content)
+        magic, size, step, near, far, edge_threshold, trust, colour_bytes, depth_bytes = HEADER.unpack_from(content)
         if magic != MAGIC or len(content) != HEADER.size + colour_bytes + depth_bytes:
             raise ValueError("wrong magic or length")
         with Image.open(io.BytesIO(content[HEADER.size : HEADER.size + colour_bytes]), formats=["WEBP"]) as image:
@@ -87,7 +89,8 @@ def unpack_view(content: bytes, camera: Camera) -> View:
         residual = zlib.decompressobj().decompress(content[HEADER.size + colour_bytes :], 2 * size * size)
         high, low = np.frombuffer(residual, np.uint8).reshape(2, size, size).astype(np.uint16)
         codes = np.cumsum(np.cumsum((high << 8) + low, axis=0, dtype=np.uint16), axis=1, dtype=np.uint16)
-        return View(rgb, decode(codes.astype(np.float64) * step / 65535, (near, far)), camera, edge_threshold)
+        depth = decode(codes.astype(np.float64) * step / 65535, (near, far))
+        return View(rgb, depth, camera, edge_threshold, trust)
     except (ValueError, OSError, struct.error, zlib.error) as error:
         raise ValueError(f"this is not a view file, or it is damaged ({error})") from None
 

@@ -44,16 +44,22 @@ def blend(
     column: int,
     colour: wp.vec3,
     weight: float,
+    trust: float,
     closeness: float,
     totals: wp.array2d[wp.vec4],
     depths: wp.array2d[wp.vec3],
 ):
     """Add one view's fragment to a sample: weighted colour and weight; weighted 1/z, its weight, the largest weight.
 
-    Of hidden fragments that nothing else covers, the farther one is kept alone.
+    Of hidden fragments that nothing else covers, the farther one is kept alone. `trust` multiplies what a fragment that
+    is seen counts for, in colour and in depth; whether it is seen, and makes colour known, its own weight says.
     """
-    depth_weight = wp.where(weight > HIDDEN_LIMIT, 1.0, HIDDEN_DEPTH_WEIGHT)
-    total = wp.vec4(weight * colour[0], weight * colour[1], weight * colour[2], weight)
+    depth_weight = float(HIDDEN_DEPTH_WEIGHT)
+    share = weight
+    if weight > HIDDEN_LIMIT:
+        depth_weight = trust
+        share = wp.max(trust * weight, HIDDEN_LIMIT)
+    total = wp.vec4(share * colour[0], share * colour[1], share * colour[2], share)
     so_far = depths[row, column]
     if weight <= HIDDEN_LIMIT and so_far[2] > 0.0 and so_far[2] <= HIDDEN_LIMIT:
         if depth_weight * closeness < so_far[0]:
@@ -75,6 +81,7 @@ def accumulate_views(
     top: int,
     views: int,
     slots: wp.array[int],
+    trusts: wp.array[float],
     target_to_view: wp.array[wp.mat44],
     scale: float,
     size: int,
@@ -125,7 +132,8 @@ def accumulate_views(
                 )
                 if kind == FADED:
                     weight *= ERODED_FACTOR
-            blend(row, column, texel_colour(low, slot, size, colours), weight, closeness, totals, depths)
+            colour = texel_colour(low, slot, size, colours)
+            blend(row, column, colour, weight, trusts[view], closeness, totals, depths)
 
 
 @wp.kernel
@@ -138,6 +146,7 @@ def accumulate_views_per_pixel(
     supersample: int,
     views: int,
     slots: wp.array[int],
+    trusts: wp.array[float],
     target_to_view: wp.array[wp.mat44],
     scale: float,
     size: int,
@@ -196,7 +205,7 @@ def accumulate_views_per_pixel(
                         weight = angle_weight(normal, ray + closeness * eye)
                         if kind == FADED:
                             weight *= ERODED_FACTOR
-                blend(row, column, colour, weight, closeness, totals, depths)
+                blend(row, column, colour, weight, trusts[view], closeness, totals, depths)
 
 
 @wp.kernel

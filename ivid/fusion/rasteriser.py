@@ -72,12 +72,14 @@ class Rasteriser:
         store: MeshStore,
         slots: Sequence[int],
         cameras: Sequence[Camera],
+        trusts: Sequence[float],
         target: Target,
         shading: Shading = "fragment",
     ) -> Samples:
-        """Blend the views in `slots`, seen by `cameras`, into the target (method §5)."""
+        """Blend the views in `slots`, seen by `cameras`, into the target, each as far as it is trusted (method §5)."""
         extent, supersample = target.extent, target.supersample
         views = self._array(np.asarray(slots, np.int32), int)
+        weights = self._array(np.asarray(trusts, np.float32), float)
         target_to_view = self._transforms([camera.world_to_view @ target.camera.view_to_world for camera in cameras])
         rgb = empty((extent, extent) if supersample == 1 else (1, 1), wp.vec3, self._device)
         levels = empty((1, 1) if supersample == 1 else (extent, extent), wp.vec3ub, self._device)
@@ -95,7 +97,7 @@ class Rasteriser:
                 totals[begin:end].zero_()
                 depths[begin:end].zero_()
                 inputs = [band.rows * supersample, extent, band.top * supersample]
-                blended = [len(slots), views, target_to_view, target.camera.focal * extent, store.size]
+                blended = [len(slots), views, weights, target_to_view, target.camera.focal * extent, store.size]
                 blended += [
                     store.arrays.normals,
                     store.arrays.flags,

@@ -130,8 +130,9 @@ class FusionRenderer:
         with self._turn:
             store = self._store(view_size, settings)
             slots = store.slots(views)
-            cameras = [view.camera for view in views]
-            return self._rasteriser.fuse(store, slots, cameras, Target(camera, size, supersample, planes), shading)
+            cameras, trusts = [view.camera for view in views], [view.trust for view in views]
+            target = Target(camera, size, supersample, planes)
+            return self._rasteriser.fuse(store, slots, cameras, trusts, target, shading)
 
     def _store(self, size: int, settings: MeshSettings) -> MeshStore:
         """The store of one kind of mesh; the kind unused for longest makes room."""

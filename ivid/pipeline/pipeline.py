@@ -23,7 +23,7 @@ from ivid.pipeline.sampling import SamplingSettings
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.condition import Condition
 from ivid.scene.depth import DepthRange, decode, snapped_to_far, without_ramps
-from ivid.scene.scene import EDGE_THRESHOLD, Scene, View
+from ivid.scene.scene import EDGE_THRESHOLD, MIN_TRUST, Scene, View
 
 
 class IvidPipeline(DiffusionPipeline):
@@ -33,7 +33,7 @@ class IvidPipeline(DiffusionPipeline):
     default steps, guidance and samplers, and the constants of the pull. A first-view network may know several kinds of
     each class, as labels of their own: `kinds` holds those of every class, and the seed deals one. With `novel_kinds`
     the novel-view network is told the same; a first view that is given is of no kind. With `mirror` the seed also says
-    which way round the first view is.
+    which way round the first view is. Further views count for `novel_view_trust` (`View.trust`) where views are fused.
     A model may have a refiner of details (`ivid.diffusion.refining`), and an upsampler (`ivid.pipeline.upsampling`).
     """
 
@@ -60,12 +60,15 @@ class IvidPipeline(DiffusionPipeline):
         far_margin: float = 0.0,
         ramp_step: float | None = None,
         mirror: bool = False,
+        novel_view_trust: float = 1.0,
         refine_below: int = 0,
         kinds: Sequence[Sequence[int]] | None = None,
         novel_kinds: bool = False,
         refiner_unet: UNet2DModel | None = None,
         upsampler_unet: UNet2DModel | None = None,
     ) -> None:
+        if not MIN_TRUST <= novel_view_trust <= 1:
+            raise ValueError(f"novel_view_trust must be from {MIN_TRUST:g} to 1, got {novel_view_trust}")
         super().__init__()
         self.register_modules(
             first_view_unet=first_view_unet,
@@ -91,6 +94,7 @@ class IvidPipeline(DiffusionPipeline):
             far_margin=far_margin,
             ramp_step=ramp_step,
             mirror=mirror,
+            novel_view_trust=novel_view_trust,
             refine_below=refine_below,
             kinds=None if kinds is None else [list(labels) for labels in kinds],
             novel_kinds=novel_kinds,
@@ -274,7 +278,8 @@ class IvidPipeline(DiffusionPipeline):
                     for index in range(len(seeds)):
                         yield Preview(view_index, step.number, step.steps, quantised[index], depth[index], index)
                 edge_threshold = self.config["edge_threshold"]
-                views = [View(rgb[i], depth[i], camera, edge_threshold) for i, camera in enumerate(targets)]
+                trust = self.config["novel_view_trust"] if view_index > 0 else 1.0
+                views = [View(rgb[i], depth[i], camera, edge_threshold, trust) for i, camera in enumerate(targets)]
             for index, view in enumerate(views):
                 scenes[index].append(view)
                 yield ViewDone(view_index, view, conditions[index], index)

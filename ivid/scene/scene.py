@@ -26,6 +26,7 @@ from ivid.scene.files import written_aside
 
 FORMAT, FORMAT_VERSION = "ivid-scene", 1
 EDGE_THRESHOLD = 0.03
+MIN_TRUST = 1e-6
 MAX_VIEWS = 1000
 MAX_SIZE = 2048
 MAX_PIXELS = 100_000_000  # of all views together: a scene of 100 views at 1000x1000
@@ -48,6 +49,8 @@ class View:
         camera: the camera of this picture.
         edge_threshold: neighbouring pixels whose depths differ by more than this, both in metres and in 1/metres,
             belong to different surfaces (method §4: atol = rtol = 0.03 at 128²; larger where pixels are further apart).
+        trust: from 1e-6 to 1, what this view counts for where several are fused: its blend weight (method §5) is
+            multiplied by it. 1 in the published method.
 
     Raises:
         ValueError: shapes, types or values are not as above.
@@ -57,6 +60,7 @@ class View:
     depth: np.ndarray
     camera: Camera
     edge_threshold: float = EDGE_THRESHOLD
+    trust: float = 1.0
 
     def __post_init__(self) -> None:
         rgb, depth = np.asarray(self.rgb), np.asarray(self.depth, dtype=np.float32)
@@ -71,6 +75,8 @@ class View:
             raise ValueError(f"a view's depth must be finite and positive; {bad} values are not")
         if not 0 < self.edge_threshold < float("inf"):
             raise ValueError(f"a view's edge threshold must be positive, got {self.edge_threshold}")
+        if not MIN_TRUST <= self.trust <= 1:
+            raise ValueError(f"a view's trust must be from {MIN_TRUST:g} to 1, got {self.trust}")
         object.__setattr__(self, "rgb", rgb)
         object.__setattr__(self, "depth", depth)
 
@@ -149,6 +155,7 @@ class Scene:
                     "world_to_view": view.camera.world_to_view.tolist(),
                     "fov_y_deg": view.camera.fov_y_deg,
                     "edge_threshold": view.edge_threshold,
+                    "trust": view.trust,
                 }
                 for view in self.views
             ],
@@ -237,6 +244,7 @@ def _read_view(archive: zipfile.ZipFile, index: int, size: int, camera: dict) ->
         matrix = np.array(camera["world_to_view"], dtype=np.float64)
         placed = Camera(matrix, float(camera["fov_y_deg"]))
         edge_threshold = float(camera.get("edge_threshold", EDGE_THRESHOLD))
+        trust = float(camera.get("trust", 1.0))
     except KeyError as error:
         raise ValueError(f"the camera of view {index} has no {error.args[0]}") from None
     except (ValueError, TypeError, OverflowError) as error:
@@ -254,6 +262,6 @@ def _read_view(archive: zipfile.ZipFile, index: int, size: int, camera: dict) ->
     if depth.dtype != np.float32 or depth.shape != (size, size):
         raise ValueError(f"the depth of view {index} is {depth.dtype} {depth.shape}, not float32 ({size}, {size})")
     try:
-        return View(rgb, depth, placed, edge_threshold)
+        return View(rgb, depth, placed, edge_threshold, trust)
     except ValueError as error:
         raise ValueError(f"view {index}: {error}") from None

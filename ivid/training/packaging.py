@@ -33,6 +33,7 @@ SAMPLING = (
     "far_margin",
     "ramp_step",
     "mirror",
+    "novel_view_trust",
     "refine_below",
 )
 

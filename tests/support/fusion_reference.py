@@ -29,6 +29,7 @@ class Mesh:
     triangles: np.ndarray
     rgb: np.ndarray
     camera: Camera
+    trust: float
 
 
 def sobel_normals(points: np.ndarray) -> np.ndarray:
@@ -110,6 +111,7 @@ def build_mesh(
         triangles=np.array(triangles),
         rgb=rgb,
         camera=view.camera,
+        trust=view.trust,
     )
 
 
@@ -326,16 +328,17 @@ def fuse(meshes: list[Mesh], camera: Camera, extent: int, near: float, far: floa
         w = fragment_weights(fragments, mesh)
         c = texel_colours(fragments, mesh)
         hidden = (w > 0) & (w <= 1e-14)
-        depth_w = np.where(hidden, 1e-8, np.where(w > 0, 1.0, 0.0))
+        depth_w = np.where(hidden, 1e-8, np.where(w > 0, mesh.trust, 0.0))
+        share = np.where(hidden | (w == 0), w, np.maximum(mesh.trust * w, 1e-14))
         both_hidden = hidden & (largest > 0) & (largest <= 1e-14)
         so_far = nearness / np.where(nearness_weight > 0, nearness_weight, 1)
         farther = fragments.inverse_z < so_far * (1 - 1e-9)
         replaced, left = both_hidden & farther, both_hidden & ~farther
         for total in (colour, weight, nearness, nearness_weight):
             total[replaced] = 0
-        w, depth_w = np.where(left, 0, w), np.where(left, 0, depth_w)
-        colour += w[..., None] * c
-        weight += w
+        share, w, depth_w = (np.where(left, 0, values) for values in (share, w, depth_w))
+        colour += share[..., None] * c
+        weight += share
         nearness += depth_w * fragments.inverse_z
         nearness_weight += depth_w
         largest = np.maximum(largest, w)

@@ -10,8 +10,8 @@ import { vectors } from "./vectors.js";
 test("depth comes out of a view file as it went in", async () => {
   const content = new Uint8Array(vectors.view);
   const header = new DataView(content.buffer);
-  const colourBytes = header.getUint32(20, true);
-  const residual = await inflate(content.slice(28 + colourBytes));
+  const colourBytes = header.getUint32(24, true);
+  const residual = await inflate(content.slice(32 + colourBytes));
   const depth = decodeDepth(residual, 32, vectors.step, header.getFloat32(8, true), header.getFloat32(12, true));
   const [near, far] = [0.6, 5];
   vectors.code.forEach((/** @type {number} */ code, /** @type {number} */ k) => {

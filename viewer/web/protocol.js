@@ -36,9 +36,10 @@
  * @property {ImageBitmap} colour
  * @property {Float32Array} depth  [S·S] metres, top row first
  * @property {number} edgeThreshold  depths that differ by more, in metres and in 1/metres, are of two surfaces
+ * @property {number} trust  from 1e-6 to 1: what the view's weights are multiplied by
  */
 
-const HEADER_BYTES = 28;
+const HEADER_BYTES = 32;
 
 /**
  * @param {ArrayBuffer} content a view file
@@ -46,15 +47,17 @@ const HEADER_BYTES = 28;
  */
 export async function decodeView(content) {
   const header = new DataView(content);
-  if (content.byteLength < HEADER_BYTES || header.getUint32(0) !== 0x49565731) throw new Error("not a view file");
+  if (content.byteLength < HEADER_BYTES || header.getUint32(0) !== 0x49565732) throw new Error("not a view file");
   const size = header.getUint16(4, true);
   const step = header.getUint16(6, true);
   const near = header.getFloat32(8, true);
   const far = header.getFloat32(12, true);
   const edgeThreshold = header.getFloat32(16, true);
-  const colourBytes = header.getUint32(20, true);
-  const depthBytes = header.getUint32(24, true);
-  if (!size || !(near > 0) || !(far > near) || content.byteLength !== HEADER_BYTES + colourBytes + depthBytes) {
+  const trust = header.getFloat32(20, true);
+  const colourBytes = header.getUint32(24, true);
+  const depthBytes = header.getUint32(28, true);
+  const whole = content.byteLength === HEADER_BYTES + colourBytes + depthBytes;
+  if (!size || !(near > 0) || !(far > near) || !(trust > 0 && trust <= 1) || !whole) {
     throw new Error("a damaged view file");
   }
   const picture = new Blob([new Uint8Array(content, HEADER_BYTES, colourBytes)], { type: "image/webp" });
@@ -65,7 +68,7 @@ export async function decodeView(content) {
   if (colour.width !== size || colour.height !== size || residual.length !== 2 * size * size) {
     throw new Error("a damaged view file");
   }
-  return { size, colour, depth: decodeDepth(residual, size, step, near, far), edgeThreshold };
+  return { size, colour, depth: decodeDepth(residual, size, step, near, far), edgeThreshold, trust };
 }
 
 /**

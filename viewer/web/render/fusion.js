@@ -158,7 +158,7 @@ export class Fusion {
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     const { at } = this.useMesh(frame.quick ? this.quickProgram : this.meshProgram, frame, view, index);
     gl.uniform1i(at.size, this.views.size);
-    gl.uniform1f(at.logGain, Math.log2(Math.max(gain, 1e-3)));
+    gl.uniform1f(at.logGain, Math.log2(Math.max(gain, 1e-3) * view.decoded.trust));
     gl.uniform1i(at.shows, SHOWN[frame.look]);
     gl.uniform1i(at.smoothly, frame.exact ? 0 : 1);
     gl.uniformMatrix3fv(at.sourceToWorld, false, new Matrix3().setFromMatrix4(view.camera.viewToWorld).elements);
