@@ -9,7 +9,7 @@ import trimesh
 from PIL import Image
 
 from ivid.cli import main
-from ivid.cli.showing import EXPORT_OPTIONS
+from ivid.cli.export import EXPORT_OPTIONS
 from ivid.export import KINDS
 from ivid.export.stills import grid_picture
 from ivid.fusion import FusionRenderer
@@ -90,7 +90,7 @@ def test_geometry_is_as_fine_as_told(export):
         ("a.html", ("--loop",), "page takes no --loop; it takes no options"),
         ("a.mp4", ("--seconds", 0), "a positive number of seconds"),
         ("a.mp4", ("--keyframes", "pyproject.toml"), "is not valid JSON"),
-        ("a.ply", ("--as", "cloud"), "no export kind 'cloud'"),
+        ("a.ply", ("--as", "cloud"), "--as: invalid choice: 'cloud' (choose from"),
         ("a.ply", ("--voxel-pixels", -1), "positive number of pixels"),
     ],
 )

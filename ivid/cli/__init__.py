@@ -1,44 +1,81 @@
-"""The command line: `python -m ivid generate | render | export | prepare | train | bundle | ...`.
+"""The command line: `ivid COMMAND ...`, or `python -m ivid COMMAND ...`.
 
-Arguments are declared in `ivid.cli`; the work is imported when a command needs it, so that `--help` is quick.
+Every command is a module of this package with two functions: `add_arguments(parser)` declares its options, and
+`run(options)` does the work. Only the module of the command that is called is imported, and it imports what the work
+needs once its options are checked, so `--help` and wrong options are answered at once.
 """
 
 from __future__ import annotations
 
-import argparse
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from ivid.cli import making, showing, training
+from ivid.cli.arguments import Parser
+from ivid.cli.messages import FAILURES, sentence
+
+COMMANDS = {
+    "generate": "make scenes from classes and seeds",
+    "sheet": "draw first views, a row per class and a column per seed",
+    "render": "render a scene, or all scenes of a folder, along a camera path",
+    "export": "write a scene as points, a mesh, splats, a video, a page, ...",
+    "view": "look at a scene, or compare two, in the browser or in a window",
+    "app": "serve the page, on which scenes are generated, looked at and exported",
+    "prepare": "make training data of 3D models or of photographs",
+    "train": "train a network",
+    "bundle": "put trained networks together into a model folder",
+    "convert": "make the authors' published weights into a model folder",
+    "evaluate": "score pictures, scenes or a model",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it succeeded, 2 when its input was wrong, 130 when it was interrupted."""
+    """Run a command of `ivid`.
+
+    Args:
+        arguments: of the command line; those of this process when None.
+
+    Returns:
+        0 when it succeeded, 1 when some of its files could not be made, 2 when its input was wrong, 130 when it was
+        interrupted.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = build_parser().parse_args(arguments)
-    options.arguments = arguments
+    named = [argument for argument in arguments[:1] if argument in COMMANDS]
+    return _run(build_parser(named), arguments)
+
+
+def main_of(command: str, program: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one command that stands alone, as `program`; otherwise as `main`."""
+    parser = Parser(prog=program)
+    _declare(parser, command)
+    return _run(parser, sys.argv[1:] if arguments is None else list(arguments))
+
+
+def build_parser(declared: Collection[str] = tuple(COMMANDS)) -> Parser:
+    """The parser of all commands; the options of those in `declared` only, because declaring takes imports."""
+    parser = Parser(prog="ivid", description=importlib.import_module("ivid").__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        if name in declared:
+            _declare(command, name)
+    return parser
+
+
+def _declare(parser: Parser, command: str) -> None:
+    module = importlib.import_module(f"{__name__}.{command}")
+    parser.set_defaults(run=getattr(module, "run", None))
+    module.add_arguments(parser)
+
+
+def _run(parser: Parser, arguments: list[str]) -> int:
     try:
-        options.command(options)
+        options = parser.parse_args(arguments)
+        options.arguments = arguments
+        return options.run(options) or 0
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         return 130
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"ivid: {_sentence(error)}", file=sys.stderr)
+    except FAILURES as error:
+        print(f"{parser.prog}: {sentence(error)}", file=sys.stderr)
         return 2
-    return 0
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError) and error.filename:
-        return f"there is no file or folder {error.filename}"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ivid", description=__import__("ivid").__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (making, showing, training):
-        group.add_commands(commands)
-    return parser

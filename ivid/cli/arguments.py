@@ -1,35 +1,125 @@
-"""Declaring commands and their arguments."""
+"""What the options of several commands have in common: how they are read, and how they are declared."""
 
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")  # those of `ivid.diffusion.sampling`, without importing torch
+Number = TypeVar("Number", int, float)
+
+DEVICE_HELP = "cpu, cuda, or cuda:1 and so on for another GPU"
 
 
-def command(commands, name: str, run: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
-    """A new command among `commands` that calls `run` with its options."""
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one sentence, raised as ValueError."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see {self.prog} --help")
+
+
+def subcommand(commands, name: str, run: Callable[[argparse.Namespace], int | None], help: str):
+    """A parser of a command within a command, such as `prepare models`."""
     parser = commands.add_parser(name, help=help, description=help)
-    parser.set_defaults(command=run)
+    parser.set_defaults(run=run)
     return parser
 
 
+def integer(low: int | None = None, high: int | None = None) -> Callable[[str], int]:
+    """The type of an argument that is an integer from `low` to `high`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text):
+            raise argparse.ArgumentTypeError(f"{_quoted(text)} is not an integer")
+        return _within(int(text), low, high, text)
+
+    return read
+
+
+def number(low: float | None = None, high: float | None = None) -> Callable[[str], float]:
+    """The type of an argument that is a finite number from `low` to `high`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"{_quoted(text)} is not a finite number")
+        return _within(value, low, high, text)
+
+    return read
+
+
 def positive(text: str) -> int:
-    """A positive integer, as the type of an argument."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive integer")
+    """An integer above 0, as the type of an argument."""
+    return integer(1)(text)
+
+
+def _within(value: Number, low: float | None, high: float | None, text: str) -> Number:
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+        raise argparse.ArgumentTypeError(f"it must be {bounds}, got {_quoted(text)}")
     return value
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def device(text: str) -> str:
+    """The name of a device, as the type of an argument; whether there is such a device is found out later."""
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"there is no device {_quoted(text)}; choose {DEVICE_HELP}")
+    return text
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """`--model`."""
+    parser.add_argument(
+        "--model", default="lowpoly", help="lowpoly, imagenet128, or a model folder (default: %(default)s)"
+    )
+
+
+def add_device(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--device`; `what` runs on it."""
+    parser.add_argument(
+        "--device", type=device, help=f"where {what}: {DEVICE_HELP} (default: the first GPU, or else cpu)"
+    )
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """The options of sampling; what is left out is the model's own."""
-    parser.add_argument("--first-steps", type=int, metavar="N", help="network evaluations of the first view")
-    parser.add_argument("--novel-steps", type=int, metavar="N", help="network evaluations of every further view")
-    parser.add_argument("--guidance", type=float, metavar="S", help="classifier-free guidance; 0 is none")
-    parser.add_argument("--sampler", help="ddim, ddpm, dpm++ or unipc, for all views")
+    parser.add_argument(
+        "--first-steps",
+        type=integer(),
+        metavar="N",
+        help="network evaluations of the first view (default: the model's)",
+    )
+    parser.add_argument(
+        "--novel-steps",
+        type=integer(),
+        metavar="N",
+        help="network evaluations of every further view (default: the model's)",
+    )
+    parser.add_argument(
+        "--guidance",
+        type=number(),
+        metavar="S",
+        help="scale of classifier-free guidance, 0 to 20; 0 is none (default: the model's)",
+    )
+    parser.add_argument("--sampler", choices=SAMPLERS, help="for all views (default: the model's)")
 
 
 def sampling(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_sampling` read, as `IvidPipeline.stream` takes it."""
     return {name: getattr(options, name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a text file that are not blank; names may contain spaces."""
+    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""Commands that make scenes: generate, sheet."""
+"""`ivid generate`: scenes from classes and seeds."""
 
 from __future__ import annotations
 
@@ -6,61 +6,74 @@ import argparse
 import sys
 from pathlib import Path
 
-from ivid.cli.arguments import add_sampling, command, positive, sampling
+from ivid.cli.arguments import add_device, add_model, add_sampling, number, positive, sampling
 from ivid.scene.cameras import VIEW_SETS
 
 
-def add_commands(commands) -> None:
-    _add_generate(commands)
-    _add_sheet(commands)
-
-
-def _add_generate(commands) -> None:
-    parser = command(commands, "generate", _generate, "make scenes from classes and seeds")
-    parser.add_argument("--model", default="lowpoly", help="name of a model, or its folder (default: lowpoly)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
     parser.add_argument(
         "--class",
         "--classes",
         dest="classes",
         default="mod",
         metavar="CLASS",
-        help="name or index, a list of them, mod (class = seed mod N), uniform (index mod N) or random (default: mod)",
+        help="name or index, a list of them, mod (class = seed mod N), uniform (index mod N) or random "
+        "(default: %(default)s)",
     )
-    parser.add_argument("--seeds", default="0", help="integers and ranges: 3 or 0-9,12 (default: 0)")
+    parser.add_argument("--seeds", default="0", help="integers and ranges: 3 or 0-9,12 (default: %(default)s)")
     parser.add_argument(
         "--num-samples",
         type=positive,
         metavar="N",
-        help="N scenes, of seeds 0 to N - 1; the published layout numbers its files",
+        help="N scenes, of seeds 0 to N - 1, in place of --seeds; the published layout numbers its files",
     )
     parser.add_argument(
-        "--views", default="3x9", help=f"{', '.join(VIEW_SETS)}, or a .json file of cameras (default: 3x9)"
+        "--views",
+        default="3x9",
+        help=f"a view set, {', '.join(VIEW_SETS)}, or a .json file of cameras (default: %(default)s)",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the scenes and their pictures")
     parser.add_argument(
         "--layout",
         choices=("plain", "published"),
         default="plain",
-        help="plain: a scene file and a grid picture each; published: the folders of the authors' program",
+        help="plain: a scene file and a grid picture each; published: the folders of the authors' program "
+        "(default: %(default)s)",
     )
     parser.add_argument(
-        "--batch", type=positive, default=1, metavar="B", help="scenes, or views to enlarge, in one network call"
+        "--batch",
+        type=positive,
+        default=1,
+        metavar="B",
+        help="scenes, or views to enlarge, in one network call (default: %(default)s)",
     )
-    parser.add_argument("--processes", type=positive, metavar="N", help="share the work (default: one per GPU)")
+    parser.add_argument(
+        "--processes", type=positive, metavar="N", help="share the work among so many (default: one per GPU)"
+    )
     add_sampling(parser)
-    parser.add_argument("--from-rgbd", nargs=2, type=Path, metavar=("PICTURE", "DEPTH"), help="start from a picture")
-    parser.add_argument("--depth-kind", choices=("metric", "disparity"), default="metric", help="what DEPTH holds")
-    parser.add_argument("--fov", type=float, metavar="DEG", help="vertical field of view of PICTURE")
+    parser.add_argument(
+        "--from-rgbd", nargs=2, type=Path, metavar=("PICTURE", "DEPTH"), help="start from a picture and its depth map"
+    )
+    parser.add_argument(
+        "--depth-kind",
+        choices=("metric", "disparity"),
+        default="metric",
+        help="what DEPTH holds (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fov", type=number(1, 170), metavar="DEG", help="vertical field of view of PICTURE in degrees (default: 45)"
+    )
     parser.add_argument("--no-fit", action="store_true", help="keep DEPTH's scale; else it is fitted to the model")
     parser.add_argument(
         "--upsample",
         choices=("all", "first"),
         help="make views twice as large, if the model has an upsampler: all of them, or the first and no other",
     )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
+    add_device(parser, "the networks run")
 
 
-def _generate(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ivid.export.folders import PlainLayout, PublishedLayout
@@ -127,35 +140,3 @@ def _generate(options: argparse.Namespace) -> None:
                     )
                 layout.write(request, scene, events)
                 bar.write(str(layout.scene_file(request)))
-
-
-def _add_sheet(commands) -> None:
-    parser = command(commands, "sheet", _sheet, "draw first views, a row per class and a column per seed")
-    parser.add_argument("--model", default="lowpoly", help="name of a model, or its folder (default: lowpoly)")
-    parser.add_argument(
-        "--class", dest="classes", metavar="LIST", help="classes, separated by semicolons (default: all)"
-    )
-    parser.add_argument("--seeds", default="0-7", help="integers and ranges (default: 0-7)")
-    parser.add_argument("--out", type=Path, required=True, help="a .png file")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
-
-
-def _sheet(options: argparse.Namespace) -> None:
-    import numpy as np
-    from PIL import Image
-    from tqdm import tqdm
-
-    from ivid.pipeline.batch import generate, parse_seeds, plan
-    from ivid.pipeline.loading import load_pipeline
-    from ivid.pipeline.models import model_folder
-    from ivid.scene.files import written_aside
-
-    pipeline = load_pipeline(model_folder(options.model), options.device)
-    seeds = parse_seeds(options.seeds)
-    requests = plan(pipeline, options.classes or ";".join(pipeline.class_names), seeds)
-    made = generate(pipeline, requests, batch=len(seeds), view_set="uncond")
-    pictures = [scene.views[0].rgb for _, scene, _ in tqdm(made, total=len(requests), unit="view", dynamic_ncols=True)]
-    rows = [np.concatenate(pictures[i : i + len(seeds)], axis=1) for i in range(0, len(pictures), len(seeds))]
-    with written_aside(options.out) as aside:
-        Image.fromarray(np.concatenate(rows)).save(aside)
-    print(options.out)

@@ -1,0 +1,47 @@
+"""`ivid app`: serve the page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+
+from ivid.cli.arguments import DEVICE_HELP, device
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Serve the page in the browser: pick a class and a seed, watch a scene grow view by view, look around in it, "
+        "and take it away as a mesh, splats, a video, a page of its own or a scene file. The page is a web API too."
+    )
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        default=["lowpoly"],
+        help="the models to choose from: lowpoly, imagenet128, or model folders (default: lowpoly)",
+    )
+    parser.add_argument(
+        "--host",
+        default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        help="address to listen at; 0.0.0.0 lets other machines in (default: $GRADIO_SERVER_NAME, or 127.0.0.1)",
+    )
+    port = os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT")
+    parser.add_argument("--port", type=int, default=port, help="default: $PORT, $GRADIO_SERVER_PORT, or 7860")
+    parser.add_argument("--share", action="store_true", help="make a public link through gradio.live")
+    parser.add_argument(
+        "--device", type=device, help=f"where the networks run: {DEVICE_HELP} (default: the first GPU, or else cpu)"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    from ivid.page.layout import build_page, launch_options
+    from ivid.page.models import Shelf
+
+    shelf = Shelf(options.model, options.device)
+    # Threads of the networks that wait for one another by spinning starve a browser on the same processor, and it them.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is when a model is loaded
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is to be deleted at the end is deleted
+    page = build_page(shelf)
+    shelf.load_in_background()
+    page.launch(server_name=options.host, server_port=options.port, share=options.share, **launch_options())

@@ -1,0 +1,35 @@
+"""`ivid bundle`: trained networks together in a model folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ivid.cli.train import open_data
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="how the model samples: a file like those in configs/models/")
+    parser.add_argument("first_view", type=Path, help="run folder of the first-view network")
+    parser.add_argument("novel_view", type=Path, help="run folder of the novel-view network")
+    parser.add_argument("--refiner", type=Path, metavar="RUN", help="run folder of a refiner")
+    parser.add_argument("--upsampler", type=Path, metavar="RUN", help="run folder of an upsampler")
+    parser.add_argument("--data", type=Path, required=True, help="what they were trained on")
+    parser.add_argument("--out", type=Path, required=True, help="the model folder")
+
+
+def run(options: argparse.Namespace) -> None:
+    from ivid.training.packaging import bundle, read_model_config
+
+    images = open_data(options.data, size=0)
+    bundle(
+        options.first_view,
+        options.novel_view,
+        options.out,
+        read_model_config(options.config),
+        class_names=images.classes,
+        depth_range=images.depth_range,
+        refiner=options.refiner,
+        upsampler=options.upsampler,
+    )
+    print(options.out)

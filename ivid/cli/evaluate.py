@@ -1,0 +1,115 @@
+"""`ivid evaluate`: scores of pictures, of scenes, of a model, and of ways of sampling."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ivid.cli.arguments import add_device, add_model, add_sampling, positive, sampling, subcommand
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    subjects = parser.add_subparsers(required=True, metavar="WHAT")
+    _add_images(subcommand(subjects, "images", score_images, "FID, KID and IS of a folder of pictures"))
+    geometry = subcommand(subjects, "geometry", score_geometry, "non-flatness and consistency of a folder's scenes")
+    geometry.add_argument("folder", type=Path, help="scenes, .ivid or .npz, or a folder in the published layout")
+    _add_scenes(subcommand(subjects, "scenes", score_scenes, "score a model against the renders it was trained on"))
+    _add_steps(subcommand(subjects, "steps", score_steps, "compare samplers and numbers of steps of a model"))
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--real", type=Path, required=True, help="folder of real pictures")
+    parser.add_argument("--fake", type=Path, required=True, help="folder of generated pictures")
+    parser.add_argument("--network", type=Path, help="TorchScript file of the feature network (default: Inception)")
+    parser.add_argument("--size", type=positive, help="side to bring all pictures to (default: as they are)")
+    parser.add_argument(
+        "--batch", type=positive, default=64, help="pictures in one call of the network (default: %(default)s)"
+    )
+    add_device(parser, "the feature network runs")
+
+
+def _add_scenes(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("--data", type=Path, required=True, help="folder made by prepare models")
+    parser.add_argument("--per-class", type=positive, default=16, help="first views per class (default: %(default)s)")
+    parser.add_argument("--scenes", type=positive, default=12, help="3x9 scenes (default: %(default)s)")
+    parser.add_argument(
+        "--classifier-samples",
+        type=positive,
+        default=100_000,
+        help="pictures to train the classifier on, where there is none yet (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--nearest",
+        type=Path,
+        metavar="FILE",
+        help="write a picture of samples above the training renders nearest to them",
+    )
+    parser.add_argument(
+        "--models", type=Path, metavar="FOLDER", help="the folder of 3D models, to compare novel views with true ones"
+    )
+    add_sampling(parser)
+
+
+def _add_steps(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("--data", type=Path, required=True, help="folder made by prepare models")
+    choices = "SAMPLER:STEPS or SAMPLER:STEPS:GUIDANCE, several separated by commas (default: %(default)s)"
+    parser.add_argument("--first", metavar="LIST", default="ddim:50,ddim:20,ddim:10", help=f"of first views: {choices}")
+    parser.add_argument(
+        "--novel", metavar="LIST", default="ddim:50,ddim:10,ddim:5", help=f"of further views: {choices}"
+    )
+    parser.add_argument("--per-class", type=positive, default=16, help="first views per class (default: %(default)s)")
+    parser.add_argument("--scenes", type=positive, default=6, help="3x9 scenes (default: %(default)s)")
+
+
+def score_images(options: argparse.Namespace) -> None:
+    from ivid.evaluation import evaluate_images
+
+    print(evaluate_images(options.real, options.fake, options.network, options.size, options.batch, options.device))
+
+
+def score_geometry(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from ivid.evaluation.folders import geometry_scores
+    from ivid.export.batch import scene_files
+    from ivid.published.scene_file import open_scene
+
+    files = tqdm(scene_files(options.folder), unit="scene", dynamic_ncols=True)
+    print(geometry_scores(open_scene(path) for path in files))
+
+
+def score_scenes(options: argparse.Namespace) -> None:
+    from ivid.evaluation.scenes import EvaluationSettings, evaluate_scenes
+    from ivid.pipeline.loading import load_pipeline
+    from ivid.pipeline.models import model_folder
+
+    pipeline = load_pipeline(model_folder(options.model))
+    settings = EvaluationSettings(
+        options.per_class,
+        options.scenes,
+        options.classifier_samples,
+        options.nearest,
+        options.models,
+        sampling(options),
+    )
+    for what, value in evaluate_scenes(pipeline, options.data, settings):
+        print(f"{what:58} {value}", flush=True)
+
+
+def score_steps(options: argparse.Namespace) -> None:
+    from itertools import chain
+
+    from ivid.evaluation.steps import Choice, compare_first_views, compare_novel_views
+    from ivid.pipeline.loading import load_pipeline
+    from ivid.pipeline.models import model_folder
+
+    pipeline = load_pipeline(model_folder(options.model))
+    first, novel = ([Choice.parse(part) for part in text.split(",")] for text in (options.first, options.novel))
+    rows = chain(
+        compare_first_views(pipeline, options.data, first, options.per_class),
+        compare_novel_views(pipeline, novel, options.scenes),
+    )
+    for what, value in rows:
+        print(f"{what:58} {value}", flush=True)

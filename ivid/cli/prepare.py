@@ -1,0 +1,90 @@
+"""`ivid prepare`: training data of 3D models, or of photographs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ivid.cli.arguments import DEVICE_HELP, device, integer, lines_of, number, positive, subcommand
+from ivid.data.staging import POSES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    sources = parser.add_subparsers(required=True, metavar="SOURCE")
+    _add_models(subcommand(sources, "models", prepare_models, "render RGBD images of 3D models: FOLDER/CLASS/*.glb"))
+    _add_photos(subcommand(sources, "photos", prepare_photos, "estimate the depth of photographs: FOLDER/[CLASS/]*"))
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="holds a folder of .glb files per class")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the data; data that are there are gone on with"
+    )
+    parser.add_argument("--images", type=positive, default=40_000, help="how many (default: %(default)s)")
+    parser.add_argument("--size", type=positive, default=128, help="side in pixels (default: %(default)s)")
+    parser.add_argument(
+        "--held-out",
+        type=number(0, 1),
+        default=0.1,
+        metavar="SHARE",
+        help="share of models kept for evaluation (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=integer(0),
+        default=0,
+        help="of what is drawn by chance: poses, light, colours (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--poses",
+        default="around",
+        choices=sorted(POSES),
+        help="from where models are seen and lit: around, three-quarter as in a catalogue, or studio, where the camera "
+        "hardly moves (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only", type=Path, metavar="FILE", help="list of the models to train on, CLASS/FILE.glb a line (default: all)"
+    )
+    parser.add_argument("--workers", type=positive, help="processes (default: one per core)")
+
+
+def _add_photos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="photographs, or a folder of them per class")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the data; photographs that are there are skipped"
+    )
+    parser.add_argument(
+        "--estimator",
+        default="Intel/dpt-beit-large-512",
+        help="a depth estimator of the hub, such as depth-anything/Depth-Anything-V2-Large-hf, or a folder "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--batch", type=positive, default=8, help="pictures estimated together (default: %(default)s)")
+    parser.add_argument(
+        "--device", type=device, help=f"where depth is estimated: {DEVICE_HELP} (default: a GPU if there is one)"
+    )
+
+
+def prepare_models(options: argparse.Namespace) -> None:
+    from ivid.data.models import render_models
+
+    render_models(
+        options.folder,
+        options.out,
+        size=options.size,
+        images=options.images,
+        held_out_share=options.held_out,
+        seed=options.seed,
+        poses=options.poses,
+        only=lines_of(options.only) if options.only else None,
+        workers=options.workers,
+    )
+
+
+def prepare_photos(options: argparse.Namespace) -> None:
+    from ivid.data.photos import prepare_photos
+
+    report = prepare_photos(options.folder, options.out, options.estimator, options.batch, options.device)
+    print(f"{report.prepared} photographs prepared, {report.found_done} were there, {len(report.skipped)} skipped")
+    for path, reason in report.skipped:
+        print(f"  {path}: {reason}")

@@ -1,0 +1,40 @@
+"""`ivid train`: a network, from a configuration and data."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ivid.cli.arguments import number, positive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="a file like those in configs/")
+    parser.add_argument("--data", type=Path, required=True, help="a folder made by prepare")
+    parser.add_argument(
+        "--further", type=Path, metavar="DATA", help="make the samples with a condition of this folder in its place"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
+    parser.add_argument("--size", type=positive, help="side to bring photographs to (default: the config's, or 128)")
+    parser.add_argument(
+        "--max-minutes", type=number(0), metavar="M", help="save and stop after so long (default: never)"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    from ivid.training.config import TrainingConfig
+    from ivid.training.loop import train
+
+    config = TrainingConfig.read(options.config)
+    max_seconds = options.max_minutes * 60 if options.max_minutes else None
+    size = options.size or config.size or 128
+    further = open_data(options.further, size) if options.further else None
+    train(config, open_data(options.data, size), options.out, max_seconds, further)
+
+
+def open_data(folder: Path, size: int):
+    """Training data of either kind; photographs are brought to `size` pixels a side."""
+    from ivid.data.photo_dataset import PhotoDataset, is_photo_dataset
+    from ivid.data.renders import Renders
+
+    return PhotoDataset(folder, size) if is_photo_dataset(folder) else Renders.open(folder)
