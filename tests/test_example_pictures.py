@@ -10,7 +10,7 @@ from PIL import Image
 from ivid.cli import main
 from ivid.export.surface import edge_pixels
 from ivid.page.layout import build_page
-from ivid.page.models import Shelf
+from ivid.page.registry import ModelRegistry
 from ivid.scene.rgbd import load_rgbd
 from ivid.scene.scene import Scene
 from tests.support.tiny_model import SIZE, save_tiny_model
@@ -51,7 +51,7 @@ def test_generate_goes_on_from_each(model, tmp_path):
 
 def test_the_page_offers_those_of_classes_the_model_has(model, tmp_path):
     def offered(shelf_model):
-        page = build_page(Shelf([str(shelf_model)]), ASSETS)
+        page = build_page(ModelRegistry([str(shelf_model)]), ASSETS)
         return [block.samples for block in page.blocks.values() if isinstance(block, gr.Dataset)]
 
     (samples,) = offered(model)

@@ -1,4 +1,4 @@
-"""What the page is made of, without a browser: wishes and links, the queue, scenes in the making, published files."""
+"""The page without a browser: requests and links, the queue, jobs, the files of a scene."""
 
 import subprocess
 import sys
@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from ivid.export import KINDS
-from ivid.page import exporting, models, wishes
-from ivid.page.making import Making, Photograph, Turnstile, Wish
-from ivid.page.models import ModelCard, Shelf
-from ivid.page.opening import Examples, open_for_page
-from ivid.page.publishing import Publication
+from ivid.page import exports, inference
+from ivid.page.assets import SceneAssets
+from ivid.page.examples import Examples, open_for_page
+from ivid.page.jobs import GenerationJob, JobQueue
+from ivid.page.registry import ModelCard, ModelRegistry
+from ivid.page.requests import GenerationRequest, InputPicture, link_to, read_link, read_request
 from ivid.page.sessions import Sessions
 from tests.support.page_server import finished
 from tests.support.synthetic import synthetic_scene
@@ -22,8 +23,8 @@ from tests.support.tiny_model import CLASSES, SIZE, save_tiny_model
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    return Shelf([str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))])
+def models(tmp_path_factory):
+    return ModelRegistry([str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))])
 
 
 def test_the_page_is_built_without_torch():
@@ -31,8 +32,8 @@ def test_the_page_is_built_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_card_is_what_the_model_says(shelf):
-    card = shelf.first
+def test_a_card_is_what_the_model_says(models):
+    card = models.first
     assert card.class_names == CLASSES
     assert (card.first_steps, card.novel_steps, card.guidance, card.most_steps) == (4, 2, 0.0, 1000)
 
@@ -58,48 +59,48 @@ def test_a_model_that_is_fetched_has_a_card_before():
         ({"picture": "photo.png"}, "depth map"),
     ],
 )
-def test_a_wrong_field_is_named(shelf, fields, message):
+def test_a_wrong_field_is_named(models, fields, message):
     given = {"model": None, "class_label": "house", "seed": "1", "view_set": "3x9", **fields}
     with pytest.raises(ValueError, match=message):
-        wishes.read_wish(shelf, **given)
+        read_request(models, **given)
 
 
-def test_a_link_asks_for_the_same_again(shelf):
-    wish = Wish(shelf.first.name, "car, automobile", 12, "random", 5, None, 1.5, "ddim")
-    query = dict(pair.split("=", 1) for pair in wishes.link_to(wish)[1:].split("&"))
+def test_a_link_asks_for_the_same_again(models):
+    request = GenerationRequest(models.first.name, "car, automobile", 12, "random", 5, None, 1.5, "ddim")
+    query = dict(pair.split("=", 1) for pair in link_to(request)[1:].split("&"))
     from urllib.parse import unquote_plus
 
-    fields, complaint = wishes.linked_fields(shelf, {key: unquote_plus(value) for key, value in query.items()})
+    fields, complaint = read_link(models, {key: unquote_plus(value) for key, value in query.items()})
     assert not complaint
-    assert wishes.read_wish(shelf, **fields) == wish
+    assert read_request(models, **fields) == request
 
 
-def test_a_link_to_what_is_not_here_says_so(shelf):
-    fields, complaint = wishes.linked_fields(shelf, {"seed": "1", "class": "spaceship", "first_steps": "many"})
+def test_a_link_to_what_is_not_here_says_so(models):
+    fields, complaint = read_link(models, {"seed": "1", "class": "spaceship", "first_steps": "many"})
     assert "spaceship" in complaint
     assert "first_steps many" in complaint
     assert fields["seed"] == "1"
     assert "class_label" not in fields
-    assert wishes.linked_fields(shelf, {"__theme": "dark"}) == ({}, "")
+    assert read_link(models, {"__theme": "dark"}) == ({}, "")
 
 
-def test_the_turnstile_lets_one_through_at_a_time_in_order():
-    turnstile, order, inside, crowd = Turnstile(), [], [], []
+def test_the_queue_lets_one_through_at_a_time_in_order():
+    queue, order, inside, crowd = JobQueue(), [], [], []
 
-    def pass_through(ticket):
-        with turnstile.turn(ticket, lambda: False):
-            inside.append(ticket)
+    def pass_through(job):
+        with queue.turn(job, lambda: False):
+            inside.append(job)
             crowd.append(len(inside))
             time.sleep(0.01)
-            inside.remove(ticket)
-            order.append(ticket)
+            inside.remove(job)
+            order.append(job)
 
-    with turnstile.turn("first", lambda: False):
+    with queue.turn("first", lambda: False):
         threads = []
         for number in range(4):
             threads.append(threading.Thread(target=pass_through, args=(number,)))
             threads[-1].start()
-            while turnstile.ahead(number) != number + 1:
+            while queue.ahead(number) != number + 1:
                 time.sleep(0.001)
     for thread in threads:
         thread.join()
@@ -108,19 +109,19 @@ def test_the_turnstile_lets_one_through_at_a_time_in_order():
 
 
 def test_who_gives_up_waiting_holds_nobody_up():
-    turnstile = Turnstile(places=2)
-    with turnstile.turn("first", lambda: False):
-        with turnstile.turn("second", lambda: True) as through:
+    queue = JobQueue(places=2)
+    with queue.turn("first", lambda: False):
+        with queue.turn("second", lambda: True) as through:
             assert not through
-        assert turnstile.ahead("second") == 0
-        with turnstile.turn("third", lambda: True), pytest.raises(ValueError, match="waiting"):
-            turnstile.turn("fourth", lambda: True).__enter__()
+        assert queue.ahead("second") == 0
+        with queue.turn("third", lambda: True), pytest.raises(ValueError, match="waiting"):
+            queue.turn("fourth", lambda: True).__enter__()
 
 
-def test_a_making_is_what_the_pipeline_makes(shelf):
-    making = Making(Wish(shelf.first.name, "tree", 4, "random"), shelf, Turnstile())
-    assert finished(making).phase == "done"
-    expected, scene = shelf.pipeline(shelf.first.name)("tree", 4, "random"), making.scene()
+def test_a_job_generates_what_the_pipeline_makes(models):
+    job = GenerationJob(GenerationRequest(models.first.name, "tree", 4, "random"), models, JobQueue())
+    assert finished(job).phase == "done"
+    expected, scene = models.pipeline(models.first.name)("tree", 4, "random"), job.scene()
     assert scene is not None
     assert (scene.class_name, scene.seed, scene.view_set) == ("tree", 4, "random")
     for ours, theirs in zip(scene.views, expected.views, strict=True):
@@ -128,22 +129,22 @@ def test_a_making_is_what_the_pipeline_makes(shelf):
         np.testing.assert_array_equal(ours.depth, theirs.depth)
 
 
-def test_stopping_keeps_the_views_that_are_done(shelf):
-    making = Making(Wish(shelf.first.name, "tree", 4, novel_steps=100), shelf, Turnstile())
-    while not making.progress().views:
+def test_stopping_keeps_the_views_that_are_done(models):
+    job = GenerationJob(GenerationRequest(models.first.name, "tree", 4, novel_steps=100), models, JobQueue())
+    while not job.progress().views:
         time.sleep(0.005)
-    making.stop()
-    progress, scene = finished(making), making.scene()
+    job.stop()
+    progress, scene = finished(job), job.scene()
     assert progress.phase == "stopped"
     assert scene is not None
     assert 1 <= len(scene.views) == len(progress.views) < 27
 
 
-def test_how_far_a_download_is_is_told(shelf, monkeypatch):
+def test_how_far_a_download_is_is_told(models, monkeypatch):
     import ivid.pipeline.models
-    from ivid.page.desk import making_status
+    from ivid.page.status import progress_status
 
-    folder, go_on = shelf.first.source, threading.Event()
+    folder, go_on = models.first.source, threading.Event()
 
     def slowly(source, tell):
         tell("Downloading weights.pt: 34 %")
@@ -151,44 +152,44 @@ def test_how_far_a_download_is_is_told(shelf, monkeypatch):
         return folder
 
     monkeypatch.setattr(ivid.pipeline.models, "model_folder", slowly)
-    fresh = Shelf([folder])
-    models._PIPELINES.clear()
-    making = Making(Wish(fresh.first.name, "tree", 4, "uncond"), fresh, Turnstile())
-    while not (progress := making.progress()).message:
+    fresh = ModelRegistry([folder])
+    inference.LOADED.clear()
+    job = GenerationJob(GenerationRequest(fresh.first.name, "tree", 4, "uncond"), fresh, JobQueue())
+    while not (progress := job.progress()).message:
         assert not progress.over
         time.sleep(0.005)
-    assert making_status(making.wish, progress, 0.0)["text"] == "Downloading weights.pt: 34 % …"
+    assert progress_status(job.request, progress, 0.0)["text"] == "Downloading weights.pt: 34 % …"
     go_on.set()
-    assert finished(making).phase == "done"
-    assert not fresh.told
+    assert finished(job).phase == "done"
+    assert not fresh.download_messages
 
 
-def test_what_the_model_refuses_is_told(shelf):
-    making = Making(Wish(shelf.first.name, "spaceship", 4), shelf, Turnstile())
-    progress = finished(making)
+def test_what_the_model_refuses_is_told(models):
+    job = GenerationJob(GenerationRequest(models.first.name, "spaceship", 4), models, JobQueue())
+    progress = finished(job)
     assert progress.phase == "failed"
     assert "has no class 'spaceship'" in progress.message
-    assert making.scene() is None
+    assert job.scene() is None
 
 
-def test_a_scene_begins_with_a_picture(shelf, tmp_path):
+def test_a_scene_begins_with_a_picture(models, tmp_path):
     from PIL import Image
 
     view = synthetic_scene(SIZE, "uncond").views[0]
     Image.fromarray(view.rgb).save(tmp_path / "photo.png")
     np.save(tmp_path / "depth.npy", view.depth)
-    photograph = Photograph(tmp_path / "photo.png", tmp_path / "depth.npy")
-    making = Making(Wish(shelf.first.name, "tree", 4, "random", photograph=photograph), shelf, Turnstile())
-    assert finished(making).phase == "done"
-    scene = making.scene()
+    picture = InputPicture(tmp_path / "photo.png", tmp_path / "depth.npy")
+    job = GenerationJob(GenerationRequest(models.first.name, "tree", 4, "random", picture=picture), models, JobQueue())
+    assert finished(job).phase == "done"
+    scene = job.scene()
     assert scene is not None
     np.testing.assert_allclose(scene.views[0].rgb.astype(int), view.rgb, atol=1)
 
 
 def test_published_files_are_the_scene(tmp_path):
     scene = synthetic_scene(48)
-    publication = Publication.of(scene, tmp_path)
-    manifest, grid = publication.manifest(), publication.grid()
+    assets = SceneAssets.of(scene, tmp_path)
+    manifest, grid = assets.manifest(), assets.grid()
     assert manifest is not None
     assert len(manifest["views"]) == len(grid["cells"]) == 27
     assert (grid["rows"], grid["columns"], grid["making"]) == (3, 9, None)
@@ -208,11 +209,11 @@ def test_published_files_are_the_scene(tmp_path):
 
 
 def test_every_kind_of_export_is_offered():
-    offered = {(offer.kind, offer.suffix) for offer in exporting.OFFERS.values()}
+    offered = {(preset.kind, preset.suffix) for preset in exports.PRESETS.values()}
     assert offered == {(kind.name, suffix) for kind in KINDS.values() for suffix in kind.suffixes if suffix}
-    assert [offer["label"] for offer in exporting.offered()[:3]] == ["Point cloud", "Swing video", "Scene"]
-    for offer in exporting.OFFERS.values():
-        assert set(offer.options) <= set(KINDS[offer.kind].options()), offer.name
+    assert [preset["label"] for preset in exports.preset_values()[:3]] == ["Point cloud", "Swing video", "Scene"]
+    for preset in exports.PRESETS.values():
+        assert set(preset.options) <= set(KINDS[preset.kind].options()), preset.name
 
 
 def test_examples_are_opened_by_name_alone(tmp_path):
@@ -250,7 +251,7 @@ def test_a_lent_gpu_is_asked_for_where_there_is_one(monkeypatch):
         asked.append(duration)
         return lambda function: types.SimpleNamespace(wrapped=function)
 
-    assert models.on_gpu(models.stream) is models.stream
+    assert inference.on_gpu(inference.stream) is inference.stream
     monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=gpu, __spec__=object()))
-    assert models.on_gpu(models.stream).wrapped is models.stream
-    assert asked == [models.GPU_SECONDS]
+    assert inference.on_gpu(inference.stream).wrapped is inference.stream
+    assert asked == [inference.GPU_SECONDS]

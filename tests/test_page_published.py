@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import expect
 
 from ivid.cli import main
-from ivid.page import wishes
-from ivid.page.making import Making, Turnstile, Wish
-from ivid.page.models import ModelCard, Shelf
+from ivid.page.jobs import GenerationJob, JobQueue
+from ivid.page.registry import ModelCard, ModelRegistry
+from ivid.page.requests import GenerationRequest, link_to, read_link, read_request
 from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.upsampling import upsampled
 from ivid.scene.scene import Scene
@@ -35,8 +35,8 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shelf(model) -> Shelf:
-    return Shelf([str(model)])
+def models(model) -> ModelRegistry:
+    return ModelRegistry([str(model)])
 
 
 @pytest.fixture(scope="module")
@@ -45,29 +45,29 @@ def served(model, tmp_path_factory) -> Iterator[Served]:
         yield served
 
 
-def test_only_models_with_an_upsampler_offer_it(shelf, tmp_path):
-    assert shelf.first.upsampler
-    plain = Shelf([str(save_tiny_model(tmp_path / "tiny"))])
+def test_only_models_with_an_upsampler_offer_it(models, tmp_path):
+    assert models.first.upsampler
+    plain = ModelRegistry([str(save_tiny_model(tmp_path / "tiny"))])
     assert not plain.first.upsampler
     assert not ModelCard.read("imagenet128").upsampler
-    wish = wishes.read_wish(shelf, "thousand", "goldfish, Carassius auratus", "1", "uncond", upsample=True)
-    assert wish.upsample
-    link = dict(part.split("=") for part in wishes.link_to(wish)[1:].split("&"))
-    assert wishes.linked_fields(shelf, link | {"class": wish.class_label})[0]["upsample"] is True
-    assert "larger views" in wishes.linked_fields(plain, {"seed": "1", "upsample": "True"})[1]
+    request = read_request(models, "thousand", "goldfish, Carassius auratus", "1", "uncond", upsample=True)
+    assert request.upsample
+    link = dict(part.split("=") for part in link_to(request)[1:].split("&"))
+    assert read_link(models, link | {"class": request.class_label})[0]["upsample"] is True
+    assert "larger views" in read_link(plain, {"seed": "1", "upsample": "True"})[1]
     with pytest.raises(ValueError, match="tiny has no upsampler"):
-        wishes.read_wish(plain, None, "tree", "1", "uncond", upsample=True)
+        read_request(plain, None, "tree", "1", "uncond", upsample=True)
 
 
-def test_an_enlarged_scene_is_what_the_upsampler_makes(shelf, model):
-    wish = Wish("thousand", "goldfish", 4, "random", upsample=True, **FEW_STEPS)
-    making, seen = Making(wish, shelf, Turnstile()), set()
-    while not (now := making.progress()).over:
-        seen.add((now.phase, len(now.views), len(now.large)))
+def test_an_enlarged_scene_is_what_the_upsampler_makes(models, model):
+    request = GenerationRequest("thousand", "goldfish", 4, "random", upsample=True, **FEW_STEPS)
+    job, seen = GenerationJob(request, models, JobQueue()), set()
+    while not (now := job.progress()).over:
+        seen.add((now.phase, len(now.views), len(now.upsampled)))
         time.sleep(0.005)
     assert now.phase == "done", now.message
-    assert {("enlarging", 2, 0), ("enlarging", 2, 1)} <= seen
-    scene, pipeline = making.scene(), load_pipeline(model)
+    assert {("upsampling", 2, 0), ("upsampling", 2, 1)} <= seen
+    scene, pipeline = job.scene(), load_pipeline(model)
     assert scene is not None
     assert scene.settings["upsampled"] == "all"
     plain = pipeline("goldfish", 4, "random", **FEW_STEPS)
@@ -76,11 +76,11 @@ def test_an_enlarged_scene_is_what_the_upsampler_makes(shelf, model):
         np.testing.assert_array_equal(ours.rgb, theirs.rgb)
 
 
-def test_the_first_view_alone_can_be_enlarged(shelf, model):
-    wish = wishes.read_wish(shelf, "thousand", "goldfish, Carassius auratus", "4", "uncond", 2, 2, 0.0, upsample=True)
-    making = Making(wish, shelf, Turnstile())
-    assert finished(making).phase == "done"
-    scene, pipeline = making.scene(), load_pipeline(model)
+def test_the_first_view_alone_can_be_enlarged(models, model):
+    request = read_request(models, "thousand", "goldfish, Carassius auratus", "4", "uncond", 2, 2, 0.0, upsample=True)
+    job = GenerationJob(request, models, JobQueue())
+    assert finished(job).phase == "done"
+    scene, pipeline = job.scene(), load_pipeline(model)
     assert scene is not None
     plain = pipeline("goldfish", 4, "random", **FEW_STEPS)
     expected = upsampled(pipeline, plain, "first", steps=FEW_STEPS["novel_steps"], guidance=0.0)
@@ -88,21 +88,21 @@ def test_the_first_view_alone_can_be_enlarged(shelf, model):
     np.testing.assert_array_equal(scene.views[0].rgb, expected.views[0].rgb)
 
 
-def test_stopped_while_it_is_enlarged_the_scene_stays_as_it_was(shelf):
-    wish = Wish("thousand", "goldfish", 4, "random", upsample=True, **FEW_STEPS)
-    making = Making(wish, shelf, Turnstile())
-    while not making.progress().large:
+def test_stopped_while_it_is_enlarged_the_scene_stays_as_it_was(models):
+    request = GenerationRequest("thousand", "goldfish", 4, "random", upsample=True, **FEW_STEPS)
+    job = GenerationJob(request, models, JobQueue())
+    while not job.progress().upsampled:
         time.sleep(0.005)
-    making.stop()
-    assert finished(making).phase == "stopped"
-    scene = making.scene()
+    job.stop()
+    assert finished(job).phase == "stopped"
+    scene = job.scene()
     assert scene is not None
     assert (scene.size, len(scene.views)) == (128, 2)
 
 
 def test_a_class_of_a_thousand_is_searched_for_and_its_views_enlarged(browser, served, tmp_path):
     with visit(browser, f"{served.url}?theme=light") as page:
-        served.shelf.pipeline(served.model)
+        served.models.pipeline(served.model)
         menu = page.locator("#ivid-class input")
         began = time.monotonic()
         menu.click()

@@ -36,12 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from ivid.page.layout import build_page, launch_options
-    from ivid.page.models import Shelf
+    from ivid.page.registry import ModelRegistry
 
-    shelf = Shelf(options.model, options.device)
+    models = ModelRegistry(options.model, options.device)
     # Threads of the networks that wait for one another by spinning starve a browser on the same processor, and it them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is when a model is loaded
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is to be deleted at the end is deleted
-    page = build_page(shelf)
-    shelf.load_in_background()
+    page = build_page(models)
+    models.load_in_background()
     page.launch(server_name=options.host, server_port=options.port, share=options.share, **launch_options())

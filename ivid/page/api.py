@@ -1,4 +1,4 @@
-"""The page for programs: the named endpoints `generate`, `render` and `export` of the Gradio API."""
+"""The page's API for programs: the named endpoints `generate`, `render` and `export` of the Gradio API."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 import gradio as gr
 
 from ivid.export import KINDS, kind_for
-from ivid.page import exporting, wishes
-from ivid.page.desk import Desk, making_status, sentence
-from ivid.page.making import Making
-from ivid.page.opening import open_for_page
+from ivid.page import exports
+from ivid.page.examples import open_for_page
+from ivid.page.handlers import Handlers
+from ivid.page.requests import read_request
 from ivid.page.sessions import Session
+from ivid.page.status import progress_status, sentence
 from ivid.scene.cameras import TRAJECTORIES
 from ivid.scene.scene import Scene
 
 
-def add_endpoints(desk: Desk) -> None:
+def add_endpoints(handlers: Handlers) -> None:
     """Declare the endpoints; what they take and give back is in the functions' docstrings."""
 
     async def generate(
@@ -34,41 +35,40 @@ def add_endpoints(desk: Desk) -> None:
         upsample: bool = False,
         progress: Any = gr.Progress(),  # noqa: B008  Gradio recognises it by its default
     ) -> str:
-        """Make a scene; returns its .ivid file. Steps, guidance and sampler are the model's own when left out; upsample
-        makes the views twice as large, where the model can."""
-        session = desk.sessions.of(request.session_hash)
+        """Generate a scene; returns its .ivid file. Steps, guidance and sampler are the model's own when left out;
+        upsample makes the views twice as large, where the model can."""
+        session = handlers.sessions.of(request.session_hash)
         number = int(seed) if float(seed).is_integer() else str(seed)
         fields = (model, class_label, number, view_set, first_steps, novel_steps, guidance, sampler, upsample)
         try:
-            wish = wishes.read_wish(desk.shelf, *fields)
+            generation_request = read_request(handlers.models, *fields)
         except ValueError as error:
             raise gr.Error(sentence(str(error)), print_exception=False) from None
-        making = Making(wish, desk.shelf, desk.turnstile)
-        session.also(making)
+        job = session.start_beside(generation_request, handlers.models, handlers.queue)
         try:
-            while not (now := making.progress()).over:
-                told = making_status(wish, now, 0.0)
-                progress(told["share"] or 0.0, desc=told["text"])
-                desk.sessions.of(request.session_hash)  # still in use
+            while not (now := job.progress()).over:
+                status = progress_status(generation_request, now, 0.0)
+                progress(status["share"] or 0.0, desc=status["text"])
+                handlers.sessions.of(request.session_hash)  # still in use
                 await asyncio.sleep(0.2)
         finally:
-            making.stop()
-        scene = making.scene()
+            job.stop()
+        scene = job.scene()
         if now.phase != "done" or scene is None:
             raise gr.Error(sentence(now.message or "the scene was stopped"), print_exception=False)
-        path = session.folder("api") / f"{exporting.file_stem(scene)}.ivid"
+        path = session.folder("api") / f"{exports.file_stem(scene)}.ivid"
         await asyncio.to_thread(scene.save, path)
         return str(path)
 
     async def render(scene: str, trajectory: str, size: float, frames: float, fps: float, request: gr.Request) -> str:
         """A video (.mp4) of a scene file along a trajectory."""
-        session = desk.sessions.of(request.session_hash)
+        session = handlers.sessions.of(request.session_hash)
         options = {"trajectory": trajectory, "size": int(size), "frames": int(frames), "fps": fps}
         return await _exported(session, scene, "video", ".mp4", options)
 
     async def export(scene: str, kind: str, suffix: str, request: gr.Request) -> str:
         """A scene file as another kind of file: points, mesh, splats, video, page, ...; suffix says which, if any."""
-        session = desk.sessions.of(request.session_hash)
+        session = handlers.sessions.of(request.session_hash)
         if kind not in KINDS:
             kind = kind_for(f"scene{kind}") if kind.startswith(".") else kind
         known = KINDS.get(kind)
@@ -77,7 +77,7 @@ def add_endpoints(desk: Desk) -> None:
         return await _exported(session, scene, kind, suffix or known.suffixes[0], {})
 
     with gr.Column(visible=False):
-        card = desk.shelf.first
+        card = handlers.models.first
         scene_in, file_out = gr.File(label="scene"), gr.File(label="file")
         public: dict[str, Any] = {"api_visibility": "public", "concurrency_limit": 8}
         gr.Button().click(
@@ -122,9 +122,9 @@ def add_endpoints(desk: Desk) -> None:
 async def _exported(session: Session, scene_file: str, kind: str, suffix: str, options: dict[str, Any]) -> str:
     try:
         scene: Scene = await asyncio.to_thread(open_for_page, scene_file)
-        stem = exporting.file_stem(scene, f"_{kind}")
+        stem = exports.file_stem(scene, f"_{kind}")
         path: Path = session.folder("api") / f"{stem}{suffix}"
-        async for _ in exporting.export_with_progress(scene, path, kind, **options):
+        async for _ in exports.export_with_progress(scene, path, kind, **options):
             pass
     except (ValueError, OSError, RuntimeError) as error:
         raise gr.Error(sentence(str(error)), print_exception=False) from None

@@ -1,46 +1,59 @@
-"""The page's own components: an HTML element each, drawn by a module in `web/` from a JSON value.
-
-The template never changes, so Gradio never touches what the module has drawn; a module redraws what differs.
-"""
+"""The components of the page by name, for the handlers that read and write them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-WEB = Path(__file__).resolve().parent / "web"
 
+@dataclass(frozen=True)
+class Components:
+    """Every component that some event reads or writes."""
 
-def drawn(module: str, value: Any = None, events: Sequence[str] = (), **options: Any) -> gr.HTML:
-    """A component drawn by `web/<module>.js`.
+    page: gr.Blocks
+    model: gr.Dropdown
+    class_label: gr.Dropdown
+    seed: gr.Textbox
+    dice: gr.Button
+    generate: gr.Button
+    stop: gr.Button
+    view_set: gr.Radio
+    first_steps: gr.Number
+    novel_steps: gr.Number
+    guidance: gr.Slider
+    sampler: gr.Dropdown
+    upsample: gr.Checkbox
+    picture: gr.File
+    depth: gr.File
+    depth_kind: gr.Radio
+    file: gr.UploadButton
+    status: gr.HTML
+    viewer: Any
+    grid: gr.HTML
+    exports: gr.HTML
+    library: gr.HTML
 
-    Args:
-        module: its `mount({element, files, props, watch, trigger})` is called once; `files` stands before a path.
-        value: JSON, the first value.
-        events: names of the events the module triggers; each is a listener of the component.
-        options: of gr.HTML.
-    """
-    names = ", ".join(json.dumps(each) for each in events)  # Gradio looks for a listener's name in the code
-    return gr.HTML(
-        value=value,
-        html_template=f'<div class="ivid-{module}"></div>',
-        js_on_load=f"""
-            const events = [{names}];
-            const config = window.gradio_config ?? {{}};
-            const files = (config.root ?? "") + (config.api_prefix ?? "/gradio_api") + "/file=";
-            import(files + {json.dumps((WEB / module).as_posix() + ".js")})
-              .then((module) => {{
-                module.mount({{ element: element.firstElementChild, files, props, watch, trigger, events }});
-              }})
-              .catch((error) => {{
-                console.error(error);
-                element.textContent = "This part of the page could not be loaded; please reload it.";
-              }});
-        """,
-        apply_default_css=False,
-        **options,
-    )
+    @property
+    def fields(self) -> list[Any]:
+        """The fields of a request, in the order of `requests.read_request`."""
+        return [
+            self.model,
+            self.class_label,
+            self.seed,
+            self.view_set,
+            self.first_steps,
+            self.novel_steps,
+            self.guidance,
+            self.sampler,
+            self.upsample,
+            self.picture,
+            self.depth,
+            self.depth_kind,
+        ]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What shows a scene, and what is going on."""
+        return [self.status, self.viewer, self.grid, self.exports, self.library, self.stop]

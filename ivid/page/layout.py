@@ -7,13 +7,14 @@ from typing import Any
 
 import gradio as gr
 
-from ivid.page import exporting
 from ivid.page.api import add_endpoints
-from ivid.page.components import WEB, drawn
-from ivid.page.desk import Desk, status
-from ivid.page.models import ROOT, ModelCard, Shelf
-from ivid.page.opening import Examples
-from ivid.page.room import Room
+from ivid.page.components import Components
+from ivid.page.examples import Examples
+from ivid.page.exports import preset_values
+from ivid.page.handlers import Handlers
+from ivid.page.modules import WEB, module_component
+from ivid.page.registry import ROOT, ModelCard, ModelRegistry
+from ivid.page.status import status
 from ivid.page.theme import theme
 from ivid.scene.rgbd import DEPTH_KINDS
 from viewer.component import SceneViewer
@@ -39,23 +40,25 @@ HEAD = f"""
 DICE = "() => String(Math.floor(Math.random() * 100000))"
 
 
-def build_page(shelf: Shelf, examples: Path = ROOT / "assets") -> gr.Blocks:
-    """The page for the models of a shelf; launch it with `launch_options`."""
+def build_page(models: ModelRegistry, examples: Path = ROOT / "assets") -> gr.Blocks:
+    """The page for the models of a registry; launch it with `launch_options`."""
     gr.set_static_paths([WEB])
     page = gr.Blocks(
         title="ivid", analytics_enabled=False, fill_width=True, delete_cache=(KEEP_UPLOADS_S, KEEP_UPLOADS_S)
     )
     with page:
-        drawn("masthead", {"name": "ivid", "line": "3D scenes, imagined view by view"}, elem_id="ivid-masthead")
+        module_component(
+            "masthead", {"name": "ivid", "line": "3D scenes, imagined view by view"}, elem_id="ivid-masthead"
+        )
         with gr.Row(elem_id="ivid-room"):
             with gr.Column(elem_id="ivid-controls", min_width=240):
-                controls = _controls(shelf, examples)
+                controls = _controls(models, examples)
             with gr.Column(elem_id="ivid-stage"):
-                shown = _stage()
-        room = Room(page=page, **controls, **shown)
-        desk = Desk(room, shelf, Examples(examples))
-        add_endpoints(desk)  # first, for handlers are named after their functions and the first keeps the name
-        _connect(room, desk)
+                scene = _scene()
+        components = Components(page=page, **controls, **scene)
+        handlers = Handlers(components, models, Examples(examples))
+        add_endpoints(handlers)  # first, for handlers are named after their functions and the first keeps the name
+        _connect(components, handlers)
     page.queue(max_size=200)
     return page
 
@@ -64,7 +67,7 @@ def launch_options() -> dict[str, Any]:
     """Arguments of `Blocks.launch` that belong to the look of the page and to its limits."""
     return {
         "theme": theme(),
-        "css_paths": [WEB / "ivid.page.css"],
+        "css_paths": [WEB / "page.css"],
         "head": HEAD,
         "footer_links": [],
         "run_history": False,
@@ -74,9 +77,9 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _controls(shelf: Shelf, examples: Path) -> dict[str, Any]:
-    card = shelf.first
-    model = gr.Dropdown(list(shelf.cards), value=card.name, label="Model", visible=len(shelf.cards) > 1)
+def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
+    card = models.first
+    model = gr.Dropdown(list(models.cards), value=card.name, label="Model", visible=len(models.cards) > 1)
     class_label = gr.Dropdown(
         list(card.class_names),
         value=card.class_names[0] if card.class_names else None,
@@ -91,7 +94,7 @@ def _controls(shelf: Shelf, examples: Path) -> dict[str, Any]:
     with gr.Row(elem_id="ivid-run"):
         generate = gr.Button("Generate", variant="primary", elem_id="ivid-generate", min_width=80)
         stop = gr.Button("Stop", interactive=False, elem_id="ivid-stop", min_width=60)
-    line = drawn("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
+    line = module_component("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
     with gr.Accordion("Advanced", open=False, elem_id="ivid-advanced"):
         view_set = gr.Radio([(label, name) for name, label in VIEW_SET_LABELS.items()], value="3x9", label="Views")
         with gr.Row():
@@ -111,9 +114,9 @@ def _controls(shelf: Shelf, examples: Path) -> dict[str, Any]:
         depth = gr.File(label="Depth map (16-bit .png, .npy, .exr)", file_types=[".png", ".npy", ".exr"], height=92)
         depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are")
         _example_pictures(examples, card, [picture, depth, class_label])
-    exports = drawn(
+    exports = module_component(
         "exports",
-        {"kinds": exporting.offered(), "enabled": False, "running": None, "file": None},
+        {"kinds": preset_values(), "enabled": False, "running": None, "file": None},
         events=["export"],
         elem_id="ivid-exports",
     )
@@ -156,11 +159,11 @@ def _example_pictures(folder: Path, card: ModelCard, inputs: list[gr.components.
         )
 
 
-def _stage() -> dict[str, Any]:
+def _scene() -> dict[str, Any]:
     viewer = SceneViewer(height="100%", elem_id="ivid-viewer")
     with gr.Row(elem_id="ivid-shelf"):
-        grid = drawn("grid", elem_id="ivid-grid")
-        library = drawn(
+        grid = module_component("grid", elem_id="ivid-grid")
+        library = module_component(
             "library",
             {"examples": [], "finished": None, "begin": False},
             events=["example", "begin"],
@@ -169,24 +172,36 @@ def _stage() -> dict[str, Any]:
     return {"viewer": viewer, "grid": grid, "library": library}
 
 
-def _connect(room: Room, desk: Desk) -> None:
+def _connect(components: Components, handlers: Handlers) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    making = {**quiet, "concurrency_limit": None}  # the desk has a queue of its own, with a place one can see
-    for trigger in (room.generate.click, room.seed.submit, room.library.begin):
-        trigger(desk.generate, room.fields, room.shown, **making)
-    room.stop.click(desk.stop, None, None, queue=False, **quiet)
-    room.dice.click(None, None, room.seed, js=DICE, **quiet)
-    room.model.change(lambda name: _for_model(desk.shelf.cards[name]), room.model, _model_fields(room), **quiet)
-    room.file.upload(desk.open_file, room.file, room.shown, concurrency_limit=2, **quiet)
-    room.library.example(desk.open_example, None, room.shown, concurrency_limit=2, **quiet)
-    room.exports.export(desk.export, None, [room.exports, room.status], concurrency_limit=2, **quiet)
-    room.viewer.change_path(desk.remember_path, None, None, queue=False, **quiet)
-    room.page.load(desk.greet, None, [*room.fields, *room.shown], concurrency_limit=None, **quiet)
-    room.page.unload(desk.leave)
+    generating = {**quiet, "concurrency_limit": None}  # `JobQueue` lets one run at a time, and tells the place in it
+    for trigger in (components.generate.click, components.seed.submit, components.library.begin):
+        trigger(handlers.generate, components.fields, components.outputs, **generating)
+    components.stop.click(handlers.stop, None, None, queue=False, **quiet)
+    components.dice.click(None, None, components.seed, js=DICE, **quiet)
+    components.model.change(
+        lambda name: _for_model(handlers.models.cards[name]), components.model, _model_fields(components), **quiet
+    )
+    components.file.upload(handlers.open_file, components.file, components.outputs, concurrency_limit=2, **quiet)
+    components.library.example(handlers.open_example, None, components.outputs, concurrency_limit=2, **quiet)
+    components.exports.export(
+        handlers.export, None, [components.exports, components.status], concurrency_limit=2, **quiet
+    )
+    components.viewer.change_path(handlers.remember_path, None, None, queue=False, **quiet)
+    components.page.load(
+        handlers.greet, None, [*components.fields, *components.outputs], concurrency_limit=None, **quiet
+    )
+    components.page.unload(handlers.leave)
 
 
-def _model_fields(room: Room) -> list[Any]:
-    return [room.class_label, room.first_steps, room.novel_steps, room.guidance, room.upsample]
+def _model_fields(components: Components) -> list[Any]:
+    return [
+        components.class_label,
+        components.first_steps,
+        components.novel_steps,
+        components.guidance,
+        components.upsample,
+    ]
 
 
 def _for_model(card: ModelCard) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What every open page has of its own: the scene it shows, the one it is making, and the files of both."""
+"""What every open page has of its own: the scene it shows, the one being generated, and the files of both."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ivid.page.making import Making, Turnstile, Wish
-from ivid.page.models import Shelf
-from ivid.page.publishing import Publication, delete_leftovers, new_folder
+from ivid.page.assets import SceneAssets, delete_leftovers, new_folder
+from ivid.page.jobs import GenerationJob, JobQueue
+from ivid.page.registry import ModelRegistry
+from ivid.page.requests import GenerationRequest
 from ivid.scene.scene import Scene
 
 KEPT_S = 3600.0  # files of a page that is closed, or that nobody touches, are kept so long
@@ -24,44 +25,46 @@ class Session:
     """One open page.
 
     Attributes:
-        making: the scene being made, or made last.
+        job: the scene being generated, or generated last.
         shown: what the viewer and the grid show.
         scene: gives the scene that is shown, as far as it is made.
         keyframes: the person's own camera path through it.
     """
 
     def __init__(self) -> None:
-        self.making: Making | None = None
-        self.shown: Publication | None = None
+        self.job: GenerationJob | None = None
+        self.shown: SceneAssets | None = None
         self.scene: Callable[[], Scene | None] = lambda: None
         self.keyframes: list[dict[str, float]] = []
         self.touched = time.monotonic()
-        self._others: list[Making] = []
+        self._others: list[GenerationJob] = []
         self._folders: dict[str, list[Path]] = {}
 
-    def start(self, wish: Wish, shelf: Shelf, turnstile: Turnstile) -> Making:
-        """Begin to make a scene; one that is being made is stopped."""
+    def start(self, request: GenerationRequest, models: ModelRegistry, queue: JobQueue) -> GenerationJob:
+        """Begin to generate a scene; one that is being generated is stopped."""
         self.stop()
-        self.making = Making(wish, shelf, turnstile)
-        return self.making
+        self.job = GenerationJob(request, models, queue)
+        return self.job
 
     def stop(self) -> None:
-        if self.making is not None:
-            self.making.stop()
+        if self.job is not None:
+            self.job.stop()
 
-    def show(self, publication: Publication, scene: Callable[[], Scene | None]) -> None:
-        self.shown, self.scene, self.keyframes = publication, scene, []
+    def show(self, assets: SceneAssets, scene: Callable[[], Scene | None]) -> None:
+        self.shown, self.scene, self.keyframes = assets, scene, []
 
-    def scene_to_take(self) -> Scene | None:
+    def scene_to_export(self) -> Scene | None:
         """What exports work on: the scene that is shown, with the camera path that was made for it."""
         scene = self.scene()
         if scene is not None and self.keyframes:
             return replace(scene, settings={**scene.settings, "keyframes": self.keyframes})
         return scene
 
-    def also(self, making: Making) -> None:
-        """A scene for a program: another one does not replace it, but it ends with the session."""
-        self._others = [each for each in self._others if not each.progress().over] + [making]
+    def start_beside(self, request: GenerationRequest, models: ModelRegistry, queue: JobQueue) -> GenerationJob:
+        """Begin to generate a scene for a program: it replaces no other, and it ends with the session."""
+        job = GenerationJob(request, models, queue)
+        self._others = [each for each in self._others if not each.progress().over] + [job]
+        return job
 
     def folder(self, use: str = "scene") -> Path:
         """A new folder; the oldest ones of this session and use are deleted."""
@@ -73,9 +76,9 @@ class Session:
 
     def leave(self) -> None:
         """Stop all work."""
-        for making in (self.making, *self._others):
-            if making is not None:
-                making.stop()
+        for job in (self.job, *self._others):
+            if job is not None:
+                job.stop()
 
     def close(self) -> None:
         """Stop all work, and delete all files."""

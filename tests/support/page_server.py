@@ -10,9 +10,9 @@ from pathlib import Path
 
 import gradio as gr
 
+from ivid.page.jobs import GenerationJob, Progress
 from ivid.page.layout import build_page, launch_options
-from ivid.page.making import Making
-from ivid.page.models import Shelf
+from ivid.page.registry import ModelRegistry
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import save_tiny_model
 
@@ -20,7 +20,7 @@ from tests.support.tiny_model import save_tiny_model
 @dataclass(frozen=True)
 class Served:
     url: str
-    shelf: Shelf
+    models: ModelRegistry
     page: gr.Blocks
     model: str
 
@@ -31,20 +31,20 @@ def serving_page(folder: Path, port: int | None = None, model: Path | None = Non
     model = model or save_tiny_model(folder / "tiny")
     (folder / "examples").mkdir()
     synthetic_scene(48).save(folder / "examples" / "still.ivid")
-    shelf = Shelf([str(model)])
-    page = build_page(shelf, folder / "examples")
-    shelf.load_in_background()
+    models = ModelRegistry([str(model)])
+    page = build_page(models, folder / "examples")
+    models.load_in_background()
     _, url, _ = page.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options())
     try:
-        yield Served(url, shelf, page, shelf.first.name)
+        yield Served(url, models, page, models.first.name)
     finally:
         page.close(verbose=False)
 
 
-def finished(making: Making):
-    """What a scene in the making has come to, once it is over."""
+def finished(job: GenerationJob) -> Progress:
+    """The progress of a job once it is over."""
     deadline = time.monotonic() + 120
-    while not making.progress().over:
+    while not job.progress().over:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    return making.progress()
+    return job.progress()

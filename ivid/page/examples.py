@@ -1,4 +1,4 @@
-"""Scenes that are opened instead of made: files a person has, and the examples that come with the project."""
+"""Scenes that are opened instead of generated: scene files, and the examples that come with the project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ivid.page.publishing import Publication, new_folder, picture_url
+from ivid.page.assets import SceneAssets, new_folder, picture_url
 from ivid.published.scene_file import open_scene
 from ivid.scene.scene import Scene, SceneFileError
 
@@ -34,11 +34,11 @@ def open_for_page(path: str | Path) -> Scene:
 
 @dataclass(frozen=True)
 class Example:
-    """A scene file that comes with the project, read, and published once for all pages."""
+    """A scene file that comes with the project, read, and its assets, written once for all pages."""
 
     name: str
     scene: Scene
-    publication: Publication
+    assets: SceneAssets
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Examples:
         with self._lock:
             if name not in self._read:
                 scene = open_for_page(self.folder / f"{name}.ivid")
-                self._read[name] = Example(name, scene, Publication.of(scene, new_folder()))
+                self._read[name] = Example(name, scene, SceneAssets.of(scene, new_folder()))
             return self._read[name]
 
     def tiles(self) -> list[dict[str, str]]:
@@ -82,7 +82,7 @@ class Examples:
 
     def close(self) -> None:
         for example in self._read.values():
-            shutil.rmtree(example.publication.folder, ignore_errors=True)
+            shutil.rmtree(example.assets.folder, ignore_errors=True)
 
 
 @cache

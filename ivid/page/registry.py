@@ -5,26 +5,21 @@ A model's card is read from its index alone, so that the page is served before t
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
-import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
+
+from ivid.page.inference import LOADED, gpu_is_lent
 
 if TYPE_CHECKING:
-    from ivid.pipeline.pipeline import Event, IvidPipeline
-    from ivid.scene.scene import Scene
+    from ivid.pipeline.pipeline import IvidPipeline
 
 ROOT = Path(__file__).resolve().parents[2]
-GPU_SECONDS = 120  # what one scene may take of a shared GPU
 PUBLISHED_DEFAULTS = {"first_steps": 1000, "novel_steps": 50, "guidance": 3.0}
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ class ModelCard:
             raise ValueError(f"{path} does not describe a model of this program ({error})") from None
 
 
-class Shelf:
+class ModelRegistry:
     """The models of a page. One pipeline is in memory at a time: the one used last."""
 
     def __init__(self, names: Sequence[str], device: str | None = None) -> None:
@@ -96,8 +91,8 @@ class Shelf:
         self.cards = {card.name: card for card in cards}
         if len(self.cards) < len(cards):
             raise ValueError(f"two models of one name cannot be told apart: {', '.join(card.name for card in cards)}")
-        self.pace_s: dict[tuple[str, str], float] = {}  # seconds a network evaluation took, by model and phase
-        self.told: dict[str, str] = {}  # how far the download of a model is
+        self.evaluation_s: dict[tuple[str, str], float] = {}  # seconds a network evaluation took, by model and phase
+        self.download_messages: dict[str, str] = {}  # how far the download of a model is, by name
         self._device = device
         self._lock = threading.Lock()
 
@@ -106,14 +101,14 @@ class Shelf:
         return next(iter(self.cards.values()))
 
     def is_loaded(self, name: str) -> bool:
-        return name in self.cards and self.cards[name].source in _PIPELINES
+        return name in self.cards and self.cards[name].source in LOADED
 
     def load_in_background(self) -> None:
         """Load the first model on a thread of its own; who asks for it meanwhile waits."""
         threading.Thread(target=self._load_first, name="load-model", daemon=True).start()
 
     def pipeline(self, name: str) -> IvidPipeline:
-        """The pipeline of a model of this shelf, loaded (which takes seconds, or a download) if it is not.
+        """The pipeline of a model of this page, loaded (which takes seconds, or a download) if it is not.
 
         Raises:
             ValueError: no such model here, or its files are not usable.
@@ -122,20 +117,20 @@ class Shelf:
             raise ValueError(f"this page has no model {name!r}; it has {', '.join(self.cards)}")
         source = self.cards[name].source
         with self._lock:
-            if source not in _PIPELINES:
+            if source not in LOADED:
                 from ivid.pipeline.loading import load_pipeline
                 from ivid.pipeline.models import model_folder
 
-                _PIPELINES.clear()
+                LOADED.clear()
                 try:
-                    folder = model_folder(source, partial(self.told.__setitem__, name))
+                    folder = model_folder(source, partial(self.download_messages.__setitem__, name))
                 finally:
-                    self.told.pop(name, None)
-                pipeline = load_pipeline(folder, "cpu" if _lent_gpu() else self._device)
-                if not _lent_gpu():
+                    self.download_messages.pop(name, None)
+                pipeline = load_pipeline(folder, "cpu" if gpu_is_lent() else self._device)
+                if not gpu_is_lent():
                     _warm_up(pipeline)
-                _PIPELINES[source] = pipeline
-            return _PIPELINES[source]
+                LOADED[source] = pipeline
+            return LOADED[source]
 
     def _load_first(self) -> None:
         try:
@@ -144,58 +139,8 @@ class Shelf:
             print(f"the model {self.first.name} cannot be used: {error}", flush=True)
 
 
-def stream(source: str, arguments: dict[str, Any]) -> Generator[Event, None, None]:
-    """The events of `IvidPipeline.stream`, from a model that is loaded.
-
-    On a Space with a shared GPU this runs in a process that has the GPU and inherits the loaded model, so neither the
-    arguments nor the events may hold it.
-    """
-    yield from _at_work(source).stream(**arguments)
-
-
-def enlarge(source: str, scene: Scene, settings: dict[str, Any]) -> Generator[Event, None, None]:
-    """The events of `ivid.pipeline.upsampling.stream_upsampling`, from a model that is loaded; see `stream`."""
-    from ivid.pipeline.upsampling import stream_upsampling
-
-    yield from stream_upsampling(_at_work(source), scene, **settings)
-
-
-def on_gpu(function: Function) -> Function:
-    """The function with a GPU for as long as it runs, where GPUs are lent by the call (the package `spaces`)."""
-    if importlib.util.find_spec("spaces") is None:
-        return function
-    return importlib.import_module("spaces").GPU(duration=GPU_SECONDS)(function)
-
-
-def _lent_gpu() -> bool:
-    """Whether this is a Space whose GPU is there only inside `on_gpu`: `spaces` is installed on all of them."""
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
-
-
-def _at_work(source: str) -> IvidPipeline:
-    """A model where it is to run. Outside `on_gpu` a lent GPU is pretended, and only to the main thread."""
-    if source not in _PIPELINES:  # this process is older than the model
-        from ivid.pipeline.loading import load_pipeline
-        from ivid.pipeline.models import model_folder
-
-        _PIPELINES[source] = load_pipeline(model_folder(source), "cpu")
-    pipeline = _PIPELINES[source]
-    if _lent_gpu():
-        import torch
-
-        from ivid.pipeline.loading import fastest_precision
-
-        if torch.cuda.is_available():
-            pipeline.to("cuda", fastest_precision("cuda"))
-    return pipeline
-
-
 def _warm_up(pipeline: IvidPipeline) -> None:
     """One evaluation of each network and one condition: compiles kernels, and fills caches of the libraries."""
     label = 0 if pipeline.class_names else None
     for _ in pipeline.stream(label, 0, "random", first_steps=1, novel_steps=1, guidance=0.0, sampler="ddim"):
         pass
-
-
-_PIPELINES: dict[str, IvidPipeline] = {}  # by source
-sampled, enlarged = on_gpu(stream), on_gpu(enlarge)

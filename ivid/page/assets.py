@@ -46,7 +46,7 @@ def delete_leftovers(age_s: float) -> None:
                 shutil.rmtree(folder)
 
 
-class Publication:
+class SceneAssets:
     """One scene as files in `folder`, growing view by view.
 
     Args:
@@ -74,14 +74,14 @@ class Publication:
         self.count = 0
 
     @classmethod
-    def of(cls, scene: Scene, folder: Path) -> Publication:
+    def of(cls, scene: Scene, folder: Path) -> SceneAssets:
         """A whole scene, or one that was stopped on its way."""
         cameras = planned_cameras(scene) or [view.camera for view in scene.views]
         title, keyframes = scene_title(scene), scene_keyframes(scene)
-        publication = cls(folder, cameras, scene.view_set, scene.depth_range, title, keyframes)
+        assets = cls(folder, cameras, scene.view_set, scene.depth_range, title, keyframes)
         for view in scene.views:
-            publication.add(view)
-        return publication
+            assets.add(view)
+        return assets
 
     def add(self, view: View) -> None:
         """Write the files of the next view."""
@@ -101,11 +101,11 @@ class Publication:
         return self._files.preview(rgb, depth, self._cameras[index], step, steps)
 
     def grid(
-        self, preview: tuple | None = None, making: bool = False, before: Publication | None = None
+        self, preview: tuple | None = None, growing: bool = False, before: SceneAssets | None = None
     ) -> dict[str, Any]:
         """The grid's value: a place for every view, pictures of those that are finished, one that is on its way.
 
-        before: the same views, enlarged here; their pictures stand in the places of those that are not finished.
+        before: the same views, upsampled here; their pictures stand in the places of those that are not finished.
         """
         cells = []
         for index, (row, column) in enumerate(self._places):
@@ -120,7 +120,7 @@ class Publication:
             "rows": self._rows,
             "columns": self._columns,
             "cells": cells,
-            "making": self.count if making and self.count < len(cells) else None,
+            "making": self.count if growing and self.count < len(cells) else None,
             "preview": None,
         }
         if preview is not None and preview[0] == self.count:

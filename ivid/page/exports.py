@@ -1,0 +1,100 @@
+"""Exports: the presets that the page offers, and writing one while its progress is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ivid.export import KINDS, export_scene
+from ivid.scene.scene import Scene
+
+
+@dataclass(frozen=True)
+class ExportPreset:
+    """An export of the page: a kind of file with its options, under a name of its own."""
+
+    name: str
+    label: str
+    kind: str
+    suffix: str
+    tag: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def value(self) -> dict[str, str]:
+        """What the page's module needs to know of it."""
+        hint = f"Download: {KINDS[self.kind].description} ({self.suffix})"
+        return {"name": self.name, "label": self.label, "suffix": self.suffix, "hint": hint}
+
+
+NAMED = (  # the first three are buttons of the page, the others stand in its menu
+    ExportPreset("points", "Point cloud", "points", ".ply"),
+    ExportPreset("swing", "Swing video", "video", ".mp4"),
+    ExportPreset("scene", "Scene", "scene", ".ivid"),
+    ExportPreset("page", "Web page", "page", ".html"),
+    ExportPreset("mesh-glb", "Mesh", "mesh", ".glb", "_mesh"),
+    ExportPreset("mesh-obj", "Mesh", "mesh", ".obj", "_mesh"),
+    ExportPreset("mesh-ply", "Mesh", "mesh", ".ply", "_mesh"),
+    ExportPreset("splats-ply", "Gaussian splats", "splats", ".ply", "_splats"),
+    ExportPreset("splats", "Gaussian splats", "splats", ".splat", "_splats"),
+    ExportPreset("nerfstudio", "Pictures and cameras", "nerfstudio", ".zip", "_nerfstudio"),
+    ExportPreset("orbit", "Looping video", "video", ".mp4", "_orbit", {"trajectory": "orbit"}),
+    ExportPreset("dolly", "Dolly zoom", "video", ".mp4", "_dolly", {"trajectory": "dolly"}),
+    ExportPreset("path", "Video of your camera path", "video", ".mp4", "_path", {"trajectory": "keyframes"}),
+    ExportPreset("both", "Colour and depth video", "video", ".mp4", "_both", {"what": "both"}),
+    ExportPreset("swing-webm", "Swing video", "video", ".webm"),
+    ExportPreset("swing-gif", "Swing video", "video", ".gif"),
+    ExportPreset("swing-webp", "Swing video", "video", ".webp"),
+    ExportPreset("grid", "Picture of all views", "grid", ".png", "_grid"),
+    ExportPreset("grid-depth", "Depths of all views", "grid", ".png", "_grid_depth", {"what": "depth"}),
+    ExportPreset("still", "Fused picture", "still", ".png", "_still"),
+    ExportPreset("depth", "Depth map, 16 bits", "depth", ".png", "_depth"),
+)
+
+
+def _presets() -> dict[str, ExportPreset]:
+    named = {(preset.kind, preset.suffix) for preset in NAMED}
+    others = [
+        ExportPreset(f"{kind.name}{suffix}", kind.description, kind.name, suffix, f"_{kind.name}")
+        for kind in KINDS.values()
+        for suffix in kind.suffixes
+        if suffix and (kind.name, suffix) not in named
+    ]
+    return {preset.name: preset for preset in (*NAMED, *others)}
+
+
+PRESETS = _presets()
+
+
+def preset_values() -> list[dict[str, str]]:
+    """Every preset, in the order the page shows them."""
+    return [preset.value for preset in PRESETS.values()]
+
+
+def file_stem(scene: Scene, tag: str = "") -> str:
+    """What a file of a scene is called, without its suffix: `house_seed00003`, `house_seed00003_mesh`."""
+    label = re.sub(r"[^a-z0-9]+", "-", scene.class_name.split(",")[0].casefold()).strip("-") or "scene"
+    seed = "" if scene.seed is None else f"_seed{scene.seed:05d}"
+    return f"{label}{seed}{tag}"
+
+
+async def export_with_progress(scene: Scene, path: Path, kind: str, **options: Any) -> AsyncIterator[float | None]:
+    """Write the file on another thread; yields the share that is done several times a second.
+
+    Raises:
+        ValueError, OSError: what the export raised.
+    """
+    share: list[float | None] = [None]
+
+    def progress(done: int, total: int) -> None:
+        share[0] = done / total if total else None
+
+    task = asyncio.create_task(asyncio.to_thread(export_scene, scene, path, kind, progress, **options))
+    while not task.done():
+        yield share[0]
+        await asyncio.wait([task], timeout=0.2)
+    await task

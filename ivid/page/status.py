@@ -1,0 +1,63 @@
+"""What the status line says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ivid.page.jobs import Progress
+from ivid.page.requests import GenerationRequest, link_to
+
+
+def status(text: str, tone: str = "idle", share: float | None = None, link: str | None = None) -> dict[str, Any]:
+    """The value of the status line.
+
+    Args:
+        text: one sentence.
+        tone: idle, busy, done or warning.
+        share: of the work that is done, 0 to 1; None while it cannot be said.
+        link: query of the link that makes the scene again; it becomes the page's address.
+    """
+    return {"text": text, "tone": tone, "share": share, "link": link}
+
+
+def progress_status(request: GenerationRequest, progress: Progress, took_s: float) -> dict[str, Any]:
+    """The status line of a scene that is being generated, or has been."""
+    done, total = len(progress.views), len(request.cameras)
+    link = link_to(request)
+    if progress.phase == "waiting":
+        if not progress.ahead:
+            return status("Starting …", "busy")
+        return status(f"Number {progress.ahead + 1} in the queue; {_scenes(progress.ahead)} before yours.", "busy")
+    if progress.phase == "loading":
+        return status(f"{progress.message or 'Loading the model'} …", "busy")
+    if progress.phase == "failed":
+        return status(sentence(progress.message), "warning")
+    if progress.phase == "stopped":
+        kept = f"; what is done ({done} of {total} views) is kept." if done else "."
+        return status(f"Stopped{kept}", "idle", link=link if done else None)
+    if progress.phase == "done":
+        views = f"{total} view" + ("s" if total > 1 else "")
+        return status(f"Done: {views} in {took_s:.0f} s.", "done", 1.0, link)
+    upsampling = progress.phase == "upsampling"
+    done = len(progress.upsampled) if upsampling else done
+    now, share, step = min(done + 1, total), done / total, ""
+    if progress.preview is not None:
+        index, number, steps, _, _ = progress.preview
+        now, share = index + 1, (index + number / steps) / total
+        step = f" · step {number} of {steps}" if index == 0 else ""
+    left = f" · {_duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
+    return status(f"{'Enlarging view' if upsampling else 'View'} {now} of {total}{step}{left}", "busy", share, link)
+
+
+def sentence(text: str) -> str:
+    """A message as a sentence: first letter large, a full stop at its end."""
+    text = " ".join(text.split())
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def _scenes(count: int) -> str:
+    return "1 scene is" if count == 1 else f"{count} scenes are"
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
