@@ -17,10 +17,15 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import Row, median_seconds
+from ivid.pipeline.config import LabelConfig, ModelConfig
+from ivid.pipeline.conversion import PUBLISHED_SCHEDULE
+from ivid.pipeline.events import ViewDone
 from ivid.pipeline.loading import fastest_precision, load_pipeline
-from ivid.pipeline.models import PUBLISHED_CONFIGS, PUBLISHED_SCHEDULE, imagenet_class_names, model_folder
-from ivid.pipeline.pipeline import IvidPipeline, ViewDone
-from ivid.published.unet import unet_arguments
+from ivid.pipeline.models import model_folder
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.sampling import Sampling
+from ivid.published.class_names import imagenet_class_names
+from ivid.published.unet import PUBLISHED_CONFIGS, unet_arguments
 from ivid.scene.cameras import view_set
 
 FIRST_STEPS, NOVEL_STEPS, GUIDANCE, VIEWS = 1000, 50, 3.0, 27
@@ -79,7 +84,7 @@ def rows() -> Iterator[Row]:
 def evaluations(pipeline: IvidPipeline) -> int:
     """Evaluations of any of its networks that a model's 3x9 scene takes at its defaults; counted on two views."""
     counted: list[int] = []
-    networks = [network for network in pipeline.components.values() if network is not None]
+    networks = [network for network in pipeline.networks.values()]
     hooks = [unet.register_forward_pre_hook(lambda _, inputs: counted.append(len(inputs[0]))) for unet in networks]
     first = 0
     for event in pipeline.stream(0, 0, view_set("3x9")[:2]):
@@ -111,7 +116,8 @@ def seconds_by_kind(unet: UNet2DModel, batch: int) -> dict[str, float]:
 def _whole_scenes(unet: UNet2DModel, steps: dict[int, float]) -> Iterator[Row]:
     """Whole scenes on a GPU; `steps` is how long a guided step takes, by the number of scenes in a batch."""
     novel = _network("imagenet128_cond", "cuda")
-    pipeline = IvidPipeline(unet, novel, "published", imagenet_class_names(), schedule=PUBLISHED_SCHEDULE)
+    labels = LabelConfig(classes=tuple(imagenet_class_names()))
+    pipeline = IvidPipeline(unet, novel, ModelConfig("published", PUBLISHED_SCHEDULE, labels=labels))
     for scenes, step in steps.items():
         torch.cuda.reset_peak_memory_stats()
         started, first = time.perf_counter(), 0.0
@@ -128,7 +134,8 @@ def _whole_scenes(unet: UNet2DModel, steps: dict[int, float]) -> Iterator[Row]:
             "",
         )
         yield f"published size, batch {scenes}: memory", torch.cuda.max_memory_allocated() / 2**30, "GiB", ""
-    views = [event.view for event in pipeline.stream(0, 0, "3x9", 1, 1, 0.0) if isinstance(event, ViewDone)]
+    quick = Sampling(first_steps=1, novel_steps=1, guidance=0.0)
+    views = [event.view for event in pipeline.stream(0, 0, "3x9", quick) if isinstance(event, ViewDone)]
     seconds = median_seconds(lambda: pipeline.condition(views[:26], views[26].camera))
     yield "condition for the 27th view, on the GPU", 1000 * seconds, "ms", ""
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.timing import Row, median_seconds
+from ivid.pipeline.events import Preview, ViewDone
 from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.models import model_folder
-from ivid.pipeline.pipeline import Preview, ViewDone
 
 
 def rows() -> Iterator[Row]:

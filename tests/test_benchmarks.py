@@ -9,6 +9,7 @@ from benchmarks.fusion import OnePicture
 from benchmarks.timing import median_seconds
 from ivid.data.pairs import PairSettings
 from ivid.data.training_set import Augmentation, TrainingSamples
+from ivid.pipeline.config import ModelConfig
 from ivid.scene.depth import encode
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import tiny_pipeline
@@ -21,7 +22,7 @@ def test_evaluations_of_a_scene():
 
 def test_guided_evaluations_count_twice():
     pipeline = tiny_pipeline(first_steps=3, novel_steps=1)
-    pipeline.register_to_config(guidance=3.0)
+    pipeline.config = ModelConfig.from_dict({"sampling": {"guidance": 3.0}}, pipeline.config)
     assert published.evaluations(pipeline) == 2 * (3 + 26)
 
 

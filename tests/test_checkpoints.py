@@ -20,18 +20,17 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
-from ivid.pipeline.models import (
+from ivid.pipeline.conversion import convert_files
+from ivid.pipeline.models import ModelError, check_model_folder, model_folder
+from ivid.published.class_names import imagenet_class_names
+from ivid.published.unet import (
     PUBLISHED_CONFIGS,
-    ModelError,
     PublishedWeightsError,
-    check_model_folder,
-    convert_files,
     convert_published,
-    imagenet_class_names,
     load_published,
-    model_folder,
+    recognised_config,
+    unet_arguments,
 )
-from ivid.published.unet import recognised_config, unet_arguments
 from ivid.training.config import TrainingConfig
 from ivid.training.networks import build_unet
 from tests.support import published_network
@@ -205,9 +204,9 @@ class TestFiles:
 
         *published_files, upsampler = all_files
         folder = convert_files(*published_files, tmp_path / "model", upsampler=upsampler)
-        pipeline = IvidPipeline.from_pretrained(str(check_model_folder(folder)), local_files_only=True)
+        pipeline = IvidPipeline.from_pretrained(check_model_folder(folder))
         scene = pipeline("goldfish", 3, view_set="random", first_steps=1, novel_steps=1, guidance=0)
-        large = upsampled(pipeline, scene, "first", steps=2, guidance=1.0)
+        large = upsampled(pipeline, scene, "first", novel_steps=2, guidance=1.0)
         assert large.views[0].rgb.shape == (256, 256, 3)
         with pytest.raises(PublishedWeightsError, match="4 input channels; an upsampler network has 8"):
             convert_files(*published_files, tmp_path / "other", upsampler=published_files[0])
@@ -220,9 +219,8 @@ class TestFiles:
     def test_the_model_folder_makes_scenes(self, model: Path) -> None:
         from ivid.pipeline.pipeline import IvidPipeline
 
-        pipeline = IvidPipeline.from_pretrained(str(model), local_files_only=True)
-        pipeline.set_progress_bar_config(disable=True)
-        settings = pipeline.settings()
+        pipeline = IvidPipeline.from_pretrained(model)
+        settings = pipeline.sampling()
         assert (settings.first_steps, settings.novel_steps, settings.guidance) == (1000, 50, 3.0)
         assert (settings.first_sampler, settings.novel_sampler) == ("ddpm", "ddim")
         assert pipeline.depth_range == (0.6, 5.0)

@@ -10,8 +10,8 @@ from ivid.scene.depth import (
     depth_picture,
     encode,
     encode_disparity,
-    snapped_to_far,
-    without_ramps,
+    snap_to_far,
+    without_flying_pixels,
 )
 
 ranges = st.tuples(st.floats(0.1, 1.0), st.floats(1.5, 200.0))
@@ -65,17 +65,19 @@ def test_pictures_are_bright_where_it_is_near():
 def test_what_is_almost_the_far_plane_is_put_on_it(kind):
     d = [0.0, 0.5, 0.95, 0.96, 0.97, 0.98, 0.99, 1.0]
     expected = [0.0, 0.5, 0.95, 0.96, 0.98, 1.0, 1.0, 1.0]
-    np.testing.assert_allclose(np.asarray(snapped_to_far(kind(d), 0.02)), expected, atol=1e-6)
-    np.testing.assert_allclose(np.asarray(snapped_to_far(kind(d), 0.0)), d, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(snap_to_far(kind(d), 0.02)), expected, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(snap_to_far(kind(d), 0.0)), d, atol=1e-6)
 
 
 def test_ramps_between_surfaces_become_steps_and_surfaces_stay():
     slope = np.tile(np.linspace(0.2, 0.9, 40, dtype=np.float32)[:, None], (1, 40))  # a ground, 0.018 a pixel
-    np.testing.assert_array_equal(without_ramps(slope, 0.06), slope)
+    np.testing.assert_array_equal(without_flying_pixels(slope, 0.06), slope)
     step = np.where(np.arange(40) < 20, slope, 0.95).astype(np.float32)
-    np.testing.assert_allclose(without_ramps(step[None], 0.06), step[None], atol=2 * 0.0181)  # a pixel up or down at it
+    np.testing.assert_allclose(
+        without_flying_pixels(step[None], 0.06), step[None], atol=2 * 0.0181
+    )  # a pixel up or down at it
     ramp = np.interp(np.arange(40), [18, 22], [0.3, 0.9]).astype(np.float32)[None].repeat(40, 0)
-    assert set(np.unique(without_ramps(ramp, 0.06))) == {np.float32(0.3), np.float32(0.9)}
+    assert set(np.unique(without_flying_pixels(ramp, 0.06))) == {np.float32(0.3), np.float32(0.9)}
 
 
 def test_ramps_are_found_as_by_looking_at_every_pixel():
@@ -90,4 +92,4 @@ def test_ramps_are_found_as_by_looking_at_every_pixel():
                 if high - low > 0.15:
                     expected[y, x] = low if own - low < high - own else high
     both = np.stack([d, d[::-1]])
-    np.testing.assert_array_equal(without_ramps(both, 0.15), np.stack([expected, expected[::-1]]))
+    np.testing.assert_array_equal(without_flying_pixels(both, 0.15), np.stack([expected, expected[::-1]]))

@@ -35,13 +35,14 @@ def test_the_page_is_built_without_torch():
 def test_a_card_is_what_the_model_says(models):
     card = models.first
     assert card.class_names == CLASSES
-    assert (card.first_steps, card.novel_steps, card.guidance, card.most_steps) == (4, 2, 0.0, 1000)
+    chosen = card.sampling
+    assert (chosen.first_steps, chosen.novel_steps, chosen.guidance, card.most_steps) == (4, 2, 0.0, 1000)
 
 
 def test_a_model_that_is_fetched_has_a_card_before():
     card = ModelCard.read("imagenet128")
     assert len(card.class_names) == 1000
-    assert (card.first_steps, card.novel_steps, card.guidance) == (1000, 50, 3.0)
+    assert (card.sampling.first_steps, card.sampling.novel_steps, card.sampling.guidance) == (1000, 50, 3.0)
 
 
 @pytest.mark.parametrize(

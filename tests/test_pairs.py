@@ -26,7 +26,7 @@ def step_by_step(rng, settings):
         camera,
         DEPTH_RANGE,
         tolerance=settings.edge_threshold,
-        mask_edges=settings.mask_edges,
+        mask_discontinuities=settings.mask_edges,
     )
     rgb, d = warped.rgb, warped.depth
     if settings.postwarp_noise:

@@ -5,21 +5,28 @@ import pytest
 import torch
 
 from ivid.diffusion.conditioning import ConditionBatch
-from ivid.diffusion.denoiser import fold_of
+from ivid.diffusion.denoiser import patch_size_of
 from ivid.fusion import aggregate_conditions
+from ivid.pipeline import streaming
 from ivid.pipeline.batch import generate, parse_seeds, plan
+from ivid.pipeline.config import ModelConfig
+from ivid.pipeline.events import Preview, ViewDone
 from ivid.pipeline.loading import load_pipeline
-from ivid.pipeline.pipeline import IvidPipeline, Preview, ViewDone
+from ivid.pipeline.pipeline import IvidPipeline
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.depth import decode
 from ivid.scene.scene import Scene, View
 from tests.support.synthetic import synthetic_scene
-from tests.support.tiny_model import CLASSES, SIZE, save_tiny_model, tiny_pipeline
+from tests.support.tiny_model import SIZE, save_tiny_model, tiny_pipeline
 
 
 @pytest.fixture(scope="module")
 def pipeline():
     return tiny_pipeline()
+
+
+def changed(pipeline: IvidPipeline, **groups) -> ModelConfig:
+    return ModelConfig.from_dict(groups, pipeline.config)
 
 
 def same(a: Scene, b: Scene) -> bool:
@@ -55,23 +62,23 @@ def test_further_views_are_trusted_as_the_model_says():
     pipeline = tiny_pipeline()
     assert [view.trust for view in pipeline("house", 3, "random").views] == [1, 1]
     published = pipeline("house", 3, "3x9", novel_steps=1)
-    pipeline.register_to_config(novel_view_trust=0.02)
+    pipeline.config = changed(pipeline, novel_view_trust=0.02)
     scene = pipeline("house", 3, "3x9", novel_steps=1)
     assert [view.trust for view in scene.views] == [1] + 26 * [0.02]
     assert np.array_equal(scene.views[1].rgb, published.views[1].rgb)
     assert not np.array_equal(scene.views[5].rgb, published.views[5].rgb)
     with pytest.raises(ValueError, match="novel_view_trust must be from 1e-06"):
-        IvidPipeline(pipeline.first_view_unet, pipeline.novel_view_unet, novel_view_trust=0)
+        changed(pipeline, novel_view_trust=0)
 
 
 def test_a_first_view_is_turned_round_where_its_subject_is(monkeypatch):
     pipeline = tiny_pipeline()
-    pipeline.register_to_config(mirror=True)
-    subject = IvidPipeline._subject
-    assert {subject(pipeline, 0, seed).mirrored for seed in (4, 5)} == {True, False}
+    pipeline.config = changed(pipeline, labels={"horizontal_flip": True})
+    label = streaming.sample_label
+    assert {label(0, seed, None, True).flipped for seed in (4, 5)} == {True, False}
     shown = []
     for mirrored in (False, True):
-        monkeypatch.setattr(IvidPipeline, "_subject", lambda *a, way=mirrored: replace(subject(*a), mirrored=way))
+        monkeypatch.setattr(streaming, "sample_label", lambda *a, way=mirrored: replace(label(*a), flipped=way))
         shown.append(list(pipeline.stream("tree", 5, "random")))
     plain, turned = ([event for event in events if event.view_index == 0] for events in shown)
     for one, other in zip(plain, turned, strict=True):
@@ -81,9 +88,9 @@ def test_a_first_view_is_turned_round_where_its_subject_is(monkeypatch):
     assert not np.array_equal(shown[0][-1].view.rgb, shown[1][-1].view.rgb[:, ::-1])  # its camera is the same one
 
 
-def test_the_seed_draws_a_kind_of_the_class_for_the_first_view():
+def test_the_seed_draws_an_instance_of_the_class_for_the_first_view():
     pipeline = tiny_pipeline()
-    pipeline.register_to_config(kinds=[[1, 2], [0], [0]])
+    pipeline.config = changed(pipeline, labels={"instances": [[1, 2], [0], [0]]})
     told = {"first": [], "novel": []}
     for role, unet in (("first", pipeline.first_view_unet), ("novel", pipeline.novel_view_unet)):
 
@@ -102,10 +109,10 @@ def test_the_seed_draws_a_kind_of_the_class_for_the_first_view():
 
 def test_a_model_may_guide_further_views_otherwise():
     pipeline = tiny_pipeline()
-    pipeline.register_to_config(guidance=2.0, novel_guidance=0.0)
-    settings = pipeline.settings()
+    pipeline.config = changed(pipeline, sampling={"guidance": 2.0, "novel_guidance": 0.0})
+    settings = pipeline.sampling()
     assert (settings.guidance, settings.novel_guidance) == (2.0, 0.0)
-    assert pipeline.settings(guidance=1.0).novel_guidance == 1.0  # what is asked for holds for all views
+    assert pipeline.sampling(guidance=1.0).novel_guidance == 1.0  # what is asked for holds for all views
     batches = []
     pipeline.novel_view_unet.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
     pipeline("house", 1, "random")
@@ -164,14 +171,14 @@ def test_a_novel_view_follows_the_published_loop(pipeline):
     depth, floor = (torch.from_numpy(v)[None, None] for v in (condition.depth, condition.depth_floor))
     mask, mask_rgb = (torch.from_numpy(v)[None, None] for v in (condition.mask, condition.mask_rgb))
     known = ConditionBatch(rgb, depth, mask, mask_rgb, floor)
-    fold = fold_of(pipeline.novel_view_unet)
+    patch = patch_size_of(pipeline.novel_view_unet)
     for timestep, previous in ((999, 499), (499, None)):
         noise = [torch.randn(c, SIZE, SIZE, generator=generator)[None] for c in (3, 1)]
         channels = torch.cat([x, known.channels(torch.cat(noise, dim=1))], dim=1)
-        folded = torch.nn.functional.pixel_unshuffle(channels, fold)
+        folded = torch.nn.functional.pixel_unshuffle(channels, patch)
         with torch.no_grad():
             output = pipeline.novel_view_unet(folded, timestep, class_labels=torch.tensor([0])).sample
-        clean = torch.nn.functional.pixel_shuffle(output, fold)
+        clean = torch.nn.functional.pixel_shuffle(output, patch)
         colour, d = clean[:, :3], clean[:, 3:]
         if previous is not None:
             colour = torch.where(mask_rgb, 0.1 * (2 * rgb - 1) + 0.9 * colour, colour)
@@ -196,8 +203,8 @@ def test_a_given_first_view_is_kept(pipeline):
 
 def test_a_saved_model_loads_as_it_was(tmp_path, pipeline):
     folder = save_tiny_model(tmp_path / "tiny")
-    loaded = IvidPipeline.from_pretrained(str(folder))
-    assert dict(loaded.config)["class_names"] == list(CLASSES)
+    loaded = IvidPipeline.from_pretrained(folder)
+    assert loaded.config == pipeline.config
     assert same(loaded("house", 1, "uncond"), pipeline("house", 1, "uncond"))
     fast = load_pipeline(folder)
     scene = fast("house", 1, "uncond")
@@ -232,6 +239,8 @@ def test_models_without_classes_take_any_label():
 def test_bad_arguments_are_refused_before_anything_is_computed(pipeline, arguments, message):
     with pytest.raises(ValueError, match=message):
         pipeline.stream(**({"class_label": "house", "seed": 0} | arguments))
+    with pytest.raises(ValueError, match=message):
+        pipeline.check_inputs(**({"class_label": "house", "seed": 0} | arguments))
 
 
 def test_classes_are_found_by_any_of_their_names(pipeline):

@@ -266,7 +266,7 @@ def test_a_network_told_kinds_becomes_a_model_of_classes(tmp_path):
     arguments = ["--data", str(images.folder), "--out", str(out)]
     assert main(["bundle", "configs/models/lowpoly.json", str(first), str(novel), *arguments]) == 0
     pipeline = load_pipeline(out)
-    assert (pipeline.class_names, pipeline.config["kinds"]) == (["red", "green"], [[0, 1, 4, 5], [2, 3, 6, 7]])
+    assert (pipeline.class_names, pipeline.config.labels.instances) == (["red", "green"], ((0, 1, 4, 5), (2, 3, 6, 7)))
     for label, strong, weak in (("red", 0, 1), ("green", 1, 0)):
         colours = pipeline(label, 3, "uncond").views[0].rgb.reshape(-1, 3)
         colours = colours[np.argsort(np.ptp(colours, axis=1))[-20:]].astype(float)  # the disc's
@@ -332,7 +332,7 @@ def test_a_model_is_bundled_of_networks_told_kinds(tmp_path, monkeypatch):
     arguments = ["configs/models/lowpoly.json", str(first), str(novel), "--data", str(images.folder), "--out", str(out)]
     assert main(["bundle", *arguments]) == 0
     pipeline = load_pipeline(out)
-    assert (pipeline.config["kinds"], pipeline.config["novel_kinds"]) == ([[1], [0]], True)
+    assert (pipeline.config.labels.instances, pipeline.config.labels.novel_instances) == (((1,), (0,)), True)
     bundled = weights(out / "novel_view_unet")["class_embedding.weight"]  # loaded, they have the processor's precision
     torch.testing.assert_close(bundled, trained[[3, 0, 4]])
 
@@ -480,9 +480,9 @@ def test_photographs_become_a_model_with_an_upsampler(tmp_path):
     assert main([*bundled, "--upsampler", runs["upsampler"], "--out", str(out)]) == 0
     pipeline = load_pipeline(out)
     assert (pipeline.size, pipeline.class_names, pipeline.depth_range) == (SIZE, ["cat"], (0.6, 5.0))
-    assert pipeline.settings().first_sampler == "ddpm"
+    assert pipeline.sampling().first_sampler == "ddpm"
     scene = pipeline("cat", 1, "uncond", first_steps=2)
-    assert upsampled(pipeline, scene, steps=2).size == 2 * SIZE
+    assert upsampled(pipeline, scene, novel_steps=2).size == 2 * SIZE
 
 
 @pytest.mark.parametrize("path", sorted(Path("configs").glob("*.json")), ids=lambda p: p.stem)

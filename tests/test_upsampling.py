@@ -26,8 +26,7 @@ def pipeline():
         num_class_embeds=4,
     )
     plain = tiny_pipeline()
-    settings = {name: value for name, value in plain.config.items() if not name.startswith("_") and "unet" not in name}
-    return IvidPipeline(plain.first_view_unet, plain.novel_view_unet, upsampler_unet=upsampler, **settings)
+    return IvidPipeline(plain.first_view_unet, plain.novel_view_unet, plain.config, upsampler_unet=upsampler)
 
 
 def test_all_views_or_the_first_become_twice_as_large(pipeline):
@@ -43,7 +42,7 @@ def test_all_views_or_the_first_become_twice_as_large(pipeline):
 
 def test_it_streams(pipeline):
     scene = pipeline("house", 1, "random")
-    events = list(stream_upsampling(pipeline, scene, steps=3))
+    events = list(stream_upsampling(pipeline, scene, novel_steps=3))
     assert [isinstance(event, ViewDone) for event in events] == [False, False, False, True] * 2
     assert [event.step for event in events if isinstance(event, Preview)] == [1, 2, 3, 1, 2, 3]
 
@@ -51,9 +50,9 @@ def test_it_streams(pipeline):
 def test_views_in_one_network_call_are_those_enlarged_alone(pipeline):
     scene = pipeline("house", 1, "3x9")
     seen = []
-    together = upsampled(pipeline, scene, steps=2, batch=10, on_evaluation=lambda e: seen.append(e.view_index))
+    together = upsampled(pipeline, scene, novel_steps=2, batch=10, on_evaluation=lambda e: seen.append(e.view_index))
     assert len(seen) == 2 * 27
-    alone = upsampled(pipeline, scene, steps=2)
+    alone = upsampled(pipeline, scene, novel_steps=2)
     for one, other in zip(together.views, alone.views, strict=True):
         assert abs(one.rgb.astype(int) - other.rgb).max() <= 1
         np.testing.assert_allclose(one.depth, other.depth, rtol=1e-3)
@@ -67,7 +66,7 @@ def test_what_it_draws_depends_on_the_view(pipeline):
 
 def test_it_is_saved_with_the_model(pipeline, tmp_path):
     pipeline.save_pretrained(tmp_path / "model")
-    loaded = IvidPipeline.from_pretrained(str(tmp_path / "model"))
+    loaded = IvidPipeline.from_pretrained(tmp_path / "model")
     scene = pipeline("tree", 4, "uncond")
     pictures = [upsampled(model, scene).views[0].rgb.astype(int) for model in (loaded, pipeline)]
     np.testing.assert_allclose(*pictures, atol=1)

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")  # those of `ivid.diffusion.sampling`, without importing torch
+from ivid.diffusion import SAMPLERS
+from ivid.pipeline.sampling import LARGEST_GUIDANCE, Sampling
+
 Number = TypeVar("Number", int, float)
 
 DEVICE_HELP = "cpu, cuda, or cuda:1 and so on for another GPU"
@@ -92,32 +94,29 @@ def add_device(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+# Fields of `Sampling`, and its shortcut `sampler`.
+SAMPLING_OPTIONS: dict[str, dict[str, Any]] = {
+    "first_steps": {"type": integer(), "metavar": "N", "help": "network evaluations of the first view"},
+    "novel_steps": {"type": integer(), "metavar": "N", "help": "network evaluations of every further view"},
+    "guidance": {
+        "type": number(),
+        "metavar": "S",
+        "help": f"scale of classifier-free guidance, 0 to {LARGEST_GUIDANCE:g}; 0 is none",
+    },
+    "sampler": {"choices": SAMPLERS, "help": "for all views"},
+}
+
+
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """The options of sampling; what is left out is the model's own."""
-    parser.add_argument(
-        "--first-steps",
-        type=integer(),
-        metavar="N",
-        help="network evaluations of the first view (default: the model's)",
-    )
-    parser.add_argument(
-        "--novel-steps",
-        type=integer(),
-        metavar="N",
-        help="network evaluations of every further view (default: the model's)",
-    )
-    parser.add_argument(
-        "--guidance",
-        type=number(),
-        metavar="S",
-        help="scale of classifier-free guidance, 0 to 20; 0 is none (default: the model's)",
-    )
-    parser.add_argument("--sampler", choices=SAMPLERS, help="for all views (default: the model's)")
+    for name, how in SAMPLING_OPTIONS.items():
+        explained = f"{how['help']} (default: the model's)"
+        parser.add_argument("--" + name.replace("_", "-"), **{**how, "help": explained})
 
 
-def sampling(options: argparse.Namespace) -> dict[str, Any]:
-    """What `add_sampling` read, as `IvidPipeline.stream` takes it."""
-    return {name: getattr(options, name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
+def sampling(options: argparse.Namespace) -> Sampling:
+    """What `add_sampling` read."""
+    return Sampling().changed(**{name: getattr(options, name) for name in SAMPLING_OPTIONS})
 
 
 def lines_of(path: Path) -> list[str]:

@@ -14,6 +14,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ivid.pipeline.models import convert_files
+    from ivid.pipeline.conversion import convert_files
 
     print(convert_files(options.uncond, options.cond, options.out, upsampler=options.upsampler))

@@ -94,8 +94,8 @@ def run(options: argparse.Namespace) -> None:
     pipeline = load_pipeline(model_folder(options.model), options.device or share.device())
     if options.upsample:
         check_upsampler(pipeline)
-    settings = sampling(options)
-    chosen = pipeline.settings(**settings)
+    asked = sampling(options)
+    chosen = pipeline.sampling(asked)
     first_view = None
     if options.from_rgbd:
         first_view = load_rgbd(
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> None:
     layout = PlainLayout(options.out)
     if options.layout == "published":
         name = chosen_views if isinstance(chosen_views, str) else Path(options.views).stem
-        layout = PublishedLayout.of_settings(options.out, name, chosen, bool(options.num_samples))
+        layout = PublishedLayout.of_sampling(options.out, name, chosen, bool(options.num_samples))
     with helpers(helper_count(options.processes, options.device), options.arguments) as share:
         mine = share.part(wanted, options.batch)
         requests = [request for request in mine if not layout.scene_file(request).exists()]
@@ -126,15 +126,14 @@ def run(options: argparse.Namespace) -> None:
                 bar.update()
 
             for request, scene, events in generate(
-                pipeline, requests, options.batch, on_evaluation, first_view, view_set=chosen_views, **settings
+                pipeline, requests, options.batch, on_evaluation, first_view, view_set=chosen_views, sampling=asked
             ):
                 if options.upsample:
                     scene = upsampled(
                         pipeline,
                         scene,
                         options.upsample,
-                        options.novel_steps,
-                        options.guidance,
+                        asked,
                         options.batch,
                         lambda preview, request=request: on_evaluation(request, preview),
                     )

@@ -70,7 +70,7 @@ def warped_condition(
         camera,
         depth_range,
         tolerance=settings.edge_threshold,
-        mask_edges=settings.mask_edges,
+        mask_discontinuities=settings.mask_edges,
         colours=not blurred,
     )
     mask, warped_d = pair.mask, pair.depth + d_noise

@@ -9,24 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ivid.diffusion.blending import Blending
 from ivid.scene.condition import Condition
-
-
-@dataclass(frozen=True)
-class Blending:
-    """Weights with which the predicted clean sample is blended with what is known, after each evaluation (method §6).
-
-    Attributes:
-        rgb: of the known colour inside its mask, before the last step.
-        depth: of the known depth inside its mask.
-        floor: of keeping unknown pixels from appearing in front of `Condition.depth_floor`.
-        last_rgb: of the known colour on the last step; none in the published method.
-    """
-
-    rgb: float = 0.1
-    depth: float = 0.2
-    floor: float = 0.5
-    last_rgb: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

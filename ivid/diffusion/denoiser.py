@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from diffusers import UNet2DModel
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
@@ -66,7 +69,7 @@ class Denoiser:
         return self.unet.config["num_class_embeds"] - 1
 
     def _forward(self, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
-        fold = fold_of(self.unet)
+        fold = patch_size_of(self.unet)
         folded = functional.pixel_unshuffle(inputs, fold).to(self.unet.dtype)
         if folded.device.type == "cpu":  # the layout oneDNN's convolutions are written for
             folded = folded.contiguous(memory_format=torch.channels_last)
@@ -74,7 +77,7 @@ class Denoiser:
         return functional.pixel_shuffle(output.float(), fold)
 
 
-def fold_of(unet: UNet2DModel) -> int:
+def patch_size_of(unet: UNet2DModel) -> int:
     """Side of the pixel blocks that a network takes folded into channels; 1 if it takes pixels as they are."""
     return math.isqrt(unet.config["out_channels"] // 4)
 

@@ -1,7 +1,7 @@
 """Sampling loops: plain generators over library schedulers, one evaluation of the network between two yields.
 
-The network's output becomes a clean sample first (`Denoiser`), an `adjust` function may change it (the pull of method
-§6), and the scheduler then steps from it as a "sample" prediction. Every sample of a batch has its own random
+The network's output becomes a clean sample first (`Denoiser`), an `adjust` function may change it (the blending of
+method §6), and the scheduler then steps from it as a "sample" prediction. Every sample of a batch has its own random
 generator.
 """
 
@@ -12,20 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
+from ivid.diffusion import SAMPLERS
 from ivid.diffusion.conditioning import randn
 from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.refining import Refiner
 from ivid.diffusion.schedules import schedule_arguments
-
-SAMPLERS = {
-    "ddpm": DDPMScheduler,
-    "ddim": DDIMScheduler,
-    "dpm++": DPMSolverMultistepScheduler,
-    "unipc": UniPCMultistepScheduler,
-}
 
 
 @dataclass(frozen=True)
@@ -56,15 +49,23 @@ def make_scheduler(sampler: str, schedule: Mapping[str, Any], steps: int):
     total = schedule["num_train_timesteps"]
     if not 1 <= steps <= total:
         raise ValueError(f"the number of steps must lie between 1 and {total}, got {steps}")
+    import diffusers  # takes seconds
+
+    classes = {
+        "ddpm": diffusers.DDPMScheduler,
+        "ddim": diffusers.DDIMScheduler,
+        "dpm++": diffusers.DPMSolverMultistepScheduler,
+        "unipc": diffusers.UniPCMultistepScheduler,
+    }
     noise = schedule_arguments(schedule)
     if sampler in ("ddpm", "ddim"):
         extra = {"variance_type": "fixed_small"} if sampler == "ddpm" else {"set_alpha_to_one": True}
-        scheduler = SAMPLERS[sampler](**noise, prediction_type="sample", clip_sample=False, **extra)
+        scheduler = classes[sampler](**noise, prediction_type="sample", clip_sample=False, **extra)
         scheduler.set_timesteps(steps)
         stride = total // steps
         scheduler.timesteps = torch.arange(steps, 0, -1) * stride - 1
     else:
-        scheduler = SAMPLERS[sampler](**noise, prediction_type="sample", timestep_spacing="trailing")
+        scheduler = classes[sampler](**noise, prediction_type="sample", timestep_spacing="trailing")
         scheduler.set_timesteps(steps)
     return scheduler
 
@@ -104,7 +105,7 @@ def sample(
         with torch.inference_mode():
             timesteps = torch.full((len(generators),), int(timestep), dtype=torch.int64, device=device)
             channels = condition() if condition is not None else None
-            if refiner is not None and timestep < refiner.below:
+            if refiner is not None and timestep < refiner.start:
                 clean = refiner(x_t, timesteps, denoiser(x_t, timesteps, class_labels, condition=channels))
             else:
                 clean = denoiser(x_t, timesteps, class_labels, guidance, channels)
@@ -116,6 +117,8 @@ def sample(
 
 
 def _step(scheduler, clean: Tensor, timestep: Tensor, x_t: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    from diffusers import DDPMScheduler
+
     if isinstance(scheduler, DDPMScheduler):  # the only one that draws noise; the list keeps samples independent
         return scheduler.step(clean, timestep, x_t, generator=list(generators), return_dict=False)[0]  # type: ignore[arg-type]
     return scheduler.step(clean, timestep, x_t, return_dict=False)[0]

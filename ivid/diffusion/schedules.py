@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from diffusers import DDPMScheduler
 
 _NAMED = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas")
 _LARGEST_BETA = 0.999
@@ -25,6 +24,8 @@ def schedule_arguments(schedule: Mapping[str, Any]) -> dict[str, Any]:
     shift = float(schedule.get("noise_shift", 1.0))
     if shift == 1.0:
         return arguments
+    from diffusers import DDPMScheduler  # takes seconds to import
+
     alphas_cumprod = DDPMScheduler(**arguments).alphas_cumprod.double()
     shifted = alphas_cumprod / (alphas_cumprod + shift**2 * (1 - alphas_cumprod))
     before = torch.cat([torch.ones(1, dtype=torch.float64), shifted[:-1]])
@@ -34,6 +35,8 @@ def schedule_arguments(schedule: Mapping[str, Any]) -> dict[str, Any]:
 
 def recorded_schedule(schedule: Mapping[str, Any]) -> dict[str, Any]:
     """What a model's config keeps of a training config's scheduler: the schedule in full, defaults filled in."""
+    from diffusers import DDPMScheduler
+
     library = DDPMScheduler(**{name: schedule[name] for name in _NAMED if name in schedule}).config
     kept = {name: library[name] for name in _NAMED[:-1]}
     if "noise_shift" in schedule:
@@ -43,4 +46,6 @@ def recorded_schedule(schedule: Mapping[str, Any]) -> dict[str, Any]:
 
 def alphas_cumprod(schedule: Mapping[str, Any]) -> torch.Tensor:
     """ᾱ_t, float32 [T]."""
+    from diffusers import DDPMScheduler
+
     return DDPMScheduler(**schedule_arguments(schedule)).alphas_cumprod

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -24,6 +23,7 @@ from ivid.evaluation.distances import kid, nearest_neighbours
 from ivid.evaluation.geometry import ground_plane_fit, non_flatness, reprojection_consistency
 from ivid.pipeline.batch import generate, plan
 from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.sampling import Sampling
 from ivid.scene.depth import decode
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene, View
@@ -47,7 +47,7 @@ class EvaluationSettings:
         classifier_samples: pictures the classifier is shown, counting repetitions.
         nearest: a picture to write, of samples above the training renders nearest to them.
         models: the folder of 3D models the renders were made of; without it, nothing is compared with true views.
-        sampling: first_steps, novel_steps, guidance, sampler, as `IvidPipeline.stream` takes them.
+        sampling: how the scenes are sampled.
     """
 
     per_class: int = 16
@@ -55,7 +55,7 @@ class EvaluationSettings:
     classifier_samples: int = CLASSIFIER_SAMPLES
     nearest: Path | None = None
     models: Path | None = None
-    sampling: dict[str, Any] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 def evaluate_scenes(
@@ -81,7 +81,7 @@ def evaluate_scenes(
 
     requests = plan(pipeline, ";".join(pipeline.class_names), range(settings.per_class))
     batch = min(16, settings.per_class)
-    made = generate(pipeline, requests, batch, view_set="uncond", **settings.sampling)
+    made = generate(pipeline, requests, batch, view_set="uncond", sampling=settings.sampling)
     views = [scene.views[0] for _, scene, _ in made]
     labels = np.array([request.class_index for request in requests])
     yield from _pictures(judge, train, held_out, np.stack([view.rgb for view in views]), labels, settings)
@@ -89,7 +89,7 @@ def evaluate_scenes(
 
     wanted = plan(pipeline, ";".join(pipeline.class_names), range(-(-settings.scenes // len(pipeline.class_names))))
     wanted = sorted(wanted, key=lambda request: request.seed)[: settings.scenes]
-    scenes = [scene for _, scene, _ in generate(pipeline, wanted, **settings.sampling)]
+    scenes = [scene for _, scene, _ in generate(pipeline, wanted, sampling=settings.sampling)]
     yield from _consistency("generated", scenes)
     yield from _outermost(judge, scenes, [request.class_index for request in wanted])
     if settings.models is not None:
@@ -157,13 +157,13 @@ def some_of(train: Renders) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(len(train), count, replace=False))
 
 
-def _truth(pipeline: IvidPipeline, models: Sequence[Path], poses: str, sampling: dict[str, Any]) -> Iterator[Row]:
+def _truth(pipeline: IvidPipeline, models: Sequence[Path], poses: str, sampling: Sampling) -> Iterator[Row]:
     from ivid.evaluation.truth import novel_view_likeness, true_scene  # needs OpenGL
 
-    threshold = pipeline.config["edge_threshold"]
+    threshold = pipeline.config.depth.edge_threshold
     scenes = [true_scene(model, 0, pipeline.size, pipeline.depth_range, threshold, poses) for model in models]
     yield from _consistency("true", scenes)
-    rows = [list(novel_view_likeness(pipeline, model, 0, YAWS_RAD, poses, **sampling)) for model in models]
+    rows = [list(novel_view_likeness(pipeline, model, 0, YAWS_RAD, poses, sampling)) for model in models]
     for yaw, scores in zip(YAWS_RAD, zip(*rows, strict=True), strict=True):
         psnr, ssim = np.mean([score.psnr_db for score in scores]), np.mean([score.ssim for score in scores])
         yield f"view at yaw {yaw} from a true first view, to the true one", f"{psnr:.1f} dB, SSIM {ssim:.3f}"

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ivid.data.models import render_views
 from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.depth import DepthRange
 from ivid.scene.scene import Scene, View
@@ -63,7 +63,7 @@ def novel_view_likeness(
     seed: int,
     yaws_rad: Sequence[float],
     poses: str = "around",
-    **sampling: Any,
+    sampling: Sampling | None = None,
 ) -> Iterator[Likeness]:
     """Begin with the true first view of a staged 3D model, go round it in steps, and compare every step with the truth.
 
@@ -73,10 +73,10 @@ def novel_view_likeness(
         seed: of pose, light, colours and sampling.
         yaws_rad: of the further views, in the order in which they are made.
         poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
-        sampling: novel_steps, guidance, sampler, as `IvidPipeline.stream` takes them.
+        sampling: how the views are sampled; the model's defaults when None.
     """
     cameras = [Camera.orbit(yaw, 0.0) for yaw in (0.0, *yaws_rad)]
     true = render_views(model, (seed, 1), cameras, pipeline.size, poses=poses)
-    scene = pipeline(Path(model).parent.name, seed, cameras, first_view=true[0], **sampling)
+    scene = pipeline(Path(model).parent.name, seed, cameras, sampling, first_view=true[0])
     for view, truth in zip(scene.views[1:], true[1:], strict=True):
         yield likeness(view, truth)

@@ -12,7 +12,7 @@ from PIL import Image
 from ivid.export.stills import export_grid
 from ivid.pipeline.batch import SceneRequest
 from ivid.pipeline.events import ViewDone
-from ivid.pipeline.sampling import SamplingSettings
+from ivid.pipeline.sampling import ResolvedSampling
 from ivid.published.scene_file import save_published_scene
 from ivid.scene.depth import decode
 from ivid.scene.files import written_aside
@@ -49,9 +49,9 @@ class PublishedLayout:
     numbered: bool = False
 
     @classmethod
-    def of_settings(cls, out: Path, view_set: str, settings: SamplingSettings, numbered: bool) -> PublishedLayout:
-        steps = f"u{settings.first_steps}_c{settings.novel_steps}"
-        return cls(out / f"viewset_{view_set}_steps_{steps}_guidance{float(settings.guidance)}", numbered)
+    def of_sampling(cls, out: Path, view_set: str, sampling: ResolvedSampling, numbered: bool) -> PublishedLayout:
+        steps = f"u{sampling.first_steps}_c{sampling.novel_steps}"
+        return cls(out / f"viewset_{view_set}_steps_{steps}_guidance{float(sampling.guidance)}", numbered)
 
     def scene_file(self, request: SceneRequest) -> Path:
         """The scene's file. It is written last: what is there is done."""

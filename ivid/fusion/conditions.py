@@ -28,7 +28,7 @@ def aggregate_conditions(
     depth_range: DepthRange,
     *,
     edge_threshold: float | None = None,
-    mask_edges: bool = True,
+    mask_discontinuities: bool = True,
     shading: Shading = "fragment",
     renderer: FusionRenderer | None = None,
 ) -> Condition:
@@ -40,8 +40,9 @@ def aggregate_conditions(
         depth_range: (near, far) in metres, with which the result's depth is encoded.
         edge_threshold: of depth edges in the views' meshes, in metres and in 1/metres, and of depth edges in the
             result, in d and in 1/d; the views' own (0.03 in the published method) unless told.
-        mask_edges: whether pixels at depth edges, of the result and of the views, leave its masks, as published. Of
-            what is only a few pixels wide nothing remains then; if they stay, erosion says which view shows them.
+        mask_discontinuities: whether pixels at depth edges, of the result and of the views, leave its masks, as
+            published. Of what is only a few pixels wide nothing remains then; if they stay, erosion says which view
+            shows them.
         shading: see `FusionRenderer.render`.
         renderer: where to compute, and where meshes are kept between calls; unless given, one on the CPU that all
             callers share.
@@ -58,7 +59,7 @@ def aggregate_conditions(
 
     d = codec.encode(metric_depth(samples.closeness, empty=PLANES[0]), depth_range).astype(np.float32)
     mask = mask_rgb = more_than_three_quarters(samples.with_depth, SUPERSAMPLE)
-    if mask_edges:
+    if mask_discontinuities:
         mask = mask & ~depth_edges(d, threshold)
         mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, radius - 1)
     return Condition(

@@ -41,7 +41,7 @@ def forward_backward_warp(
     depth_range: DepthRange,
     *,
     tolerance: float = TOLERANCE,
-    mask_edges: bool = True,
+    mask_discontinuities: bool = True,
     colours: bool = True,
     device: str | None = None,
 ) -> Condition:
@@ -53,7 +53,7 @@ def forward_backward_warp(
         camera: the camera in between; `random_warp_camera` draws one.
         depth_range: (near, far) in metres, with which the result's depth is encoded.
         tolerance: of depth edges, in metres, in 1/metres, in d and in 1/d; the published 0.02 belongs to S = 128.
-        mask_edges: whether pixels at depth edges leave the mask.
+        mask_discontinuities: whether pixels at depth edges leave the mask.
         colours: whether the result knows any; without them it is made faster.
         device: where to compute, "cpu" unless told otherwise.
 
@@ -75,7 +75,7 @@ def forward_backward_warp(
     back = machine.draw(moved, back_settings, source, colours)
     d = codec.encode(metric_depth(back.closeness, empty=PLANES[1]), depth_range).astype(np.float32)
     mask = more_than_three_quarters(back.with_depth, SUPERSAMPLE)
-    if mask_edges:
+    if mask_discontinuities:
         mask &= ~depth_edges(d, tolerance)
     mask_rgb = mask if colours else np.zeros_like(mask)
     rgb = reduced(back.picture, view.size) * mask[..., None] if colours else np.zeros((*mask.shape, 3), np.float32)

@@ -20,7 +20,7 @@ from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE, DepthRange
 from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
-    from ivid.pipeline.pipeline import Event
+    from ivid.pipeline.events import Event
 
 UNWATCHED_S = 60.0  # a job whose progress nobody has asked for this long stops: the browser is gone without a word
 SMOOTHING = 0.85  # weight of the past in the average time of an evaluation
@@ -152,10 +152,10 @@ class GenerationJob:
         self._update(phase="loading")
         pipeline = self._models.pipeline(request.model)
         self._update(depth_range=pipeline.depth_range)
-        settings = pipeline.settings(**request.settings)
+        sampling = pipeline.sampling(request.sampling)
         label = request.class_label if pipeline.class_names else None
         self._as_scene = partial(
-            pipeline.scene, class_label=label, seed=request.seed, view_set=request.view_set, settings=settings
+            pipeline.scene, class_label=label, seed=request.seed, view_set=request.view_set, sampling=sampling
         )
         picture = request.picture
         arguments = {
@@ -163,20 +163,20 @@ class GenerationJob:
             "seed": request.seed,
             "view_set": request.view_set,
             "first_view": picture.view(pipeline.size, pipeline.depth_range) if picture else None,
-            **request.settings,
+            "sampling": request.sampling,
         }
-        pipeline.stream(**arguments)  # not begun: only to refuse bad arguments before anything is shown
+        pipeline.check_inputs(**arguments)  # before anything is shown
         views = len(request.cameras)
         source = self._models.cards[request.model].source
-        steps = (0 if picture else settings.first_steps) + settings.novel_steps * (views - 1)
+        steps = (0 if picture else sampling.first_steps) + sampling.novel_steps * (views - 1)
         self._follow("sampling", inference.stream_on_gpu(source, arguments), steps)
         if request.upsample and not self._unwanted():
-            options = {"steps": settings.novel_steps, "guidance": settings.novel_guidance}
+            options = {"sampling": request.sampling}
             events = inference.upsample_on_gpu(source, self._as_scene(self._progress.views), options)
-            self._follow("upsampling", events, settings.novel_steps * views)
+            self._follow("upsampling", events, sampling.novel_steps * views)
 
     def _follow(self, phase: str, events: Generator[Event, None, None], steps: int) -> None:
-        from ivid.pipeline.pipeline import ViewDone  # imports torch, which by now is there
+        from ivid.pipeline.events import ViewDone
 
         task, views = (self.request.model, phase), "upsampled" if phase == "upsampling" else "views"
         step_s, left, before = self._models.evaluation_s.get(task), steps, time.monotonic()

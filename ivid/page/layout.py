@@ -98,9 +98,9 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
     with gr.Accordion("Advanced", open=False, elem_id="ivid-advanced"):
         view_set = gr.Radio([(label, name) for name, label in VIEW_SET_LABELS.items()], value="3x9", label="Views")
         with gr.Row():
-            first_steps = gr.Number(card.first_steps, label="Steps, first view", min_width=80)
-            novel_steps = gr.Number(card.novel_steps, label="Steps, others", min_width=80)
-        guidance = gr.Slider(0, 10, card.guidance, step=0.1, label="Guidance", elem_id="ivid-guidance")
+            first_steps = gr.Number(card.sampling.first_steps, label="Steps, first view", min_width=80)
+            novel_steps = gr.Number(card.sampling.novel_steps, label="Steps, others", min_width=80)
+        guidance = gr.Slider(0, 10, card.sampling.guidance, step=0.1, label="Guidance", elem_id="ivid-guidance")
         sampler = gr.Dropdown([("the model's own", ""), *SAMPLERS], value="", label="Sampler")
         upsample = gr.Checkbox(
             False,
@@ -208,8 +208,8 @@ def _for_model(card: ModelCard) -> list[Any]:
     names = list(card.class_names)
     return [
         gr.update(choices=names, value=names[0] if names else None, visible=bool(names)),
-        gr.update(value=card.first_steps),
-        gr.update(value=card.novel_steps),
-        gr.update(value=card.guidance),
+        gr.update(value=card.sampling.first_steps),
+        gr.update(value=card.sampling.novel_steps),
+        gr.update(value=card.sampling.guidance),
         gr.update(value=False, visible=card.upsampler),
     ]

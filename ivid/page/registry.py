@@ -5,7 +5,6 @@ A model's card is read from its index alone, so that the page is served before t
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivid.page.inference import LOADED, gpu_is_lent
+from ivid.pipeline.config import INDEX_FILE, LabelConfig, ModelConfig, ModelIndex
+from ivid.pipeline.locations import BUNDLED_MODELS
+from ivid.pipeline.sampling import ResolvedSampling, Sampling
 
 if TYPE_CHECKING:
     from ivid.pipeline.pipeline import IvidPipeline
-
-ROOT = Path(__file__).resolve().parents[2]
-PUBLISHED_DEFAULTS = {"first_steps": 1000, "novel_steps": 50, "guidance": 3.0}
 
 
 @dataclass(frozen=True)
@@ -29,22 +28,29 @@ class ModelCard:
     Attributes:
         name: what the page and its links call it: the last part of what `--model` said.
         source: what `--model` said.
-        class_names: as the model has them; empty for models without classes.
-        first_steps, novel_steps, guidance, first_sampler, novel_sampler: the model's defaults.
+        config: the model's own.
         upsampler: whether it can enlarge its views.
-        most_steps: upper bound of both step counts.
     """
 
     name: str
     source: str
-    class_names: tuple[str, ...]
-    first_steps: int
-    novel_steps: int
-    guidance: float
-    first_sampler: str = "auto"
-    novel_sampler: str = "ddim"
+    config: ModelConfig
     upsampler: bool = False
-    most_steps: int = 1000
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """As the model has them; empty for models without classes."""
+        return self.config.labels.classes
+
+    @property
+    def sampling(self) -> ResolvedSampling:
+        """The model's defaults."""
+        return Sampling().resolved(self.config.sampling, self.most_steps)
+
+    @property
+    def most_steps(self) -> int:
+        """Upper bound of the steps of a view."""
+        return self.config.timesteps
 
     @classmethod
     def read(cls, source: str) -> ModelCard:
@@ -53,34 +59,16 @@ class ModelCard:
         Raises:
             ValueError: there is no such model.
         """
-        for folder in (ROOT / "ckpts" / source, Path(source).expanduser()):
-            index = folder / "model_index.json"
-            if index.is_file():
-                return cls._from_index(source, index)
-        from ivid.pipeline.models import HUB_FILES, imagenet_class_names, model_folder
+        for folder in (BUNDLED_MODELS / source, Path(source).expanduser()):
+            if (folder / INDEX_FILE).is_file():
+                index = ModelIndex.read(folder)
+                return cls(folder.resolve().name, source, index.config, "upsampler_unet" in index.networks)
+        from ivid.pipeline.models import HUB_FILES, model_folder
+        from ivid.published.class_names import imagenet_class_names
 
         if source not in HUB_FILES:
             model_folder(source)  # says what is wrong with it
-        return cls(source, source, tuple(imagenet_class_names()), **PUBLISHED_DEFAULTS)
-
-    @classmethod
-    def _from_index(cls, source: str, path: Path) -> ModelCard:
-        try:
-            index = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                name=path.resolve().parent.name,
-                source=source,
-                class_names=tuple(str(each) for each in index["class_names"]),
-                first_steps=int(index["first_steps"]),
-                novel_steps=int(index["novel_steps"]),
-                guidance=float(index["guidance"]),
-                first_sampler=str(index["first_sampler"]),
-                novel_sampler=str(index["novel_sampler"]),
-                upsampler=(index.get("upsampler_unet") or [None])[0] is not None,
-                most_steps=int(index["schedule"]["num_train_timesteps"]),
-            )
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{path} does not describe a model of this program ({error})") from None
+        return cls(source, source, ModelConfig(labels=LabelConfig(tuple(imagenet_class_names()))))
 
 
 class ModelRegistry:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from ivid.page.registry import ModelRegistry
+from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import VIEW_SETS, Camera, view_set
 from ivid.scene.depth import DepthRange
 
@@ -61,9 +62,11 @@ class GenerationRequest:
         return view_set(self.view_set, self.seed)
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """The arguments of `IvidPipeline.settings`."""
-        return {name: getattr(self, name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
+    def sampling(self) -> Sampling:
+        """Steps, guidance and sampler, as the pipeline takes them."""
+        return Sampling().changed(
+            first_steps=self.first_steps, novel_steps=self.novel_steps, guidance=self.guidance, sampler=self.sampler
+        )
 
     @property
     def title(self) -> str:
@@ -78,9 +81,7 @@ class GenerationRequest:
         """
         view_set(self.view_set)
         if self.model not in models.cards or models.is_loaded(self.model):
-            pipeline = models.pipeline(self.model)
-            pipeline.class_index(self.class_label)
-            pipeline.settings(**self.settings)
+            models.pipeline(self.model).check_inputs(self.class_label, self.seed, self.view_set, self.sampling)
 
 
 def read_request(
@@ -122,9 +123,9 @@ def read_request(
         class_label=class_label or None,
         seed=int(text),
         view_set=view_set,
-        first_steps=_unless(card.first_steps, _steps("first view", first_steps, card.most_steps)),
-        novel_steps=_unless(card.novel_steps, _steps("further views", novel_steps, card.most_steps)),
-        guidance=_unless(card.guidance, guidance),
+        first_steps=_unless(card.sampling.first_steps, _steps("first view", first_steps, card.most_steps)),
+        novel_steps=_unless(card.sampling.novel_steps, _steps("further views", novel_steps, card.most_steps)),
+        guidance=_unless(card.sampling.guidance, guidance),
         sampler=sampler or None,
         upsample=upsample or None,
         picture=InputPicture(Path(picture), Path(depth), depth_kind) if picture and depth else None,

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ivid.pipeline.pipeline import IvidPipeline, Preview, ViewDone
+from ivid.pipeline.events import Preview, ViewDone
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.sampling import Sampling
+from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene, View
 
 
@@ -121,7 +124,9 @@ def generate(
     batch: int = 1,
     on_evaluation: Callable[[SceneRequest, Preview], None] | None = None,
     first_view: View | None = None,
-    **settings: Any,
+    view_set: str | Sequence[Camera] = "3x9",
+    sampling: Sampling | None = None,
+    **shortcuts: Any,
 ) -> Iterator[tuple[SceneRequest, Scene, list[ViewDone]]]:
     """Make scenes, `batch` of them in one network call.
 
@@ -131,26 +136,24 @@ def generate(
         batch: how many scenes share a network call.
         on_evaluation: told of every network evaluation, once per scene.
         first_view: every scene starts from it.
-        settings: view_set, first_steps, novel_steps, guidance, sampler, as `IvidPipeline.stream` takes them.
+        view_set, sampling, shortcuts: as `IvidPipeline.stream` takes them.
 
     Yields:
         every finished scene with the events of its views.
     """
-    chosen = pipeline.settings(
-        **{name: settings.get(name) for name in ("first_steps", "novel_steps", "guidance", "sampler")}
-    )
+    asked = (sampling or Sampling()).changed(**shortcuts)
+    resolved = pipeline.sampling(asked)
     for start in range(0, len(requests), batch):
         group = requests[start : start + batch]
         done: list[list[ViewDone]] = [[] for _ in group]
         labels = [request.class_label for request in group]
         seeds = [request.seed for request in group]
         first_views = [first_view] * len(group)
-        for event in pipeline.stream_batch(labels, seeds, first_views=first_views, **settings):
+        for event in pipeline.stream_batch(labels, seeds, view_set, asked, first_views=first_views):
             if isinstance(event, ViewDone):
                 done[event.scene_index].append(event)
             elif on_evaluation is not None:
                 on_evaluation(group[event.scene_index], event)
         for request, events in zip(group, done, strict=True):
             views = [event.view for event in events]
-            view_set = settings.get("view_set", "3x9")
-            yield request, pipeline.scene(views, request.class_label, request.seed, view_set, chosen), events
+            yield request, pipeline.scene(views, request.class_label, request.seed, view_set, resolved), events

@@ -1,4 +1,4 @@
-"""What a scene shows: a class, one of the kinds of that class, and which way round; the seed deals the last two."""
+"""What a scene shows: a class, one of its instances, and which way round; the seed decides the last two."""
 
 from __future__ import annotations
 
@@ -9,40 +9,43 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Subject:
+class SceneLabel:
     """What one scene shows.
 
     Attributes:
         class_index: None for models without classes.
-        kind: a label of the first-view network, for models that know several kinds of each class.
-        mirrored: whether the first view is turned round when it is done.
+        instance: an instance label of the class, for models that know instances; else None.
+        flipped: whether the first view is mirrored when it is done.
     """
 
     class_index: int | None
-    kind: int | None = None
-    mirrored: bool = False
+    instance: int | None = None
+    flipped: bool = False
 
 
-def dealt(class_index: int | None, seed: int, kinds: Sequence[int] | None = None, mirror: bool = False) -> Subject:
-    """The subject of a seed; subjects are dealt like cards, so that of the seeds of one deck no two show the same.
+def sample_label(
+    class_index: int | None, seed: int, instances: Sequence[int] | None = None, horizontal_flip: bool = False
+) -> SceneLabel:
+    """What the scene of a seed shows, drawn without replacement: of consecutive seeds, no two show the same.
 
-    A deck holds each of `kinds` once; with `mirror` then each of them once more, the other way round. Seeds 0 to
-    (length of a deck) - 1 go through one deck, the next ones through another; every class has decks of its own.
+    Seeds 0 to n - 1 go through a random permutation of all n choices, seeds n to 2n - 1 through another one, and so on;
+    every class has its own. The choices are the `instances`; with `horizontal_flip` then each of them once more, the
+    other way round.
 
     Args:
         class_index: None for models without classes.
         seed: non-negative.
-        kinds: labels of the class; None for models that know no kinds.
-        mirror: whether half of the scenes are mirrored.
+        instances: labels of the class; None for models that know no instances.
+        horizontal_flip: whether half of the scenes are mirrored.
     """
-    labels = list(kinds) if kinds else [None]
-    deck, place = divmod(seed, len(labels) * (2 if mirror else 1))
-    rng = np.random.default_rng((0 if class_index is None else class_index, deck))
+    labels = list(instances) if instances else [None]
+    block, place = divmod(seed, len(labels) * (2 if horizontal_flip else 1))
+    rng = np.random.default_rng((0 if class_index is None else class_index, block))
     rounds = [rng.permutation(len(labels)) for _ in range(2)]
-    turned_first = rng.random(len(labels)) < 0.5
-    again, place = divmod(place, len(labels))
-    card = rounds[again][place]
-    return Subject(class_index, labels[card], bool(mirror and turned_first[card] != bool(again)))
+    flipped_first = rng.random(len(labels)) < 0.5
+    second, place = divmod(place, len(labels))
+    choice = rounds[second][place]
+    return SceneLabel(class_index, labels[choice], bool(horizontal_flip and flipped_first[choice] != bool(second)))
 
 
 def find_class(class_label: str | int | None, names: Sequence[str], model: str) -> int | None:

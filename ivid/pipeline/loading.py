@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from diffusers.utils import logging
 
 from ivid.pipeline.pipeline import IvidPipeline
 
@@ -15,12 +12,10 @@ from ivid.pipeline.pipeline import IvidPipeline
 def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
     """The model of a folder, on the best device at hand and in the precision that is fastest there."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    with _quiet_loading():
-        pipeline = IvidPipeline.from_pretrained(str(folder), dtype=fastest_precision(device), local_files_only=True)
+    pipeline = IvidPipeline.from_pretrained(folder, fastest_precision(device))
     if device == "cpu":
-        for unet in pipeline.components.values():
-            if unet is not None:
-                unet.to(memory_format=torch.channels_last)
+        for unet in pipeline.networks.values():
+            unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return pipeline.to(device)
 
 
@@ -31,15 +26,3 @@ def fastest_precision(device: str) -> torch.dtype:
     if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
         return torch.bfloat16
     return torch.float32
-
-
-@contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Without diffusers' bar for two files."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -1,61 +1,110 @@
-"""How a scene is sampled: what a caller asked for, and the model's defaults for the rest (method §7)."""
+"""How a scene is sampled: what a caller asks for, and the model's defaults for the rest (method §7)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from ivid.diffusion.sampling import SAMPLERS
+from ivid.diffusion import SAMPLERS
+
+LARGEST_GUIDANCE = 20.0
 
 
 @dataclass(frozen=True)
-class SamplingSettings:
-    """How a scene is sampled, all defaults filled in.
+class Sampling:
+    """How a scene is sampled; None stands for the model's default. Nothing is checked before `resolved`.
 
     Attributes:
-        first_steps, novel_steps: network evaluations of the first and of every further view.
-        guidance, novel_guidance: s of method §7 for the first and for every further view; 0 is none.
-        first_sampler, novel_sampler: names in `ivid.diffusion.sampling.SAMPLERS`.
+        first_steps, novel_steps: network evaluations of the first and of every further view, 1 to T.
+        guidance: s of classifier-free guidance (method §7), 0 (none) to 20. Asked for alone, it is that of all views.
+        novel_guidance: the same for further views.
+        first_sampler, novel_sampler: one of `ivid.diffusion.SAMPLERS`. The first may be `auto`, the published rule:
+            ancestral DDPM at all T steps, DDIM at fewer.
     """
+
+    first_steps: int | None = None
+    novel_steps: int | None = None
+    guidance: float | None = None
+    novel_guidance: float | None = None
+    first_sampler: str | None = None
+    novel_sampler: str | None = None
+
+    def changed(self, **shortcuts: Any) -> Sampling:
+        """This, with other values for the fields that are named and not None.
+
+        Args:
+            shortcuts: fields, and `sampler`, which stands for both samplers.
+
+        Raises:
+            ValueError: there is no such field.
+        """
+        given = {name: value for name, value in shortcuts.items() if value is not None}
+        if "sampler" in given:
+            sampler = given.pop("sampler")
+            given = {"first_sampler": sampler, "novel_sampler": sampler, **given}
+        known = [each.name for each in fields(Sampling)]
+        unknown = sorted(given.keys() - set(known))
+        if unknown:
+            raise ValueError(f"there is no argument {', '.join(unknown)}; sampling takes {', '.join(known)}, sampler")
+        return replace(self, **given)
+
+    def resolved(self, default: Sampling, timesteps: int) -> ResolvedSampling:
+        """Every choice made: this where it says something, else the model's `default`.
+
+        Args:
+            default: says everything but, perhaps, `novel_guidance`, which then is `guidance`.
+            timesteps: T of the model's noise schedule.
+
+        Raises:
+            ValueError: steps or guidance are out of range, or there is no such sampler.
+        """
+        chosen = (
+            self if self.guidance is None else replace(self, novel_guidance=_first(self.novel_guidance, self.guidance))
+        )
+        values = {
+            each.name: _first(getattr(chosen, each.name), getattr(default, each.name)) for each in fields(Sampling)
+        }
+        values["novel_guidance"] = _first(values["novel_guidance"], values["guidance"])
+        for name in ("first_steps", "novel_steps"):
+            steps = values[name]
+            if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= timesteps:
+                raise ValueError(f"{name} must be an integer from 1 to {timesteps}, got {steps!r}")
+        for name in ("guidance", "novel_guidance"):
+            try:
+                values[name] = float(values[name])
+            except (TypeError, ValueError):
+                raise ValueError(f"{name} must be a number, got {values[name]!r}") from None
+            if not 0 <= values[name] <= LARGEST_GUIDANCE:
+                raise ValueError(f"{name} must lie between 0 and {LARGEST_GUIDANCE:g}, got {values[name]}")
+        if values["first_sampler"] == "auto":
+            values["first_sampler"] = "ddpm" if values["first_steps"] == timesteps else "ddim"
+        for name in ("first_sampler", "novel_sampler"):
+            if values[name] not in SAMPLERS:
+                raise ValueError(f"there is no sampler {values[name]!r}; choose one of {', '.join(SAMPLERS)}")
+        return ResolvedSampling(**values)
+
+
+@dataclass(frozen=True)
+class ResolvedSampling(Sampling):
+    """`Sampling` that leaves nothing to the model; from `Sampling.resolved`."""
 
     first_steps: int
     novel_steps: int
     guidance: float
+    novel_guidance: float
     first_sampler: str
     novel_sampler: str
-    novel_guidance: float
 
-    @classmethod
-    def chosen(
-        cls,
-        config: Mapping[str, Any],
-        first_steps: int | None,
-        novel_steps: int | None,
-        guidance: float | None,
-        sampler: str | None,
-    ) -> SamplingSettings:
-        """The defaults in the config of an `IvidPipeline`, with what is not None in their place.
+    def as_settings(self) -> dict[str, Any]:
+        """The record in a scene's settings."""
+        return asdict(self)
 
-        Raises:
-            ValueError: steps or guidance out of range, or an unknown sampler.
-        """
-        total = int(config["schedule"]["num_train_timesteps"])
-        first = config["first_steps"] if first_steps is None else first_steps
-        novel = config["novel_steps"] if novel_steps is None else novel_steps
-        for what, steps in (("first_steps", first), ("novel_steps", novel)):
-            if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= total:
-                raise ValueError(f"{what} must be an integer from 1 to {total}, got {steps!r}")
-        scale = float(config["guidance"] if guidance is None else guidance)
-        if not 0 <= scale <= 20:
-            raise ValueError(f"guidance must lie between 0 and 20, got {scale}")
-        first_sampler, novel_sampler = sampler or config["first_sampler"], sampler or config["novel_sampler"]
-        if first_sampler == "auto":
-            first_sampler = "ddpm" if first == total else "ddim"
-        for name in (first_sampler, novel_sampler):
-            if name not in SAMPLERS:
-                raise ValueError(f"there is no sampler {name!r}; choose one of {', '.join(SAMPLERS)}")
-        novel_scale = config["novel_guidance"] if guidance is None else None
-        return cls(
-            first, novel, scale, first_sampler, novel_sampler, scale if novel_scale is None else float(novel_scale)
-        )
+
+PUBLISHED_SAMPLING = Sampling(
+    first_steps=1000, novel_steps=50, guidance=3.0, first_sampler="auto", novel_sampler="ddim"
+)
+"""Of the authors' program (method §7)."""
+
+
+def _first(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is None else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +12,9 @@ import torch
 from ivid.diffusion.enlarging import enlarged
 from ivid.diffusion.sampling import make_scheduler, sample
 from ivid.pipeline.events import Preview, ViewDone
+from ivid.pipeline.pictures import quantised, to_pictures, to_sample
 from ivid.pipeline.pipeline import IvidPipeline
-from ivid.pipeline.sampling import SamplingSettings
-from ivid.scene.depth import DepthRange, encode
+from ivid.pipeline.sampling import ResolvedSampling, Sampling
 from ivid.scene.scene import Scene, View
 
 WHICH = ("all", "first")
@@ -23,9 +24,9 @@ def stream_upsampling(
     pipeline: IvidPipeline,
     scene: Scene,
     which: str = "all",
-    steps: int | None = None,
-    guidance: float | None = None,
+    sampling: Sampling | None = None,
     batch: int = 1,
+    **shortcuts: Any,
 ) -> Iterator[Preview | ViewDone]:
     """Enlarge views in their order; closing the generator stops it between two network evaluations.
 
@@ -33,9 +34,9 @@ def stream_upsampling(
         pipeline: a model with an upsampler.
         scene: made by that model; its seed is the seed of the upsampling too.
         which: `all` views, or the `first` only.
-        steps: network evaluations per view; the model's for novel views when None.
-        guidance: s of method §7; the model's when None.
+        sampling: steps, guidance and sampler are those of novel views; the model's where None.
         batch: how many views share a network call; no view depends on the others.
+        shortcuts: single fields of `Sampling`.
 
     Yields:
         `Preview` after every evaluation, `ViewDone` for every enlarged view.
@@ -48,9 +49,9 @@ def stream_upsampling(
         raise ValueError(f"views to enlarge are {' or '.join(WHICH)}, got {which!r}")
     if scene.size != pipeline.size:
         raise ValueError(f"the upsampler takes views of {pipeline.size}x{pipeline.size}, got {scene.size}x{scene.size}")
-    settings = pipeline.settings(novel_steps=steps, guidance=guidance)
+    resolved = pipeline.sampling(sampling, **shortcuts)
     index = pipeline.class_index(scene.class_name)
-    return _stream(pipeline, scene, len(scene.views) if which == "all" else 1, settings, index, batch)
+    return _stream(pipeline, scene, len(scene.views) if which == "all" else 1, resolved, index, batch)
 
 
 def check_upsampler(pipeline: IvidPipeline) -> None:
@@ -60,21 +61,21 @@ def check_upsampler(pipeline: IvidPipeline) -> None:
         ValueError: the model has no upsampler.
     """
     if pipeline.upsampler_unet is None:
-        raise ValueError(f"the model {pipeline.config['name']} has no upsampler")
+        raise ValueError(f"the model {pipeline.config.name} has no upsampler")
 
 
 def upsampled(
     pipeline: IvidPipeline,
     scene: Scene,
     which: str = "all",
-    steps: int | None = None,
-    guidance: float | None = None,
+    sampling: Sampling | None = None,
     batch: int = 1,
     on_evaluation: Callable[[Preview], None] | None = None,
+    **shortcuts: Any,
 ) -> Scene:
     """The scene with its views enlarged; of the first view alone when `which` is `first`. See `stream_upsampling`."""
     views = []
-    for event in stream_upsampling(pipeline, scene, which, steps, guidance, batch):
+    for event in stream_upsampling(pipeline, scene, which, sampling, batch, **shortcuts):
         if isinstance(event, ViewDone):
             views.append(event.view)
         elif on_evaluation is not None:
@@ -91,40 +92,33 @@ def _stream(
     pipeline: IvidPipeline,
     scene: Scene,
     count: int,
-    settings: SamplingSettings,
+    sampling: ResolvedSampling,
     class_index: int | None,
     batch: int,
 ) -> Iterator[Preview | ViewDone]:
     unet = pipeline.upsampler_unet
+    assert unet is not None
     for first in range(0, count, batch):
         views = scene.views[first : min(first + batch, count)]
         labels = None if class_index is None else torch.full((len(views),), class_index, device=unet.device)
-        condition = enlarged(torch.stack([_network_view(view, pipeline.depth_range) for view in views]).to(unet.device))
-        scheduler = make_scheduler(settings.novel_sampler, pipeline.config["schedule"], settings.novel_steps)
+        condition = enlarged(torch.stack([to_sample(view, pipeline.depth_range) for view in views]).to(unet.device))
+        scheduler = make_scheduler(sampling.novel_sampler, pipeline.config.schedule, sampling.novel_steps)
         steps = sample(
             pipeline.denoiser(unet, scheduler),
             scheduler,
             condition.shape[1:],
             [_generator(scene.seed or 0, first + index) for index in range(len(views))],
             labels,
-            settings.novel_guidance,
+            sampling.novel_guidance,
             condition=lambda condition=condition: condition,
         )
         rgb, depth = np.empty(0), np.empty(0)
         for step in steps:
-            rgb, depth = pipeline.to_pictures(step.clean)
-            quantised = np.rint(rgb * 255).astype(np.uint8)
-            for index in range(len(views)):
-                yield Preview(first + index, step.number, step.steps, quantised[index], depth[index])
+            rgb, depth = to_pictures(step.clean, pipeline.config.depth)
+            for index, levels in enumerate(quantised(rgb)):
+                yield Preview(first + index, step.number, step.steps, levels, depth[index])
         for index, view in enumerate(views):
             yield ViewDone(first + index, replace(view, rgb=rgb[index], depth=depth[index]), None)
-
-
-def _network_view(view: View, depth_range: DepthRange) -> torch.Tensor:
-    """A view as the networks see it: [4, S, S], colour and depth in [-1, 1]."""
-    d = encode(view.depth, depth_range)
-    rgbd = np.concatenate([view.rgb / 255, d[..., None]], axis=-1, dtype=np.float32)
-    return torch.from_numpy(rgbd).permute(2, 0, 1) * 2 - 1
 
 
 def _generator(seed: int, view_index: int) -> torch.Generator:

@@ -30,7 +30,7 @@ def encode(depth_metres: Array, depth_range: DepthRange) -> Array:
     return (1 / near - 1 / depth_metres.clip(near, far)) / (1 / near - 1 / far)  # type: ignore[attr-defined]
 
 
-def snapped_to_far(d: Array, margin: float) -> Array:
+def snap_to_far(d: Array, margin: float) -> Array:
     """Z-buffer values d, any shape, of which those within `margin` of the far plane are on it.
 
     Those up to twice as far from it are spread over the gap, so that no step appears. What a network draws of the sky
@@ -40,7 +40,7 @@ def snapped_to_far(d: Array, margin: float) -> Array:
     return 1 - before.clip(None, (2 * (before - margin)).clip(0))
 
 
-def without_ramps(d: np.ndarray, step: float) -> np.ndarray:
+def without_flying_pixels(d: np.ndarray, step: float) -> np.ndarray:
     """Z-buffer values d [..., H, W] of which none lies between two surfaces.
 
     Where those of a pixel and its eight neighbours span more than `step`, the pixel takes the nearest or the farthest

@@ -9,7 +9,7 @@ from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.renders import Kinds
-from ivid.diffusion.denoiser import fold_of
+from ivid.diffusion.denoiser import patch_size_of
 from ivid.training.config import TrainingConfig
 from ivid.training.labels import EMBEDDING, known_labels, mean_embeddings
 from ivid.training.tasks import TASKS
@@ -75,8 +75,8 @@ def start_from(
     """
     weights = source.state_dict()
     own = unet.state_dict()
-    fold = fold_of(source)
-    times = fold_of(unet) // fold
+    fold = patch_size_of(source)
+    times = patch_size_of(unet) // fold
     narrow = _refolded(weights["conv_in.weight"], 1, fold, times) / times**2
     wide = torch.zeros_like(own["conv_in.weight"])
     wide[:, : narrow.shape[1]] = narrow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,43 +13,33 @@ from diffusers import UNet2DModel
 
 from ivid.data.renders import class_of_model
 from ivid.diffusion.schedules import recorded_schedule
+from ivid.pipeline.config import DepthConfig, LabelConfig, ModelConfig
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.scene.depth import DepthRange
+from ivid.scene.files import read_json
 from ivid.training.config import TrainingConfig
 from ivid.training.labels import known_labels, relabel
 
-SAMPLING = (
-    "depth_range",
-    "first_steps",
-    "novel_steps",
-    "guidance",
-    "novel_guidance",
-    "first_sampler",
-    "novel_sampler",
-    "pull",
-    "edge_threshold",
-    "mask_edges",
-    "far_margin",
-    "ramp_step",
-    "mirror",
-    "novel_view_trust",
-    "refine_below",
-)
+DECIDED_BY_RUNS = ("name", "schedule", "prediction_type")
+"""Fields of `ModelConfig` that the runs and the model's folder decide."""
 
 
 def read_model_config(path: str | Path) -> dict[str, Any]:
-    """How a model samples: arguments of `IvidPipeline` named in `SAMPLING`, from a JSON file.
+    """What a model's config says beside what its runs decide: JSON values for `ModelConfig.from_dict`.
 
     Raises:
-        ValueError: the file is no JSON object, or has other fields.
+        ValueError: the file is no JSON object, or has other fields; the message names them.
     """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold a JSON object")
+    decided = [name for name in DECIDED_BY_RUNS if name in values]
+    if decided:
+        raise ValueError(f"{path} must not say {', '.join(decided)}: the runs do")
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from None
-    unknown = sorted(set(values) - set(SAMPLING)) if isinstance(values, dict) else ["no object"]
-    if unknown:
-        raise ValueError(f"{path} must be an object with fields of {', '.join(SAMPLING)}; it has {', '.join(unknown)}")
+        ModelConfig.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return values
 
 
@@ -58,7 +47,7 @@ def bundle(
     first_view: str | Path,
     novel_view: str | Path,
     out: str | Path,
-    sampling: Mapping[str, Any],
+    settings: Mapping[str, Any],
     class_names: Sequence[str],
     depth_range: DepthRange,
     refiner: str | Path | None = None,
@@ -69,9 +58,9 @@ def bundle(
     Args:
         first_view, novel_view, refiner, upsampler: run folders (`ivid.training.loop`).
         out: the model folder; what was there is replaced once the new one is whole.
-        sampling: how the model samples, from `read_model_config`.
+        settings: of the model's config, from `read_model_config`.
         class_names: in the order of the labels.
-        depth_range: (near, far) of the data, in metres; `sampling` may have another (method §3).
+        depth_range: (near, far) of the data, in metres; `settings` may have another (method §3).
 
     Raises:
         ValueError: the runs do not belong together.
@@ -85,9 +74,11 @@ def bundle(
     if any(config.scheduler != first.scheduler for config in configs):
         raise ValueError("the runs have different noise schedules or predictions")
     labels = {role: known_labels(Path(run) / "unet") for role, run in runs.items()}
-    kinds, drawn = None, labels["first_view"]
+    instances, drawn = None, labels["first_view"]
     if drawn is not None:
-        kinds = [[k for k, model in enumerate(drawn) if class_of_model(model) == name] for name in class_names]
+        instances = tuple(
+            tuple(label for label, model in enumerate(drawn) if class_of_model(model) == name) for name in class_names
+        )
     unets = {
         f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)
         for role, run in runs.items()
@@ -95,19 +86,17 @@ def bundle(
     for role, known in labels.items():
         if known is not None and known != drawn:
             if drawn is None:
-                raise ValueError(f"the {role} network is told kinds, the first-view network is not")
+                raise ValueError(f"the {role} network is told instances, the first-view network is not")
             relabel(unets[f"{role}_unet"], known, drawn)
     out = Path(out)
-    pipeline = IvidPipeline(
-        **unets,
+    config = ModelConfig(
         name=out.name,
-        class_names=class_names,
         schedule=recorded_schedule(first.scheduler),
         prediction_type=first.scheduler["prediction_type"],
-        kinds=kinds,
-        novel_kinds=labels["novel_view"] is not None,
-        **{"depth_range": depth_range, **sampling},
+        depth=DepthConfig(range=depth_range),
+        labels=LabelConfig(tuple(class_names), instances, novel_instances=labels["novel_view"] is not None),
     )
+    pipeline = IvidPipeline(**unets, config=ModelConfig.from_dict(settings, config))
     aside = out.with_name(f".{out.name}.aside")
     shutil.rmtree(aside, ignore_errors=True)
     pipeline.save_pretrained(aside)

@@ -12,10 +12,12 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DModel
 
+from ivid.pipeline.config import DepthConfig, LabelConfig, ModelConfig
 from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.sampling import Sampling
 
 CLASSES = ("house", "tree", "car, automobile")
-SIZE, FOLD = 32, 4
+SIZE, PATCH = 32, 4
 
 
 def tiny_pipeline(classes: tuple[str, ...] = CLASSES, first_steps: int = 4, novel_steps: int = 2) -> IvidPipeline:
@@ -23,15 +25,13 @@ def tiny_pipeline(classes: tuple[str, ...] = CLASSES, first_steps: int = 4, nove
     return IvidPipeline(
         first_view_unet=_network(4, len(classes), seed=1),
         novel_view_unet=_network(10, len(classes), seed=2),
-        name="tiny",
-        class_names=classes,
-        depth_range=(0.6, 5.0),
-        prediction_type="sample",
-        first_steps=first_steps,
-        novel_steps=novel_steps,
-        guidance=0.0,
-        first_sampler="ddim",
-        novel_sampler="ddim",
+        config=ModelConfig(
+            name="tiny",
+            prediction_type="sample",
+            sampling=Sampling(first_steps, novel_steps, 0.0, first_sampler="ddim", novel_sampler="ddim"),
+            depth=DepthConfig(range=(0.6, 5.0)),
+            labels=LabelConfig(classes),
+        ),
     )
 
 
@@ -46,9 +46,9 @@ def _network(channels: int, classes: int, seed: int) -> UNet2DModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         unet = UNet2DModel(
-            sample_size=SIZE // FOLD,
-            in_channels=channels * FOLD**2,
-            out_channels=4 * FOLD**2,
+            sample_size=SIZE // PATCH,
+            in_channels=channels * PATCH**2,
+            out_channels=4 * PATCH**2,
             block_out_channels=(32, 64),
             layers_per_block=1,
             norm_num_groups=8,
@@ -57,7 +57,7 @@ def _network(channels: int, classes: int, seed: int) -> UNet2DModel:
             num_class_embeds=classes + 1 if classes else None,
         ).eval()
     with torch.no_grad():
-        depth = slice(3 * FOLD**2, None)
+        depth = slice(3 * PATCH**2, None)
         unet.conv_out.weight.mul_(2)
         unet.conv_out.weight[depth].mul_(0.02)
         unet.conv_out.bias[depth] = -0.1

@@ -9,7 +9,7 @@ from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.training_set import RgbdImages
-from ivid.diffusion.denoiser import fold_of
+from ivid.diffusion.denoiser import patch_size_of
 from ivid.diffusion.sampling import make_scheduler, sample
 from ivid.training import sample_sheet
 from ivid.training.tasks.base import NoisyBatch, Task
@@ -25,7 +25,7 @@ class FirstView(Task):
 
     def write_picture(self, path: Path, unet: UNet2DModel, images: RgbdImages) -> None:
         """One row per label (12 of them, if there are more): colour and depth of four seeds each."""
-        classes, size = len(images.classes), unet.config["sample_size"] * fold_of(unet)
+        classes, size = len(images.classes), unet.config["sample_size"] * patch_size_of(unet)
         rows, columns = min(classes, sample_sheet.ROWS) or 4, 4
         labels = torch.linspace(0, classes - 1, rows).long().repeat_interleave(columns) if classes else None
         samples = sample_sheet.drawn(

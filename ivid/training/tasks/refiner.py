@@ -49,7 +49,7 @@ class Refiner(Task):
     def inputs(self, batch: NoisyBatch) -> tuple[Tensor, Tensor]:
         guess = self._guess(batch, batch.random_normal())
         condition = ConditionBatch.of_training(batch.samples).quiet_channels()
-        target = batch.clean - refining.blend(batch.x_t, guess, batch.alpha_cumprod)
+        target = batch.clean - refining.combined_estimate(batch.x_t, guess, batch.alpha_cumprod)
         return torch.cat([batch.x_t, guess, condition], dim=1), target
 
     def _guessing(self, folder: str) -> tuple[Denoiser, Tensor]:

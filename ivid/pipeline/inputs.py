@@ -1,0 +1,74 @@
+"""What scenes are to be made, every argument checked before a network is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ivid.pipeline.config import ModelConfig
+from ivid.pipeline.labels import find_class
+from ivid.pipeline.sampling import ResolvedSampling, Sampling
+from ivid.scene.cameras import Camera, view_set
+from ivid.scene.scene import View
+
+
+@dataclass(frozen=True, eq=False)
+class SceneBatch:
+    """Scenes that are sampled together.
+
+    Attributes:
+        class_indices: of every scene; None for models without classes.
+        seeds: of every scene.
+        cameras: of the views of every scene, as many for each.
+        first_views: the views they start from; none where the first views are sampled.
+        sampling: of all of them.
+    """
+
+    class_indices: Sequence[int | None]
+    seeds: Sequence[int]
+    cameras: Sequence[Sequence[Camera]]
+    first_views: Sequence[View]
+    sampling: ResolvedSampling
+
+    @classmethod
+    def checked(
+        cls,
+        config: ModelConfig,
+        size: int,
+        class_labels: Sequence[str | int | None],
+        seeds: Sequence[int],
+        cameras_or_set: str | Sequence[Camera],
+        sampling: Sampling,
+        first_views: Sequence[View | None] | None,
+    ) -> SceneBatch:
+        """The batch of the arguments of `IvidPipeline.stream_batch`, for a model with views of `size` pixels.
+
+        Raises:
+            ValueError: an argument is out of range; the message says which, and what would be right.
+        """
+        resolved = sampling.resolved(config.sampling, config.timesteps)
+        indices = [find_class(label, config.labels.classes, config.name) for label in class_labels]
+        if len(seeds) != len(indices) or not seeds:
+            raise ValueError(f"a batch needs one seed per class, got {len(indices)} classes and {len(seeds)} seeds")
+        for seed in seeds:
+            if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+                raise ValueError(f"a seed must be an integer from 0 to 2^63 - 1, got {seed!r}")
+        cameras = [_cameras(cameras_or_set, seed) for seed in seeds]
+        if len({len(path) for path in cameras}) != 1:
+            raise ValueError("the scenes of a batch need view sets of one length")
+        given = [view for view in first_views or () if view is not None]
+        for view in given:
+            if view.size != size:
+                raise ValueError(f"the first view must be {size}x{size}, got {view.size}x{view.size}")
+        if given and len(given) != len(seeds):
+            raise ValueError("either every scene of a batch starts from a given first view, or none does")
+        return cls(indices, seeds, cameras, given, resolved)
+
+
+def _cameras(name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]:
+    if isinstance(name_or_cameras, str):
+        return view_set(name_or_cameras, seed)
+    cameras = list(name_or_cameras)
+    if not cameras:
+        raise ValueError("a view set needs at least one camera")
+    return cameras

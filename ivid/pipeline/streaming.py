@@ -1,0 +1,121 @@
+"""The views of scenes in their order, each sampled given those before it (method §1, §6, §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ivid.diffusion.conditioning import ConditionBatch, blend_with_known
+from ivid.diffusion.refining import Refiner
+from ivid.diffusion.sampling import Step, make_scheduler, sample
+from ivid.pipeline.config import LabelConfig
+from ivid.pipeline.events import Event, Preview, ViewDone
+from ivid.pipeline.inputs import SceneBatch
+from ivid.pipeline.labels import SceneLabel, sample_label
+from ivid.pipeline.pictures import quantised, to_pictures
+from ivid.pipeline.sampling import ResolvedSampling
+from ivid.scene.condition import Condition
+from ivid.scene.scene import View
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
+
+    from ivid.pipeline.pipeline import IvidPipeline
+
+
+def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
+    """Sample all views of a batch of scenes; closing the generator stops it between two network evaluations."""
+    generators = [torch.Generator().manual_seed(seed) for seed in batch.seeds]
+    labels = [
+        _label(pipeline.config.labels, index, seed, batch)
+        for index, seed in zip(batch.class_indices, batch.seeds, strict=True)
+    ]
+    edge_threshold = pipeline.config.depth.edge_threshold
+    scenes: list[list[View]] = [[] for _ in batch.seeds]
+    for view_index in range(len(batch.cameras[0])):
+        cameras = [path[view_index] for path in batch.cameras]
+        conditions: list[Condition | None] = [None] * len(scenes)
+        if view_index == 0 and batch.first_views:
+            views = [replace(view, edge_threshold=edge_threshold) for view in batch.first_views]
+        else:
+            if view_index > 0:
+                conditions = [pipeline.condition(views, camera) for views, camera in zip(scenes, cameras, strict=True)]
+            flipped = [index for index, label in enumerate(labels) if label.flipped and view_index == 0]
+            rgb = depth = np.empty(0)
+            for step in _sample_view(pipeline, conditions, labels, generators, batch.sampling):
+                clean = step.clean
+                if flipped:
+                    clean = clean.clone()
+                    clean[flipped] = clean[flipped].flip(-1)
+                rgb, depth = to_pictures(clean, pipeline.config.depth)
+                for index, levels in enumerate(quantised(rgb)):
+                    yield Preview(view_index, step.number, step.steps, levels, depth[index], index)
+            trust = pipeline.config.novel_view_trust if view_index > 0 else 1.0
+            views = [View(rgb[i], depth[i], camera, edge_threshold, trust) for i, camera in enumerate(cameras)]
+        for index, view in enumerate(views):
+            scenes[index].append(view)
+            yield ViewDone(view_index, view, conditions[index], index)
+
+
+def _sample_view(
+    pipeline: IvidPipeline,
+    conditions: Sequence[Condition | None],
+    labels: Sequence[SceneLabel],
+    generators: Sequence[torch.Generator],
+    sampling: ResolvedSampling,
+) -> Iterator[Step]:
+    present = [condition for condition in conditions if condition is not None]
+    shape = (4, pipeline.size, pipeline.size)
+    if not present:
+        unet = pipeline.first_view_unet
+        scheduler = make_scheduler(sampling.first_sampler, pipeline.config.schedule, sampling.first_steps)
+        refiner = _refiner(pipeline, scheduler, ConditionBatch.unknown((len(generators), *shape), unet.device), labels)
+        told, guidance = _network_labels(pipeline, unet, labels), sampling.guidance
+        return sample(pipeline.denoiser(unet, scheduler), scheduler, shape, generators, told, guidance, refiner=refiner)
+    unet = pipeline.novel_view_unet
+    scheduler = make_scheduler(sampling.novel_sampler, pipeline.config.schedule, sampling.novel_steps)
+    known = ConditionBatch.stack(present, unet.device)
+    return sample(
+        pipeline.denoiser(unet, scheduler),
+        scheduler,
+        shape,
+        generators,
+        _network_labels(pipeline, unet, labels),
+        sampling.novel_guidance,
+        condition=lambda: known.noisy_channels(generators),
+        adjust=lambda clean, last: blend_with_known(clean, known, pipeline.config.blending, last),
+        refiner=_refiner(pipeline, scheduler, known, labels),
+    )
+
+
+def _refiner(
+    pipeline: IvidPipeline, scheduler: Any, known: ConditionBatch, labels: Sequence[SceneLabel]
+) -> Refiner | None:
+    unet = pipeline.refiner_unet
+    if unet is None:
+        return None
+    alphas_cumprod, told = scheduler.alphas_cumprod.to(unet.device), _network_labels(pipeline, unet, labels)
+    return Refiner(unet, alphas_cumprod, pipeline.config.refiner.start, known.quiet_channels(), told)
+
+
+def _label(known: LabelConfig, class_index: int | None, seed: int, batch: SceneBatch) -> SceneLabel:
+    if batch.first_views:
+        return SceneLabel(class_index)
+    instances = known.instances[class_index] if known.instances and class_index is not None else None
+    return sample_label(class_index, seed, instances, known.horizontal_flip)
+
+
+def _network_labels(pipeline: IvidPipeline, unet: UNet2DModel, labels: Sequence[SceneLabel]) -> Tensor | None:
+    """What a network is told of scenes: their instances if it knows instances, else their classes, if those."""
+    if not unet.config["num_class_embeds"]:
+        return None
+    null = unet.config["num_class_embeds"] - 1
+    known = pipeline.config.labels
+    by_instance = known.instances and (unet is not pipeline.novel_view_unet or known.novel_instances)
+    told = [label.instance if by_instance else label.class_index for label in labels]
+    return torch.tensor([null if label is None else label for label in told], dtype=torch.int64, device=unet.device)

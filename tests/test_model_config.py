@@ -1,0 +1,106 @@
+"""A model's config, as files hold it now and held it before, and how a caller's wishes fill it in."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from ivid.pipeline.config import NETWORKS, OLD_NAMES, LabelConfig, ModelConfig, ModelIndex
+from ivid.pipeline.sampling import PUBLISHED_SAMPLING, ResolvedSampling, Sampling
+
+BEFORE = Path(__file__).parent / "support" / "model_index_0.1.json"
+
+
+def test_an_index_written_before_is_read_with_its_old_names(tmp_path):
+    (tmp_path / "model_index.json").write_text(BEFORE.read_text())
+    index = ModelIndex.read(tmp_path)
+    assert index.networks == NETWORKS[:3]
+    config, old = index.config, json.loads(BEFORE.read_text())
+    assert (config.name, config.prediction_type, config.schedule) == ("lowpoly", "sample", old["schedule"])
+    assert config.sampling == Sampling(8, 3, 0.5, 0.0, "ddim", "ddim")
+    assert (config.depth.range, config.depth.edge_threshold) == ((0.5, 4.0), 0.05)
+    assert (config.depth.mask_discontinuities, config.depth.snap_to_far) == (False, 0.02)
+    assert config.depth.flying_pixel_threshold == 0.06
+    assert vars(config.blending) == old["pull"]
+    assert list(config.labels.classes) == old["class_names"]
+    assert [list(each) for each in config.labels.instances or ()] == old["kinds"]
+    assert (config.labels.novel_instances, config.labels.horizontal_flip, config.refiner.start) == (True, True, 600)
+
+
+def test_every_old_name_stands_for_a_field_there_is():
+    for place in OLD_NAMES.values():
+        value = ModelConfig()
+        for name in place.split("."):
+            assert is_dataclass(value)
+            assert name in {each.name for each in fields(value)}
+            value = getattr(value, name)
+
+
+def test_an_index_is_read_as_it_was_written(tmp_path):
+    (tmp_path / "model_index.json").write_text(BEFORE.read_text())
+    index = ModelIndex.read(tmp_path)
+    index.write(tmp_path)
+    assert ModelIndex.read(tmp_path) == index
+    written = json.loads((tmp_path / "model_index.json").read_text())
+    assert written["depth"]["range"] == [0.5, 4.0]
+    assert not written.keys() & OLD_NAMES.keys()
+    assert written["upsampler_unet"] == [None, None]
+
+
+def test_what_values_leave_out_is_that_of_the_base():
+    base = ModelConfig(name="base", labels=LabelConfig(("cat",)))
+    config = ModelConfig.from_dict({"labels": {"horizontal_flip": True}, "far_margin": 0.1}, base)
+    assert (config.name, config.labels) == ("base", LabelConfig(("cat",), horizontal_flip=True))
+    assert config.depth.snap_to_far == 0.1
+    assert base == ModelConfig(name="base", labels=LabelConfig(("cat",)))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"colour": 1}, "no colour; it has name, schedule"),
+        ({"pull": {"rbg": 0.1}}, "no blending.rbg; it has rgb, depth"),
+        ({"pull": 3}, "blending must be an object"),
+        ({"blending": {"rgb": 2}}, "rgb must lie between 0 and 1, got 2"),
+        ({"labels": []}, "labels must be an object"),
+        ({"class_names": ["a"], "kinds": [[1], [2]]}, "for each of its classes"),
+        ({"depth_range": [4, 0.5]}, "0 < near < far, got 4.0 and 0.5"),
+        ({"depth": {"range": "far"}}, "two numbers, got 'far'"),
+        ({"mirror": 1}, "horizontal_flip must be true or false"),
+        ({"edge_threshold": 0}, "edge_threshold must be positive"),
+        ({"refine_below": "late"}, "refiner.start must be a number"),
+        ({"schedule": {}}, "num_train_timesteps"),
+        ({"first_steps": 1001}, "from 1 to 1000, got 1001"),
+        ({"sampling": {"first_sampler": "euler"}}, "no sampler 'euler'"),
+    ],
+)
+def test_configs_that_are_none_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        ModelConfig.from_dict(values)
+
+
+def test_what_is_asked_for_goes_before_what_the_model_says():
+    model = Sampling(8, 3, 0.5, 0.0, "ddim", "unipc")
+    assert Sampling().resolved(model, 1000) == ResolvedSampling(8, 3, 0.5, 0.0, "ddim", "unipc")
+    asked = Sampling().changed(first_steps=20, guidance=2.0, sampler="ddpm", novel_steps=None)
+    assert asked.resolved(model, 1000) == ResolvedSampling(20, 3, 2.0, 2.0, "ddpm", "ddpm")  # guidance is of all views
+    assert Sampling(novel_guidance=1.0, guidance=2.0).resolved(model, 1000).novel_guidance == 1.0
+    assert asked.changed(first_sampler="ddim").first_sampler == "ddim"
+
+
+def test_the_published_rule_for_the_first_view():
+    assert Sampling().resolved(PUBLISHED_SAMPLING, 1000).first_sampler == "ddpm"
+    assert Sampling(first_steps=999).resolved(PUBLISHED_SAMPLING, 1000).first_sampler == "ddim"
+
+
+def test_an_unknown_field_of_sampling_is_named():
+    with pytest.raises(ValueError, match="no argument first_step; sampling takes first_steps"):
+        Sampling().changed(first_step=3)
+
+
+def test_reading_a_config_loads_no_torch():
+    code = "import sys, ivid.pipeline.config; sys.exit(any(m in sys.modules for m in ('torch', 'diffusers', 'warp')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
