@@ -9,7 +9,8 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from ivid.pipeline.pipeline import Event, IvidPipeline
+    from ivid.pipeline.events import Event
+    from ivid.pipeline.pipeline import IvidPipeline
     from ivid.scene.scene import Scene
 
 GPU_SECONDS = 120  # what one scene may take of a shared GPU

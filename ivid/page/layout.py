@@ -7,19 +7,20 @@ from typing import Any
 
 import gradio as gr
 
+from ivid.diffusion import SAMPLERS
 from ivid.page.api import add_endpoints
 from ivid.page.components import Components
 from ivid.page.examples import Examples
 from ivid.page.exports import preset_values
 from ivid.page.handlers import Handlers
 from ivid.page.modules import WEB, module_component
-from ivid.page.registry import ROOT, ModelCard, ModelRegistry
+from ivid.page.registry import ModelCard, ModelRegistry
 from ivid.page.status import status
 from ivid.page.theme import theme
 from ivid.scene.rgbd import DEPTH_KINDS
 from viewer.component import SceneViewer
 
-SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
 VIEW_SET_LABELS = {
     "3x9": "3 × 9 grid",
     "360": "All around",
@@ -40,7 +41,7 @@ HEAD = f"""
 DICE = "() => String(Math.floor(Math.random() * 100000))"
 
 
-def build_page(models: ModelRegistry, examples: Path = ROOT / "assets") -> gr.Blocks:
+def build_page(models: ModelRegistry, examples: Path = ASSETS) -> gr.Blocks:
     """The page for the models of a registry; launch it with `launch_options`."""
     gr.set_static_paths([WEB])
     page = gr.Blocks(
