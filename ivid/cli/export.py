@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from ivid.cli.arguments import DEVICE_HELP, device, number, positive
 from ivid.export import KINDS, kind_for
 from ivid.export.paths import PATHS
 from ivid.export.stills import SHOWN
+from ivid.scene.files import read_json
 
 # Options of kinds of export, by the names that the functions behind them know them by.
 EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
@@ -82,10 +82,7 @@ def _flag(name: str) -> str:
 
 
 def read_keyframes(path: Path) -> list[Any]:
-    try:
-        keyframes = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    keyframes = read_json(path)
     if not isinstance(keyframes, list):
         raise ValueError(f"{path} must hold a list of keyframes")
     return keyframes

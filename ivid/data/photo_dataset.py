@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ivid.scene.depth import PUBLISHED_TRAINING_RANGE, DepthRange, encode_disparity
-from ivid.scene.files import written_aside
+from ivid.scene.files import read_json, written_aside
 
 INDEX_FILE = "dataset.json"
 
@@ -80,7 +80,7 @@ def read_dataset_index(folder: str | Path) -> DatasetIndex:
     if not path.exists():
         return write_dataset_index(folder)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         labels = values.get("labels") or {}
         index = DatasetIndex(sorted(labels, key=lambda name: labels[name]), values["images"], values["depths"])
         numbered = [labels[name] for name in index.classes] == list(range(len(labels)))

@@ -13,13 +13,13 @@ folder is unfinished.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ivid.scene.depth import DepthRange
+from ivid.scene.files import read_json
 
 MANIFEST = "renders.json"
 FORMAT, FORMAT_VERSION = "ivid-renders", 3
@@ -198,8 +198,8 @@ def read_manifest(folder: str | Path) -> dict:
             raise ValueError(f"the renders in {folder} are not finished; run the same prepare command again to go on")
         raise ValueError(f"{folder} holds no renders: it has no {MANIFEST}")
     try:
-        manifest = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        manifest = read_json(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}); render the folder again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ValueError(f"{path} does not describe a folder of renders")

@@ -1,16 +1,19 @@
 """What a scene can become: one file (or folder) per kind, formats in docs/formats.md.
 
-`export_scene` is the door; the functions behind it live in one module per kind, imported when they are used. The
-self-contained page is the viewer, packed, so that kind is made by `viewer` and found by name only.
+`export_scene` is the door, and this package can be called in its place: `ivid.export(scene, path)`. The functions
+behind it live in one module per kind, imported when they are used. The self-contained page is the viewer, packed, so
+that kind is made by `viewer` and found by name only.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ivid.scene.scene import Scene
@@ -100,6 +103,12 @@ def export_scene(
         UnknownKindError: no such kind, or the suffix is none of its own.
         ValueError: an option is unknown or out of range.
         MissingLibraryError: a library that the kind needs is not installed.
+
+    Example:
+        >>> scene = ivid.open_scene("house.ivid")
+        >>> export_scene(scene, "house.glb", max_triangles=20_000)
+        >>> export_scene(scene, "house_points.ply", "points")
+        >>> export_scene(scene, "house.mp4", trajectory="orbit", seconds=4)
     """
     name = kind_for(path) if kind is None else kind
     if name not in KINDS:
@@ -118,3 +127,12 @@ def _listed() -> str:
     return ", ".join(
         f"{kind.name} ({' '.join(suffix or 'folder' for suffix in kind.suffixes)})" for kind in KINDS.values()
     )
+
+
+class _CallableModule(ModuleType):
+    """This package, as what `ivid.export(scene, path)` calls."""
+
+    __call__ = staticmethod(export_scene)
+
+
+sys.modules[__name__].__class__ = _CallableModule

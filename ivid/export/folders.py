@@ -13,6 +13,7 @@ from ivid.export.stills import export_grid
 from ivid.pipeline.batch import SceneRequest
 from ivid.pipeline.events import ViewDone
 from ivid.pipeline.sampling import ResolvedSampling
+from ivid.published.output import OutputFiles, output_folder
 from ivid.published.scene_file import save_published_scene
 from ivid.scene.depth import decode
 from ivid.scene.files import written_aside
@@ -38,10 +39,10 @@ class PlainLayout:
 
 @dataclass(frozen=True)
 class PublishedLayout:
-    """The folders of the authors' program, for scripts that look for their files there.
+    """The folders of the authors' program, for scripts that look for their files there (`ivid.published.output`).
 
     Attributes:
-        folder: `OUT/viewset_<V>_steps_u<U>_c<C>_guidance<G>`.
+        folder: from `ivid.published.output.output_folder`.
         numbered: files are named by the scene's place in the work, not by its seed.
     """
 
@@ -50,37 +51,38 @@ class PublishedLayout:
 
     @classmethod
     def of_sampling(cls, out: Path, view_set: str, sampling: ResolvedSampling, numbered: bool) -> PublishedLayout:
-        steps = f"u{sampling.first_steps}_c{sampling.novel_steps}"
-        return cls(out / f"viewset_{view_set}_steps_{steps}_guidance{float(sampling.guidance)}", numbered)
+        """The layout below `out` of scenes that are sampled like this."""
+        steps = sampling.first_steps, sampling.novel_steps
+        return cls(output_folder(out, view_set, *steps, sampling.guidance), numbered)
 
     def scene_file(self, request: SceneRequest) -> Path:
         """The scene's file. It is written last: what is there is done."""
-        return self.folder / "scenes" / f"scene_{self._name(request)}.npz"
+        return self._files(request).scene
 
     def write(self, request: SceneRequest, scene: Scene, events: Sequence[ViewDone]) -> None:
         """Write the files of a scene that was made by these events."""
-        name = self._name(request)
+        files = self._files(request)
         if len(scene.views) == 1:
-            self._picture(f"results/rgb_{name}.png", scene.views[0].rgb)
+            _write_picture(scene.views[0].rgb, files.result)
         elif scene.view_set == "random":
             first, novel = scene.views
-            self._picture(f"conds/rgb_{name}.png", first.rgb)
-            self._picture(f"results/rgb_{name}.png", novel.rgb)
+            _write_picture(first.rgb, files.first_view)
+            _write_picture(novel.rgb, files.result)
         else:
-            told = _conditions(scene, events)
-            for kind, what in (("rgb", "colour"), ("depth", "depth")):
-                export_grid(scene, self.folder / "grids" / f"{kind}_{name}.png", what=what)
-                export_grid(told, self.folder / "conds" / f"{kind}_cond_{name}.png", what=what)
-        save_published_scene(scene, self.scene_file(request))
+            conditions = _conditions(scene, events)
+            for channel, what in (("rgb", "colour"), ("depth", "depth")):
+                export_grid(scene, files.grid(channel), what=what)
+                export_grid(conditions, files.condition_grid(channel), what=what)
+        save_published_scene(scene, files.scene)
 
-    def _name(self, request: SceneRequest) -> str:
-        return f"class{request.class_index:03d}_" + (
-            f"{request.number:05d}" if self.numbered else f"seed{request.seed:05d}"
-        )
+    def _files(self, request: SceneRequest) -> OutputFiles:
+        number = request.number if self.numbered else request.seed
+        return OutputFiles(self.folder, request.class_index, number, self.numbered)
 
-    def _picture(self, name: str, rgb: np.ndarray) -> None:
-        with written_aside(self.folder / name) as aside:
-            Image.fromarray(rgb).save(aside, "PNG")
+
+def _write_picture(rgb: np.ndarray, path: Path) -> None:
+    with written_aside(path) as aside:
+        Image.fromarray(rgb).save(aside, "PNG")
 
 
 def _conditions(scene: Scene, events: Sequence[ViewDone]) -> Scene:

@@ -2,6 +2,6 @@
 
 from ivid.scene.cameras import Camera, trajectory, view_set
 from ivid.scene.depth import decode, encode
-from ivid.scene.scene import Scene, SceneFileError, View
+from ivid.scene.scene import Scene, SceneFileError, SceneSummary, View
 
-__all__ = ["Camera", "Scene", "SceneFileError", "View", "decode", "encode", "trajectory", "view_set"]
+__all__ = ["Camera", "Scene", "SceneFileError", "SceneSummary", "View", "decode", "encode", "trajectory", "view_set"]

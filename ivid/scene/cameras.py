@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ivid.scene.files import read_json
+
 FOV_Y_DEG = 45.0
 VIEW_SETS = ("uncond", "random", "3x9", "360")
 TRAJECTORIES = ("swing", "orbit", "random")
@@ -165,11 +167,7 @@ def read_view_set(path: str | Path) -> list[Camera]:
         ValueError: the file is no such list; the message names the entry.
         OSError: it cannot be read.
     """
-    path = Path(path)
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    entries = read_json(path)
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path} must hold a list of cameras")
     cameras = []

@@ -54,9 +54,11 @@ def read_json(source: str | Path | bytes, what: str = "") -> Any:
     name = what or ("the file" if isinstance(source, bytes) else str(source))
     try:
         return json.loads(content.decode("utf-8-sig"), parse_float=_finite_float, parse_int=_finite_int)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is not valid JSON: it is no UTF-8 text (at byte {error.start})") from None
     except RecursionError:
         raise ValueError(f"{name} is not valid JSON: it is nested too deeply") from None
-    except ValueError as error:  # of decoding and of parsing alike
+    except ValueError as error:
         raise ValueError(f"{name} is not valid JSON: {error}") from None
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ivid.data.pairs import PairSettings
+from ivid.scene.files import read_json
 
 NETWORKS = ("first_view", "novel_view", "refiner", "upsampler")
 
@@ -116,10 +116,7 @@ class TrainingConfig:
         Raises:
             ValueError: it is no JSON object, or has fields a config does not have.
         """
-        try:
-            values = json.loads(Path(path).read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not valid JSON: {error}") from None
+        values = read_json(path)
         if not isinstance(values, dict):
             raise ValueError(f"{path} must hold a JSON object")
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
