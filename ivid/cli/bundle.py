@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first_view", type=Path, help="run folder of the first-view network")
     parser.add_argument("novel_view", type=Path, help="run folder of the novel-view network")
     parser.add_argument("--refiner", type=Path, metavar="RUN", help="run folder of a refiner")
+    parser.add_argument("--novel-refiner", type=Path, metavar="RUN", help="run folder of a refiner of further views")
     parser.add_argument("--upsampler", type=Path, metavar="RUN", help="run folder of an upsampler")
     parser.add_argument("--data", type=Path, required=True, help="what they were trained on")
     parser.add_argument("--out", type=Path, required=True, help="the model folder")
@@ -30,6 +31,7 @@ def run(options: argparse.Namespace) -> None:
         class_names=images.classes,
         depth_range=images.depth_range,
         refiner=options.refiner,
+        novel_refiner=options.novel_refiner,
         upsampler=options.upsampler,
     )
     print(options.out)

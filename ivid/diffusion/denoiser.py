@@ -69,12 +69,17 @@ class Denoiser:
         return self.unet.config["num_class_embeds"] - 1
 
     def _forward(self, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
-        fold = patch_size_of(self.unet)
-        folded = functional.pixel_unshuffle(inputs, fold).to(self.unet.dtype)
-        if folded.device.type == "cpu":  # the layout oneDNN's convolutions are written for
-            folded = folded.contiguous(memory_format=torch.channels_last)
-        output = self.unet(folded, timesteps, class_labels=class_labels, return_dict=False)[0]
-        return functional.pixel_shuffle(output.float(), fold)
+        return evaluate(self.unet, inputs, timesteps, class_labels)
+
+
+def evaluate(unet: UNet2DModel, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
+    """The output [B, 4, S, S] float32 of a network for inputs [B, C, S, S], which are folded as it takes them."""
+    fold = patch_size_of(unet)
+    folded = functional.pixel_unshuffle(inputs, fold).to(unet.dtype)
+    if folded.device.type == "cpu":  # the layout oneDNN's convolutions are written for
+        folded = folded.contiguous(memory_format=torch.channels_last)
+    output = unet(folded, timesteps, class_labels=class_labels, return_dict=False)[0]
+    return functional.pixel_shuffle(output.float(), fold)
 
 
 def patch_size_of(unet: UNet2DModel) -> int:

@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ivid.diffusion.denoiser import Denoiser, signal_and_noise
+from ivid.diffusion.blending import Blending
+from ivid.diffusion.conditioning import ConditionBatch, blend_with_known
+from ivid.diffusion.denoiser import Denoiser, evaluate, signal_and_noise
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
 GUESS_VARIANCE = 0.0025
 """About the mean squared error of a coarse network's guess, in the range [-1, 1]."""
+
+ALL_KNOWN = Blending(rgb=1.0, depth=1.0, floor=1.0, last_rgb=1.0)
+"""What is known stands as it is, and nothing appears in front of the depth floor."""
+
+ALMOST_CLEAN = 20
+"""The timestep that a `NovelViewRefiner` is told, that of a sample with hardly any noise."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,41 @@ class Refiner:
         denoiser = Denoiser(self.unet, self.alphas_cumprod, "sample")
         correction = denoiser(x_t, timesteps, self.labels, condition=told)
         return combined_estimate(x_t, guess, self.alphas_cumprod[timesteps]) + correction
+
+
+@dataclass(frozen=True)
+class NovelViewRefiner:
+    """guess -> clean sample, for further views: the guess where nothing is known, what is known elsewhere, corrected.
+
+    What is known has been warped: its edges fray, and specks of other surfaces stand beside them. This network mends
+    that, draws what the guess says in detail, and joins the two.
+
+    Attributes:
+        unet: 14 input channels: `known_or_guessed`, the guess and the condition. Its output is a correction of the
+            former.
+        known: what is known of the views.
+        labels: [B] int64, instance labels of what is shown; None for a network that is told none.
+    """
+
+    unet: UNet2DModel
+    known: ConditionBatch
+    labels: Tensor | None = None
+
+    def __call__(self, guess: Tensor) -> Tensor:
+        """The clean sample [B, 4, S, S] that the novel-view network guessed, refined."""
+        inputs = novel_refiner_inputs(guess, self.known)
+        timesteps = torch.full((len(guess),), ALMOST_CLEAN, dtype=torch.int64, device=guess.device)
+        return inputs[:, :4] + evaluate(self.unet, inputs, timesteps, self.labels)
+
+
+def novel_refiner_inputs(guess: Tensor, known: ConditionBatch) -> Tensor:
+    """The 14 channels [B, 14, S, S] of a `NovelViewRefiner`, for guesses [B, 4, S, S]."""
+    return torch.cat([known_or_guessed(guess, known), guess, known.quiet_channels()], dim=1)
+
+
+def known_or_guessed(guess: Tensor, known: ConditionBatch) -> Tensor:
+    """What is known, and guesses [B, 4, S, S] in [-1, 1] elsewhere, nowhere in front of the depth floor."""
+    return blend_with_known(guess.clamp(-1, 1), known, ALL_KNOWN, last_step=True)
 
 
 def combined_estimate(x_t: Tensor, guess: Tensor, alpha_cumprod: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from ivid.scene.scene import EDGE_THRESHOLD, MIN_TRUST
 
 INDEX_FILE = "model_index.json"
 CLASS_NAME = "IvidPipeline"
-NETWORKS = ("first_view_unet", "novel_view_unet", "refiner_unet", "upsampler_unet")
+NETWORKS = ("first_view_unet", "novel_view_unet", "refiner_unet", "novel_refiner_unet", "upsampler_unet")
 """Folders of a model, each with a UNet2DModel; the first two are always there."""
 NETWORK_CLASS = ["diffusers", "UNet2DModel"]
 
@@ -81,6 +81,7 @@ class LabelConfig:
         classes: names, in the order of their indices; none for models without classes.
         instances: of every class, the instance labels of the first-view network that belong to it: an instance is
             one object of the training data. None where that network is told the class.
+        instance_names: `class/file` of the object that each instance label stands for; empty where nobody recorded it.
         novel_instances: whether the novel-view network is told the instance too.
         horizontal_flip: whether half of the seeds show the first view mirrored.
 
@@ -90,6 +91,7 @@ class LabelConfig:
 
     classes: tuple[str, ...] = ()
     instances: tuple[tuple[int, ...], ...] | None = None
+    instance_names: tuple[str, ...] = ()
     novel_instances: bool = False
     horizontal_flip: bool = False
 
@@ -127,6 +129,8 @@ class ModelConfig:
         sampling: how it samples unless told otherwise.
         depth, blending, labels, refiner: see there.
         novel_view_trust: of further views, see `ivid.scene.View`; a first view has 1.
+        novel_view_noise: whether further views begin with noise, and see noise where nothing is known (method §6); if
+            not, zeros stand in its place, and a further view is a function of the views so far.
 
     Raises:
         ValueError: a value is of another type, or out of range.
@@ -143,6 +147,7 @@ class ModelConfig:
     labels: LabelConfig = field(default_factory=LabelConfig)
     refiner: RefinerConfig = field(default_factory=RefinerConfig)
     novel_view_trust: float = 1.0
+    novel_view_noise: bool = True
 
     def __post_init__(self) -> None:
         timesteps = self.schedule.get("num_train_timesteps") if isinstance(self.schedule, Mapping) else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ivid.pipeline.config import ModelConfig
-from ivid.pipeline.labels import find_class
+from ivid.pipeline.labels import find_class, find_instance
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.scene import View
@@ -21,6 +21,7 @@ class SceneBatch:
         seeds: of every scene.
         cameras: of the views of every scene, as many for each.
         first_views: the views they start from; none where the first views are sampled.
+        instances: instance labels of what the scenes show; None where the seed decides, or nobody knows.
         sampling: of all of them.
     """
 
@@ -28,6 +29,7 @@ class SceneBatch:
     seeds: Sequence[int]
     cameras: Sequence[Sequence[Camera]]
     first_views: Sequence[View]
+    instances: Sequence[int | None]
     sampling: ResolvedSampling
 
     @classmethod
@@ -39,7 +41,8 @@ class SceneBatch:
         seeds: Sequence[int],
         cameras_or_set: str | Sequence[Camera],
         sampling: Sampling,
-        first_views: Sequence[View | None] | None,
+        first_views: Sequence[View | None] | None = None,
+        instances: Sequence[str | None] | None = None,
     ) -> SceneBatch:
         """The batch of the arguments of `IvidPipeline.stream_batch`, for a model with views of `size` pixels.
 
@@ -62,7 +65,11 @@ class SceneBatch:
                 raise ValueError(f"the first view must be {size}x{size}, got {view.size}x{view.size}")
         if given and len(given) != len(seeds):
             raise ValueError("either every scene of a batch starts from a given first view, or none does")
-        return cls(indices, seeds, cameras, given, resolved)
+        named = instances or [None] * len(seeds)
+        if len(named) != len(seeds):
+            raise ValueError(f"a batch needs one instance per scene, got {len(named)} for {len(seeds)} scenes")
+        shown = [find_instance(name, index, config.labels) for name, index in zip(named, indices, strict=True)]
+        return cls(indices, seeds, cameras, given, shown, resolved)
 
 
 def _cameras(name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ivid.pipeline.config import LabelConfig
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,28 @@ def sample_label(
     second, place = divmod(place, len(labels))
     choice = rounds[second][place]
     return SceneLabel(class_index, labels[choice], bool(horizontal_flip and flipped_first[choice] != bool(second)))
+
+
+def find_instance(name: str | None, class_index: int | None, labels: LabelConfig) -> int | None:
+    """The instance label of an object given by name; None for None.
+
+    Args:
+        name: one of `labels.instance_names`.
+        class_index: the class that the object must belong to.
+
+    Raises:
+        ValueError: the model knows no such object, or it belongs to another class.
+    """
+    if name is None:
+        return None
+    if name not in labels.instance_names:
+        known = labels.instance_names
+        has = f"it knows {known[0]} and {len(known) - 1} more" if known else "it knows no objects by name"
+        raise ValueError(f"the model knows no object {name!r}; {has}")
+    instance = labels.instance_names.index(name)
+    if labels.instances and class_index is not None and instance not in labels.instances[class_index]:
+        raise ValueError(f"{name} is not of the class {labels.classes[class_index]}")
+    return instance
 
 
 def find_class(class_label: str | int | None, names: Sequence[str], model: str) -> int | None:

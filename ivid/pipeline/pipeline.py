@@ -31,7 +31,9 @@ class IvidPipeline:
         first_view_unet: of 4 input channels, as `UNet2DModel` counts them before patches are folded (method §9).
         novel_view_unet: of 10.
         config: what else belongs to the model; the published constants when None.
-        refiner_unet: of 14, for details (`ivid.diffusion.refining`).
+        refiner_unet: of 14, for details of views as they are sampled (`ivid.diffusion.refining.Refiner`).
+        novel_refiner_unet: of 14, for details of further views (`ivid.diffusion.refining.NovelViewRefiner`); these are
+            not given to `refiner_unet` then.
         upsampler_unet: of 8, which doubles the size of views (`ivid.pipeline.upsampling`).
     """
 
@@ -42,11 +44,13 @@ class IvidPipeline:
         config: ModelConfig | None = None,
         *,
         refiner_unet: UNet2DModel | None = None,
+        novel_refiner_unet: UNet2DModel | None = None,
         upsampler_unet: UNet2DModel | None = None,
     ) -> None:
         self.first_view_unet = first_view_unet
         self.novel_view_unet = novel_view_unet
         self.refiner_unet = refiner_unet
+        self.novel_refiner_unet = novel_refiner_unet
         self.upsampler_unet = upsampler_unet
         self.config = config or ModelConfig()
 
@@ -132,6 +136,7 @@ class IvidPipeline:
         sampling: Sampling | None = None,
         *,
         first_view: View | None = None,
+        instance: str | None = None,
         **shortcuts: Any,
     ) -> None:
         """Refuse what `stream` would refuse; the arguments are its.
@@ -139,7 +144,7 @@ class IvidPipeline:
         Raises:
             ValueError: an argument is out of range; the message says which, and what would be right.
         """
-        self._checked([class_label], [seed], view_set, sampling, [first_view], shortcuts)
+        self._checked([class_label], [seed], view_set, sampling, [first_view], [instance], shortcuts)
 
     def __call__(
         self,
@@ -149,10 +154,13 @@ class IvidPipeline:
         sampling: Sampling | None = None,
         *,
         first_view: View | None = None,
+        instance: str | None = None,
         **shortcuts: Any,
     ) -> Scene:
         """Make a scene; the arguments are those of `stream`."""
-        events = self.stream(class_label, seed, view_set, sampling, first_view=first_view, **shortcuts)
+        events = self.stream(
+            class_label, seed, view_set, sampling, first_view=first_view, instance=instance, **shortcuts
+        )
         views = [event.view for event in events if isinstance(event, ViewDone)]
         return self.scene(views, class_label, seed, view_set, self.sampling(sampling, **shortcuts))
 
@@ -184,6 +192,7 @@ class IvidPipeline:
         sampling: Sampling | None = None,
         *,
         first_view: View | None = None,
+        instance: str | None = None,
         **shortcuts: Any,
     ) -> Iterator[Event]:
         """Make a scene, step by step. Closing the generator stops it between two network evaluations.
@@ -194,6 +203,8 @@ class IvidPipeline:
             view_set: a name of method §8, or cameras, the first of them orbit(0, 0).
             sampling: steps, guidance and samplers; the model's defaults for all that is None.
             first_view: start from this view in place of sampling one; its size is the model's.
+            instance: which of the objects the model was trained on is shown, one of `config.labels.instance_names`.
+                When None, the seed decides; and what a given first view shows is unknown.
             shortcuts: single fields of `Sampling`, and `sampler` for both samplers.
 
         Yields:
@@ -210,7 +221,8 @@ class IvidPipeline:
             view 0: 128 pixels wide
             view 1: 128 pixels wide
         """
-        return self.stream_batch([class_label], [seed], view_set, sampling, first_views=[first_view], **shortcuts)
+        given = {"first_views": [first_view], "instances": [instance]}
+        return self.stream_batch([class_label], [seed], view_set, sampling, **given, **shortcuts)
 
     def stream_batch(
         self,
@@ -220,10 +232,12 @@ class IvidPipeline:
         sampling: Sampling | None = None,
         *,
         first_views: Sequence[View | None] | None = None,
+        instances: Sequence[str | None] | None = None,
         **shortcuts: Any,
     ) -> Iterator[Event]:
         """`stream` for several scenes at once; no scene depends on what else is in the batch."""
-        return stream_views(self, self._checked(class_labels, seeds, view_set, sampling, first_views, shortcuts))
+        batch = self._checked(class_labels, seeds, view_set, sampling, first_views, instances, shortcuts)
+        return stream_views(self, batch)
 
     def condition(self, views: Sequence[View], camera: Camera) -> Condition:
         """What `views` tell the novel-view network of a new camera, with the model's constants (method §6).
@@ -253,7 +267,8 @@ class IvidPipeline:
         view_set: str | Sequence[Camera],
         sampling: Sampling | None,
         first_views: Sequence[View | None] | None,
+        instances: Sequence[str | None] | None,
         shortcuts: dict[str, Any],
     ) -> SceneBatch:
         asked = (sampling or Sampling()).changed(**shortcuts)
-        return SceneBatch.checked(self.config, self.size, class_labels, seeds, view_set, asked, first_views)
+        return SceneBatch.checked(self.config, self.size, class_labels, seeds, view_set, asked, first_views, instances)

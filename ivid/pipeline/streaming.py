@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ivid.diffusion.conditioning import ConditionBatch, blend_with_known
-from ivid.diffusion.refining import Refiner
+from ivid.diffusion.refining import NovelViewRefiner, Refiner
 from ivid.diffusion.sampling import Step, make_scheduler, sample
 from ivid.pipeline.config import LabelConfig
 from ivid.pipeline.events import Event, Preview, ViewDone
@@ -32,8 +32,8 @@ def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
     """Sample all views of a batch of scenes; closing the generator stops it between two network evaluations."""
     generators = [torch.Generator().manual_seed(seed) for seed in batch.seeds]
     labels = [
-        _label(pipeline.config.labels, index, seed, batch)
-        for index, seed in zip(batch.class_indices, batch.seeds, strict=True)
+        _label(pipeline.config.labels, index, seed, instance, given=bool(batch.first_views))
+        for index, seed, instance in zip(batch.class_indices, batch.seeds, batch.instances, strict=True)
     ]
     edge_threshold = pipeline.config.depth.edge_threshold
     scenes: list[list[View]] = [[] for _ in batch.seeds]
@@ -79,7 +79,14 @@ def _sample_view(
         return sample(pipeline.denoiser(unet, scheduler), scheduler, shape, generators, told, guidance, refiner=refiner)
     unet = pipeline.novel_view_unet
     scheduler = make_scheduler(sampling.novel_sampler, pipeline.config.schedule, sampling.novel_steps)
-    known = ConditionBatch.stack(present, unet.device)
+    known, noise = ConditionBatch.stack(present, unet.device), pipeline.config.novel_view_noise
+    final = _novel_refiner(pipeline, known, labels)
+
+    def adjust(clean: Tensor, last: bool) -> Tensor:
+        if last and final is not None:
+            clean = final(clean)
+        return blend_with_known(clean, known, pipeline.config.blending, last)
+
     return sample(
         pipeline.denoiser(unet, scheduler),
         scheduler,
@@ -87,9 +94,10 @@ def _sample_view(
         generators,
         _network_labels(pipeline, unet, labels),
         sampling.novel_guidance,
-        condition=lambda: known.noisy_channels(generators),
-        adjust=lambda clean, last: blend_with_known(clean, known, pipeline.config.blending, last),
-        refiner=_refiner(pipeline, scheduler, known, labels),
+        condition=lambda: known.noisy_channels(generators) if noise else known.quiet_channels(),
+        adjust=adjust,
+        refiner=_refiner(pipeline, scheduler, known, labels) if final is None else None,
+        start_noise=noise,
     )
 
 
@@ -103,11 +111,20 @@ def _refiner(
     return Refiner(unet, alphas_cumprod, pipeline.config.refiner.start, known.quiet_channels(), told)
 
 
-def _label(known: LabelConfig, class_index: int | None, seed: int, batch: SceneBatch) -> SceneLabel:
-    if batch.first_views:
-        return SceneLabel(class_index)
+def _novel_refiner(
+    pipeline: IvidPipeline, known: ConditionBatch, labels: Sequence[SceneLabel]
+) -> NovelViewRefiner | None:
+    unet = pipeline.novel_refiner_unet
+    return None if unet is None else NovelViewRefiner(unet, known, _network_labels(pipeline, unet, labels))
+
+
+def _label(known: LabelConfig, class_index: int | None, seed: int, instance: int | None, given: bool) -> SceneLabel:
+    """What a scene shows; `given` says whether its first view is."""
+    if given:
+        return SceneLabel(class_index, instance)
     instances = known.instances[class_index] if known.instances and class_index is not None else None
-    return sample_label(class_index, seed, instances, known.horizontal_flip)
+    label = sample_label(class_index, seed, instances, known.horizontal_flip)
+    return label if instance is None else replace(label, instance=instance)
 
 
 def _network_labels(pipeline: IvidPipeline, unet: UNet2DModel, labels: Sequence[SceneLabel]) -> Tensor | None:

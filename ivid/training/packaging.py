@@ -51,12 +51,13 @@ def bundle(
     class_names: Sequence[str],
     depth_range: DepthRange,
     refiner: str | Path | None = None,
+    novel_refiner: str | Path | None = None,
     upsampler: str | Path | None = None,
 ) -> None:
-    """Write the averaged networks of two runs, three or four, in half precision, and the model's config.
+    """Write the averaged networks of two to five runs, in half precision, and the model's config.
 
     Args:
-        first_view, novel_view, refiner, upsampler: run folders (`ivid.training.loop`).
+        first_view, novel_view, refiner, novel_refiner, upsampler: run folders (`ivid.training.loop`).
         out: the model folder; what was there is replaced once the new one is whole.
         settings: of the model's config, from `read_model_config`.
         class_names: in the order of the labels.
@@ -66,7 +67,8 @@ def bundle(
         ValueError: the runs do not belong together.
     """
     runs: dict[str, str | Path] = {"first_view": first_view, "novel_view": novel_view}
-    runs |= {role: run for role, run in (("refiner", refiner), ("upsampler", upsampler)) if run is not None}
+    further = {"refiner": refiner, "novel_refiner": novel_refiner, "upsampler": upsampler}
+    runs |= {role: run for role, run in further.items() if run is not None}
     configs = [TrainingConfig.read(Path(run) / "config.json") for run in runs.values()]
     if [config.network for config in configs] != list(runs):
         raise ValueError(f"expected runs of {', '.join(runs)}, got {', '.join(config.network for config in configs)}")
@@ -94,7 +96,7 @@ def bundle(
         schedule=recorded_schedule(first.scheduler),
         prediction_type=first.scheduler["prediction_type"],
         depth=DepthConfig(range=depth_range),
-        labels=LabelConfig(tuple(class_names), instances, novel_instances=labels["novel_view"] is not None),
+        labels=LabelConfig(tuple(class_names), instances, tuple(drawn or ()), labels["novel_view"] is not None),
     )
     pipeline = IvidPipeline(**unets, config=ModelConfig.from_dict(settings, config))
     aside = out.with_name(f".{out.name}.aside")
