@@ -23,8 +23,8 @@ SIZE, PATCH = 32, 4
 def tiny_pipeline(classes: tuple[str, ...] = CLASSES, first_steps: int = 4, novel_steps: int = 2) -> IvidPipeline:
     """Views of 32x32; the same weights every time."""
     return IvidPipeline(
-        first_view_unet=_network(4, len(classes), seed=1),
-        novel_view_unet=_network(10, len(classes), seed=2),
+        first_view_unet=tiny_network(4, len(classes), seed=1),
+        novel_view_unet=tiny_network(10, len(classes), seed=2),
         config=ModelConfig(
             name="tiny",
             prediction_type="sample",
@@ -42,7 +42,8 @@ def save_tiny_model(folder: str | Path, classes: tuple[str, ...] = CLASSES, **de
 
 
 @cache
-def _network(channels: int, classes: int, seed: int) -> UNet2DModel:
+def tiny_network(channels: int, classes: int, seed: int) -> UNet2DModel:
+    """An untrained network for views of 32x32, the same weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         unet = UNet2DModel(
