@@ -17,7 +17,7 @@ from ivid.data import models as data_models
 from ivid.data.models import DEPTH_RANGE, render_models, render_views, split_models
 from ivid.data.renders import MANIFEST, UNFINISHED, Renders
 from ivid.data.staging import Appearance, linear_from_srgb, oklch, srgb_from_linear
-from ivid.scene.cameras import Camera
+from ivid.scene.cameras import Camera, view_set
 from ivid.scene.depth import decode
 
 SIZE = 32
@@ -372,6 +372,50 @@ def test_views_are_those_of_the_training_picture(folder):
     assert np.abs(first.rgb.astype(int) - novel.rgb).mean() > 2
     other = render_views(folder / "box/box_1.glb", 4, cameras[:1], SIZE)[0]
     assert not np.array_equal(first.rgb, other.rgb)
+
+
+@pytest.fixture(scope="module")
+def scenes(folder, tmp_path_factory):
+    """Renders with 30 true views of every staged scene."""
+    out = tmp_path_factory.mktemp("scenes") / "renders"
+    render_models(folder, out, size=32, images=4, seed=5, views=30, workers=1, progress=False)
+    return Renders.open(out)
+
+
+def test_further_views_are_those_of_the_view_set_and_random_ones(scenes):
+    assert scenes.view_count == 30
+    for index in range(len(scenes)):
+        for view, camera in enumerate(view_set("3x9")):
+            np.testing.assert_allclose(
+                scenes.scene_view(index, view).camera.world_to_view, camera.world_to_view, atol=1e-6
+            )
+    others = scenes.view_angles_rad[:, 26:]
+    assert np.abs(others).max() < 0.8
+    assert len(np.unique(others.reshape(-1, 2), axis=0)) == others.size // 2
+
+
+def test_true_views_of_a_scene_see_one_another(scenes):
+    from ivid.fusion import aggregate_conditions
+
+    for index in range(2):
+        first, truth = scenes.scene_view(index, 0), scenes.scene_view(index, 1)
+        condition = aggregate_conditions([first], truth.camera, scenes.depth_range, mask_discontinuities=False)
+        known = condition.mask_rgb
+        error = np.abs(condition.rgb - truth.rgb / 255.0)[known].mean()
+        assert known.mean() > 0.5
+        assert error < 0.4 * np.abs(first.rgb / 255.0 - truth.rgb / 255.0)[known].mean() + 0.01
+
+
+def test_a_view_of_a_scene_can_be_trusted_less_and_must_be_there(scenes, rendered):
+    view = scenes.scene_view(1, 3, trust=0.5, edge_threshold=0.04)
+    assert (view.trust, view.edge_threshold) == (0.5, 0.04)
+    np.testing.assert_array_equal(scenes.scene_view(1, 0).rgb, scenes.rgb[1])
+    plain = Renders.open(rendered)
+    assert plain.view_count == 1
+    with pytest.raises(IndexError, match="no further views"):
+        plain.scene_view(0, 1)
+    with pytest.raises(IndexError):
+        scenes.scene_view(0, 30)
 
 
 def test_colour_helpers():

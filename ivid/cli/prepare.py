@@ -45,6 +45,13 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", type=Path, metavar="FILE", help="list of the models to train on, CLASS/FILE.glb a line (default: all)"
     )
+    parser.add_argument(
+        "--views",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="true views of every staged scene: those of the view set 3x9, then random ones (default: %(default)s)",
+    )
     parser.add_argument("--workers", type=positive, help="processes (default: one per core)")
 
 
@@ -77,6 +84,7 @@ def prepare_models(options: argparse.Namespace) -> None:
         seed=options.seed,
         poses=options.poses,
         only=lines_of(options.only) if options.only else None,
+        views=options.views,
         workers=options.workers,
     )
 

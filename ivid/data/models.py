@@ -26,7 +26,7 @@ from ivid.data.renders import (
     read_manifest,
 )
 from ivid.data.staging import POSES, Appearance
-from ivid.scene.cameras import FOV_Y_DEG, Camera
+from ivid.scene.cameras import FOV_Y_DEG, Camera, view_set_angles
 from ivid.scene.depth import DepthRange, encode
 from ivid.scene.files import written_aside
 from ivid.scene.scene import View
@@ -38,6 +38,8 @@ DEPTH_RANGE: DepthRange = (0.5, 4.0)
 _NEAREST = 1.02 * DEPTH_RANGE[0]  # no ground in a training picture is nearer
 HELD_OUT_IMAGES = 0.05  # pictures of held-out models, as a share of the training pictures
 _SHARD = 240  # pictures that are rendered and noted as done together
+_MOST_VIEWS = 1000  # as of a scene
+_FURTHER_SIGMA_RAD = (0.4, 0.12)  # of yaw and pitch of random cameras
 _RECIPE = 1  # raise it when the same seed no longer gives the same pictures
 
 _renderers: dict[int, ModelRenderer] = {}
@@ -52,6 +54,7 @@ def render_models(
     held_out_share: float = 0.1,
     seed: int = 0,
     poses: str = "around",
+    views: int = 1,
     workers: int | None = None,
     classes: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
@@ -68,6 +71,8 @@ def render_models(
         images: pictures of training models; of held-out models there are 5 % as many, at least one per class.
         held_out_share: share of each class's models that training never sees, at least one.
         poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
+        views: true views of every staged scene, the picture itself counted: its further ones see it from the cameras of
+            the view set `3x9`, and if there are to be more than 27, from random ones around.
         workers: processes; all processors if None.
         classes: the classes to render, in the order of their labels; all of them by name if None.
         only: the training models to render, as `class/file.glb`; all if None. The held-out ones stay the same.
@@ -81,6 +86,8 @@ def render_models(
         raise ValueError(f"the size of the pictures must lie between 8 and 1024, got {size}")
     if poses not in POSES:
         raise ValueError(f"there are no poses {poses!r}; choose one of {', '.join(POSES)}")
+    if not 1 <= views <= _MOST_VIEWS:
+        raise ValueError(f"the views of a scene must be from 1 to {_MOST_VIEWS}, got {views}")
     if workers is not None and workers < 1:
         raise ValueError(f"rendering needs at least one worker, got {workers}")
     if out.exists() and not out.is_dir():
@@ -105,6 +112,8 @@ def render_models(
         "poses": poses,
         "how": "pyrender face numbers and depth at twice the size, shaded in numpy",
     }
+    if views > 1:
+        manifest["views"] = views
     if _is_complete(out, manifest):
         return
     unfinished = _begin(out, manifest)
@@ -120,7 +129,7 @@ def render_models(
         for count in _work(str(folder), str(unfinished), manifest, todo, workers or os.cpu_count() or 1):
             bar.update(count)
     for split in SPLITS:
-        for name in array_layout(size):
+        for name in array_layout(size, views):
             os.replace(unfinished / f"{split}_{name}.npy", out / f"{split}_{name}.npy")
     os.replace(unfinished / MANIFEST, out / MANIFEST)
     shutil.rmtree(unfinished)
@@ -215,18 +224,35 @@ def _begin(out: Path, manifest: dict) -> Path:
         if read_manifest(unfinished) != manifest:
             raise ValueError(f"{out} holds an unfinished run with other settings; choose another folder or remove it")
         for split in SPLITS:  # a run killed while it moved the finished arrays left some of them outside
-            for name in array_layout(manifest["size"]):
+            for name in _layout(manifest):
                 if (out / f"{split}_{name}.npy").exists():
                     os.replace(out / f"{split}_{name}.npy", unfinished / f"{split}_{name}.npy")
         return unfinished
     unfinished.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        for name, (dtype, shape) in array_layout(manifest["size"]).items():
+        for name, (dtype, shape) in _layout(manifest).items():
             path = unfinished / f"{split}_{name}.npy"
             np.lib.format.open_memmap(path, "w+", dtype, (manifest["images"][split], *shape)).flush()
     with written_aside(unfinished / MANIFEST) as aside:
         aside.write_text(json.dumps(manifest, indent=1))
     return unfinished
+
+
+def _layout(manifest: dict) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
+    return array_layout(manifest["size"], manifest.get("views", 1))
+
+
+def scene_angles(rng: np.random.Generator, views: int) -> list[tuple[float, float]]:
+    """(yaw, pitch) in radians of the true views of a scene: those of the view set `3x9`, then random ones."""
+    angles = view_set_angles("3x9")[:views]
+    for _ in range(views - len(angles)):
+        yaw, pitch = rng.normal(0.0, _FURTHER_SIGMA_RAD)
+        angles.append((float(np.clip(yaw, -0.75, 0.75)), float(np.clip(pitch, -0.25, 0.25))))
+    return angles
+
+
+def _stored_depth(view: View) -> np.ndarray:
+    return np.rint(encode(view.depth.astype(np.float64), DEPTH_RANGE) * DEPTH_STEPS)
 
 
 def _work(folder: str, unfinished: str, manifest: dict, todo: list[tuple[str, int]], workers: int) -> Iterator[int]:
@@ -258,8 +284,9 @@ def _renderer(size: int) -> ModelRenderer:
 
 def _render_shard(folder: str, unfinished: str, manifest: dict, split: str, start: int) -> int:
     size, classes, models = manifest["size"], manifest["classes"], manifest["models"][split]
+    views = manifest.get("views", 1)
     stop = min(start + _SHARD, manifest["images"][split])
-    arrays = {name: np.load(Path(unfinished, f"{split}_{name}.npy"), mmap_mode="r+") for name in array_layout(size)}
+    arrays = {name: np.load(Path(unfinished, f"{split}_{name}.npy"), mmap_mode="r+") for name in _layout(manifest)}
     by_class = [[k for k, model in enumerate(models) if model.startswith(f"{name}/")] for name in classes]
     renderer = _renderer(size)
     for index in range(start, stop):
@@ -270,10 +297,16 @@ def _render_shard(folder: str, unfinished: str, manifest: dict, split: str, star
         model = by_class[label][rng.integers(len(by_class[label]))]
         path = Path(folder, models[model])
         appearance = renderer.framed(path, Appearance.draw(rng, classes[label], manifest["poses"]), _NEAREST)
-        view = renderer.render(path, appearance, depth_range=DEPTH_RANGE)[0]
+        angles = scene_angles(rng, views)
+        cameras = [Camera.orbit(yaw, pitch) for yaw, pitch in angles]
+        view, *further = renderer.render(path, appearance, cameras, DEPTH_RANGE)
         arrays["rgb"][index], arrays["label"][index], arrays["model"][index] = view.rgb, label, model
         arrays["yaw"][index] = appearance.yaw_rad
-        arrays["depth"][index] = np.rint(encode(view.depth.astype(np.float64), DEPTH_RANGE) * DEPTH_STEPS)
+        arrays["depth"][index] = _stored_depth(view)
+        if views > 1:
+            arrays["view_rgb"][index] = [each.rgb for each in further]
+            arrays["view_depth"][index] = [_stored_depth(each) for each in further]
+            arrays["view_angle"][index] = angles[1:]
     for array in arrays.values():
         array.flush()
     Path(unfinished, f"{split}_{start}.done").touch()

@@ -7,6 +7,12 @@
     SPLIT_model.npy       int64 [N], index into the split's list of models
     SPLIT_yaw.npy         float32 [N], of the camera around the model in radians, 0 in front of it
 
+Folders whose manifest says `views` V > 1 also hold further true views of every staged scene:
+
+    SPLIT_view_rgb.npy    uint8 [N, V - 1, S, S, 3]
+    SPLIT_view_depth.npy  uint16 [N, V - 1, S, S]
+    SPLIT_view_angle.npy  float32 [N, V - 1, 2], yaw and pitch of each in radians; those of the picture itself are 0
+
 The splits are `train` and `held_out`; they share no models. `renders.json` is written last: without it, a
 folder is unfinished.
 """
@@ -18,8 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ivid.scene.depth import DepthRange
+from ivid.scene.cameras import Camera
+from ivid.scene.depth import DepthRange, decode
 from ivid.scene.files import read_json
+from ivid.scene.scene import EDGE_THRESHOLD, View
 
 MANIFEST = "renders.json"
 FORMAT, FORMAT_VERSION = "ivid-renders", 3
@@ -28,14 +36,20 @@ UNFINISHED = ".unfinished"  # the folder in which the arrays grow
 DEPTH_STEPS = 65535
 
 
-def array_layout(size: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
+def array_layout(size: int, views: int = 1) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
     """Of each array of a split of pictures of `size`: its element type and the shape of one element."""
+    further: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        "view_rgb": (np.uint8, (views - 1, size, size, 3)),
+        "view_depth": (np.uint16, (views - 1, size, size)),
+        "view_angle": (np.float32, (views - 1, 2)),
+    }
     return {
         "rgb": (np.uint8, (size, size, 3)),
         "depth": (np.uint16, (size, size)),
         "label": (np.int64, ()),
         "model": (np.int64, ()),
         "yaw": (np.float32, ()),
+        **(further if views > 1 else {}),
     }
 
 
@@ -76,6 +90,8 @@ class Renders:
         poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
         folder, split: where the arrays are mapped from.
         kinds: of the labels, when they are finer than classes (`by_kind`).
+        view_rgb, view_depth, view_angles_rad: of V further true views of every picture's scene: uint8 [N, V, S, S, 3],
+            uint16 [N, V, S, S] and float32 [N, V, 2], yaw and pitch; None where there are none.
     """
 
     rgb: np.ndarray
@@ -91,6 +107,9 @@ class Renders:
     folder: Path
     split: str
     kinds: Kinds | None = None
+    view_rgb: np.ndarray | None = None
+    view_depth: np.ndarray | None = None
+    view_angles_rad: np.ndarray | None = None
 
     def __reduce__(self):
         """Travel to another process as the place of the files, which maps them again."""
@@ -129,10 +148,11 @@ class Renders:
             near, far = (float(plane) for plane in manifest["depth_range"])
             classes, names = tuple(map(str, manifest["classes"])), tuple(map(str, manifest["models"][split]))
             fov_y_deg, poses = float(manifest["fov_y_deg"]), str(manifest["poses"])
+            views = int(manifest.get("views", 1))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{folder / MANIFEST} is incomplete ({error!r}); render the folder again") from None
         arrays = {}
-        for name, (dtype, shape) in array_layout(size).items():
+        for name, (dtype, shape) in array_layout(size, views).items():
             path = folder / f"{split}_{name}.npy"
             try:
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -155,6 +175,9 @@ class Renders:
             poses=poses,
             folder=folder,
             split=split,
+            view_rgb=arrays.get("view_rgb"),
+            view_depth=arrays.get("view_depth"),
+            view_angles_rad=arrays.get("view_angle"),
         )
 
     @property
@@ -169,6 +192,28 @@ class Renders:
         """Colour uint8 [S, S, 3], z-buffer depth d float32 [S, S] in [0, 1], and the label of one picture."""
         depth = self.depth[index].astype(np.float32) / np.float32(DEPTH_STEPS)
         return np.array(self.rgb[index]), depth, int(self.labels[index])
+
+    def scene_view(self, index: int, view: int, trust: float = 1.0, edge_threshold: float = EDGE_THRESHOLD) -> View:
+        """A true view of a picture's scene: 0 is the picture itself, 1 and up are the further ones.
+
+        Raises:
+            IndexError: there is no such view.
+        """
+        if view == 0:
+            rgb, depth, camera = self.rgb[index], self.depth[index], Camera.orbit(0.0, 0.0, fov_y_deg=self.fov_y_deg)
+        else:
+            if self.view_rgb is None or self.view_depth is None or self.view_angles_rad is None:
+                raise IndexError(f"{self.folder} holds no further views")
+            rgb, depth = self.view_rgb[index, view - 1], self.view_depth[index, view - 1]
+            yaw, pitch = map(float, self.view_angles_rad[index, view - 1])
+            camera = Camera.orbit(yaw, pitch, fov_y_deg=self.fov_y_deg)
+        metres = decode(depth.astype(np.float32) / np.float32(DEPTH_STEPS), self.depth_range)
+        return View(np.array(rgb), metres, camera, edge_threshold, trust)
+
+    @property
+    def view_count(self) -> int:
+        """True views of every scene, the picture itself counted."""
+        return 1 if self.view_rgb is None else 1 + self.view_rgb.shape[1]
 
 
 def _reopened(folder: Path, split: str, sides: int | None) -> Renders:
