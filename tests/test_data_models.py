@@ -398,7 +398,7 @@ def test_true_views_of_a_scene_see_one_another(scenes):
     from ivid.fusion import aggregate_conditions
 
     for index in range(2):
-        first, truth = scenes.scene_view(index, 0), scenes.scene_view(index, 1)
+        first, truth = scenes.scene_view(index, 0, edge_threshold=0.3), scenes.scene_view(index, 1)
         condition = aggregate_conditions([first], truth.camera, scenes.depth_range, mask_discontinuities=False)
         known = condition.mask_rgb
         error = np.abs(condition.rgb - truth.rgb / 255.0)[known].mean()
