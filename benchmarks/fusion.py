@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.scenes import example_scene
 from benchmarks.timing import Row, median_seconds
+from ivid.data.further_views import WarpedPairs
 from ivid.data.pairs import PairSettings, warped_condition
 from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.fusion import FusionRenderer, aggregate_conditions
@@ -58,7 +59,7 @@ def rows() -> Iterator[Row]:
 
 @dataclass(frozen=True, eq=False)
 class OnePicture:
-    """The same RGBD image a thousand times (`ivid.data.training_set.RgbdImages`)."""
+    """The same RGBD image a thousand times (`ivid.data.images.RgbdImages`)."""
 
     rgb: np.ndarray
     d: np.ndarray
@@ -76,7 +77,7 @@ def _loaded_pairs_per_second(images: OnePicture, batch: int = 16, batches: int =
     """Whole training samples as a training run gets them, once the processes have started."""
     first = 4  # what the processes make ahead
     loader = DataLoader(
-        TrainingSamples(images, Augmentation(pairs=PairSettings())),
+        TrainingSamples(images, Augmentation(), WarpedPairs(images, PairSettings())),
         batch_sampler=[list(range(n * batch, (n + 1) * batch)) for n in range(first + batches)],
         num_workers=2,
         multiprocessing_context="spawn",

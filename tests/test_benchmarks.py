@@ -7,6 +7,7 @@ from diffusers import UNet2DModel
 from benchmarks import published
 from benchmarks.fusion import OnePicture
 from benchmarks.timing import median_seconds
+from ivid.data.further_views import WarpedPairs
 from ivid.data.pairs import PairSettings
 from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.pipeline.config import ModelConfig
@@ -71,6 +72,6 @@ def test_the_peak_of_a_card(name, peak):
 def test_the_pairs_that_are_timed_are_whole_training_samples():
     view = synthetic_scene(size=32, view_set="uncond").views[0]
     picture = OnePicture(view.rgb, encode(view.depth, (0.6, 5.0)), (0.6, 5.0))
-    sample = TrainingSamples(picture, Augmentation(pairs=PairSettings()))[0]
+    sample = TrainingSamples(picture, Augmentation(), WarpedPairs(picture, PairSettings()))[0]
     assert sample["masks"].any()
     assert sample["known"].shape == sample["clean"].shape == (4, 32, 32)

@@ -7,7 +7,7 @@ from PIL import Image
 from trimesh.visual import ColorVisuals
 
 from ivid.cli import main
-from ivid.data.models import render_models
+from ivid.data.rendering import render_assets
 from ivid.evaluation.classifier import ImageClassifier, save_classifier
 from ivid.evaluation.geometry import reprojection_consistency
 from ivid.evaluation.truth import likeness, true_scene
@@ -31,7 +31,7 @@ def models(tmp_path_factory):
 
 
 def test_a_model_is_scored(models, tmp_path, capsys):
-    render_models(models, tmp_path / "data", size=2 * SIZE, images=200, workers=1, progress=False)
+    render_assets(models, tmp_path / "data", size=2 * SIZE, images=200, workers=1, progress=False)
     save_tiny_model(tmp_path / "model", classes=("box", "cone"))
     arguments = ["evaluate", "scenes", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "data")]
     arguments += ["--models", str(models), "--per-class", "3", "--scenes", "3", "--classifier-samples", "6400"]
@@ -55,7 +55,7 @@ def test_a_model_is_scored(models, tmp_path, capsys):
 
 
 def test_ways_of_sampling_are_compared(models, tmp_path, capsys):
-    render_models(models, tmp_path / "data", size=SIZE, images=40, workers=1, progress=False)
+    render_assets(models, tmp_path / "data", size=SIZE, images=40, workers=1, progress=False)
     save_tiny_model(tmp_path / "model", classes=("box", "cone"))
     save_classifier(ImageClassifier(("box", "cone"), (8, 8)), tmp_path / "data" / "classifier.safetensors")
     arguments = ["evaluate", "steps", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "data")]

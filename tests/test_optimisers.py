@@ -13,7 +13,13 @@ def network() -> UNet2DModel:
 
 
 def config(**changes) -> TrainingConfig:
-    settings = {"network": "first_view", "unet": UNET, "scheduler": {}, "learning_rate": 0.01, "betas": (0.8, 0.95)}
+    settings = {
+        "network": "first_view",
+        "unet": UNET,
+        "scheduler": {"prediction_type": "sample"},
+        "learning_rate": 0.01,
+        "betas": (0.8, 0.95),
+    }
     return TrainingConfig(**settings, **changes)
 
 

@@ -26,7 +26,7 @@ def step_by_step(rng, settings):
         camera,
         DEPTH_RANGE,
         tolerance=settings.edge_threshold,
-        mask_discontinuities=settings.mask_edges,
+        mask_discontinuities=settings.mask_discontinuities,
     )
     rgb, d = warped.rgb, warped.depth
     if settings.postwarp_noise:
@@ -51,7 +51,7 @@ def step_by_step(rng, settings):
         PairSettings(blur_probability=0.0, edge_threshold=0.04),
         PairSettings(blur_probability=0.5, postwarp_noise=0.03),
         PairSettings(blur_probability=1.0, prewarp_noise=0.01, erode_rgb=0),
-        PairSettings(mask_edges=False, erode_rgb=1),
+        PairSettings(mask_discontinuities=False, erode_rgb=1),
     ],
 )
 def test_the_condition_is_what_the_steps_give(settings):

@@ -10,18 +10,19 @@ from accelerate import Accelerator
 from ivid.training.config import TrainingConfig
 from ivid.training.objective import Objective
 from ivid.training.tasks import FirstView
+from tests.support.tiny_renders import UNET
 
 CONFIG = TrainingConfig(
     network="first_view",
-    unet={},
+    unet=UNET,
     scheduler={"beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample"},
-    fold=2,
+    patch_size=2,
 )
 
 
 @pytest.mark.parametrize("bias", [1.0, 3.0])
 def test_noisy_timesteps_are_drawn_as_often_as_the_config_says(bias):
-    config = replace(CONFIG, timesteps=(200, 1000), noise_bias=bias)
+    config = replace(CONFIG, timesteps=(200, 1000), timestep_density=bias)
     objective = Objective(FirstView(config, torch.ones(1000)), torch.nn.Identity(), Accelerator())
     drawn = objective.draw_timesteps(20_000, torch.Generator().manual_seed(0)).numpy()
     assert (drawn.dtype, drawn.min() >= 200, drawn.max()) == (np.int64, True, 999)

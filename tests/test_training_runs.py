@@ -31,7 +31,7 @@ CONFIG = TrainingConfig(
     network="first_view",
     unet=UNET,
     scheduler={"beta_schedule": "linear", "prediction_type": "epsilon"},
-    fold=2,
+    patch_size=2,
     batch_size=4,
     steps=4,
     ema_decay=0.9,
@@ -53,7 +53,7 @@ PUBLISHED = {
 def test_the_published_configs(name):
     network, size, channels, batch, parts, precision, base, classes = PUBLISHED[name]
     config = TrainingConfig.read(f"configs/{name}.json")
-    assert (config.network, config.size, config.fold) == (network, size, 1)
+    assert (config.network, config.size, config.patch_size) == (network, size, 1)
     assert (config.batch_size, config.accumulation, config.mixed_precision) == (batch, parts, precision)
     assert (config.steps, config.learning_rate, config.ema_decay) == (1_000_000, 1e-4, 0.9999)
     assert (config.label_dropout, config.weighting, config.flip) == (0.1, "none", False)

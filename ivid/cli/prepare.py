@@ -1,4 +1,4 @@
-"""`ivid prepare`: training data of 3D models, or of photographs."""
+"""`ivid prepare`: training data of 3D assets, or of photographs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ivid.data.staging import POSES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     sources = parser.add_subparsers(required=True, metavar="SOURCE")
-    _add_models(subcommand(sources, "models", prepare_models, "render RGBD images of 3D models: FOLDER/CLASS/*.glb"))
+    _add_models(subcommand(sources, "models", prepare_models, "render RGBD images of 3D assets: FOLDER/CLASS/*.glb"))
     _add_photos(subcommand(sources, "photos", prepare_photos, "estimate the depth of photographs: FOLDER/[CLASS/]*"))
 
 
@@ -27,7 +27,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         type=number(0, 1),
         default=0.1,
         metavar="SHARE",
-        help="share of models kept for evaluation (default: %(default)s)",
+        help="share of assets kept for evaluation (default: %(default)s)",
     )
     parser.add_argument(
         "--seed",
@@ -39,11 +39,11 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         "--poses",
         default="around",
         choices=sorted(POSES),
-        help="from where models are seen and lit: around, three-quarter as in a catalogue, or studio, where the camera "
+        help="from where assets are seen and lit: around, three-quarter as in a catalogue, or studio, where the camera "
         "hardly moves (default: %(default)s)",
     )
     parser.add_argument(
-        "--only", type=Path, metavar="FILE", help="list of the models to train on, CLASS/FILE.glb a line (default: all)"
+        "--only", type=Path, metavar="FILE", help="list of the assets to train on, CLASS/FILE.glb a line (default: all)"
     )
     parser.add_argument(
         "--views",
@@ -73,9 +73,9 @@ def _add_photos(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare_models(options: argparse.Namespace) -> None:
-    from ivid.data.models import render_models
+    from ivid.data.rendering import render_assets
 
-    render_models(
+    render_assets(
         options.folder,
         options.out,
         size=options.size,

@@ -19,13 +19,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-minutes", type=number(0), metavar="M", help="save and stop after so long (default: never)"
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of the config in place of the file's, such as steps=100; can be repeated",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     from ivid.training.config import TrainingConfig
+
+    config = TrainingConfig.read(options.config, TrainingConfig.changes(options.set))  # before torch is loaded
+
     from ivid.training.loop import train
 
-    config = TrainingConfig.read(options.config)
     max_seconds = options.max_minutes * 60 if options.max_minutes else None
     size = options.size or config.size or 128
     further = open_data(options.further, size) if options.further else None

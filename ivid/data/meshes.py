@@ -1,4 +1,4 @@
-"""Reading 3D model files, and what is known of a mesh before it is staged."""
+"""Reading the files of 3D assets, and what is known of a mesh before it is staged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ivid.data.staging import LUMINANCE, linear_from_srgb
 
-_EXPOSURE = 0.45  # mean coded brightness that dark models are lifted to
+_EXPOSURE = 0.45  # mean coded brightness that dark assets are lifted to
 
 
 def plane_numbers(normal: np.ndarray, corners: np.ndarray, diagonal: float) -> np.ndarray:
@@ -21,9 +21,9 @@ def plane_numbers(normal: np.ndarray, corners: np.ndarray, diagonal: float) -> n
 
 
 def exposed_colours(srgb: np.ndarray, corners: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Linear colours [V, 3] of sRGB bytes, dark models lifted to a common exposure.
+    """Linear colours [V, 3] of sRGB bytes, dark assets lifted to a common exposure.
 
-    Models come from many hands, and some files hold linear values where sRGB ones are due, which makes them nearly
+    Assets come from many hands, and some files hold linear values where sRGB ones are due, which makes them nearly
     black. An exponent of at most that of the sRGB curve brings the mean brightness over the surface up; a gain does the
     rest for the darkest.
     """
@@ -36,7 +36,7 @@ def exposed_colours(srgb: np.ndarray, corners: np.ndarray, faces: np.ndarray) ->
 
 
 def load_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices float64 [V, 3], faces int64 [F, 3] and sRGB vertex colours uint8 [V, 3] of a model file.
+    """Vertices float64 [V, 3], faces int64 [F, 3] and sRGB vertex colours uint8 [V, 3] of an asset file.
 
     Raises:
         ValueError: the file is missing, damaged, or holds no triangles of finite, positive size.
@@ -57,7 +57,7 @@ def load_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         NotImplementedError,
         zipfile.BadZipFile,
     ) as error:
-        raise ValueError(f"{path} cannot be read as a 3D model: {error}") from None
+        raise ValueError(f"{path} cannot be read as a 3D mesh: {error}") from None
     if mesh is None or not len(mesh.faces):
         raise ValueError(f"{path} holds no triangles")
     vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy import ndimage
 
 from ivid.scene.condition import Condition
 from ivid.scene.depth import DepthRange, decode
+
+_Sigma = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -23,18 +27,18 @@ class PairSettings:
         postwarp_noise: upper bound of σ on the warped colour and depth; 0 is off, as in the published training.
         edge_threshold: the step between neighbouring pixels that separates surfaces, in metres, 1/metres, d and 1/d;
             the published value belongs to 128² images, where neighbours are twice as close as at 64².
-        mask_edges: whether pixels at depth edges are taken for unknown, as published.
+        mask_discontinuities: whether pixels at depth edges are taken for unknown, as published.
         camera_sigma_rad: standard deviation of yaw and pitch of the camera an image is warped to.
     """
 
-    prewarp_noise: float = 0.005
-    blur_probability: float = 0.8
-    blur_sigma: float = 1.0
-    erode_rgb: int = 4
-    postwarp_noise: float = 0.0
-    edge_threshold: float = 0.02
-    mask_edges: bool = True
-    camera_sigma_rad: float = 0.15
+    prewarp_noise: _Sigma = 0.005
+    blur_probability: Annotated[float, Field(ge=0, le=1)] = 0.8
+    blur_sigma: Annotated[float, Field(ge=0, le=10)] = 1.0
+    erode_rgb: Annotated[int, Field(ge=0, le=64)] = 4
+    postwarp_noise: _Sigma = 0.0
+    edge_threshold: Annotated[float, Field(gt=0, le=10)] = 0.02
+    mask_discontinuities: bool = True
+    camera_sigma_rad: Annotated[float, Field(gt=0, le=3)] = 0.15
 
 
 def warped_condition(
@@ -70,7 +74,7 @@ def warped_condition(
         camera,
         depth_range,
         tolerance=settings.edge_threshold,
-        mask_discontinuities=settings.mask_edges,
+        mask_discontinuities=settings.mask_discontinuities,
         colours=not blurred,
     )
     mask, warped_d = pair.mask, pair.depth + d_noise

@@ -32,7 +32,7 @@ class DatasetIndex:
 
 
 class PhotoDataset:
-    """Labelled RGBD images (`ivid.data.training_set.RgbdImages`) of a folder in the published layout.
+    """Labelled RGBD images (`ivid.data.images.RgbdImages`) of a folder in the published layout.
 
     Pictures are resized on their short side (Lanczos; depth by nearest) and cropped in the middle. Item i is the
     colours uint8 [S, S, 3], the encoded depth d float32 [S, S] in [0, 1], and the class index, 0 without classes.

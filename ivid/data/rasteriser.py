@@ -44,7 +44,7 @@ def _import_pyrender() -> Any:
         import pyrender
     except (ImportError, OSError, AttributeError) as error:
         raise RenderingUnavailable(
-            f"3D models cannot be rendered here ({error}); install pyrender, and on Debian {_DEBIAN_PACKAGES}"
+            f"3D assets cannot be rendered here ({error}); install pyrender, and on Debian {_DEBIAN_PACKAGES}"
         ) from None
     return pyrender
 
@@ -82,41 +82,41 @@ class FaceRasteriser:
             ValueError: there are too many faces.
         """
         if len(faces) > MAX_FACES:
-            raise ValueError(f"a model may have at most {MAX_FACES:,} triangles, this one has {len(faces):,}")
+            raise ValueError(f"an asset may have at most {MAX_FACES:,} triangles, this one has {len(faces):,}")
         both = np.concatenate([faces, faces[:, ::-1]])  # the pass culls back faces: draw each face in both windings
         primitive = self._pyrender.Primitive(positions=np.asarray(vertices, np.float32), indices=both, mode=4)
         return self._pyrender.Mesh([primitive])
 
     def perspective(
-        self, mesh: Any, faces: int, model_pose: np.ndarray, camera_pose: np.ndarray, fov_y_deg: float
+        self, mesh: Any, faces: int, mesh_pose: np.ndarray, camera_pose: np.ndarray, fov_y_deg: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Face numbers int32 [size, size], -1 where nothing is, and depth float32 [size, size] along the axis, 0 there.
 
-        `model_pose` and `camera_pose` are [4, 4] into one common frame.
+        `mesh_pose` and `camera_pose` are [4, 4] into one common frame.
         """
         self._perspective.camera.yfov = np.radians(fov_y_deg)
-        return self._draw(mesh, faces, model_pose, camera_pose, self._perspective)
+        return self._draw(mesh, faces, mesh_pose, camera_pose, self._perspective)
 
     def orthographic(
-        self, mesh: Any, faces: int, model_pose: np.ndarray, camera_pose: np.ndarray, half_width: float
+        self, mesh: Any, faces: int, mesh_pose: np.ndarray, camera_pose: np.ndarray, half_width: float
     ) -> np.ndarray:
         """Depth float32 [size, size] of a parallel projection 2·`half_width` wide, inf where nothing is."""
         self._orthographic.camera.xmag = self._orthographic.camera.ymag = half_width
-        index, depth = self._draw(mesh, faces, model_pose, camera_pose, self._orthographic)
+        index, depth = self._draw(mesh, faces, mesh_pose, camera_pose, self._orthographic)
         # pyrender linearises the depth buffer as if the projection were a perspective one: undo it.
         with np.errstate(divide="ignore"):
             window = (_FAR + _NEAR - 2 * _FAR * _NEAR / depth) / (_FAR - _NEAR)
         return np.where(index >= 0, _NEAR + (window + 1) / 2 * (_FAR - _NEAR), np.inf).astype(np.float32)
 
     def _draw(
-        self, mesh: Any, faces: int, model_pose: np.ndarray, camera_pose: np.ndarray, camera_node: Any
+        self, mesh: Any, faces: int, mesh_pose: np.ndarray, camera_pose: np.ndarray, camera_node: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         scene = self._scene
         if self._node is None or self._node.mesh is not mesh:
             if self._node is not None:
                 scene.remove_node(self._node)
             self._node = scene.add(mesh)
-        scene.set_pose(self._node, model_pose)
+        scene.set_pose(self._node, mesh_pose)
         scene.set_pose(camera_node, camera_pose)
         scene.main_camera_node = camera_node
         colour, depth = self._renderer.render(

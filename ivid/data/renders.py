@@ -4,8 +4,8 @@
     SPLIT_rgb.npy         uint8 [N, S, S, 3], sRGB
     SPLIT_depth.npy       uint16 [N, S, S], the z-buffer value d of method §3 times 65535
     SPLIT_label.npy       int64 [N], index into the classes
-    SPLIT_model.npy       int64 [N], index into the split's list of models
-    SPLIT_yaw.npy         float32 [N], of the camera around the model in radians, 0 in front of it
+    SPLIT_model.npy       int64 [N], index into the split's list of 3D assets, `models` in renders.json
+    SPLIT_yaw.npy         float32 [N], of the camera around the asset in radians, 0 in front of it
 
 Folders whose manifest says `views` V > 1 also hold further true views of every staged scene:
 
@@ -13,7 +13,7 @@ Folders whose manifest says `views` V > 1 also hold further true views of every 
     SPLIT_view_depth.npy  uint16 [N, V - 1, S, S]
     SPLIT_view_angle.npy  float32 [N, V - 1, 2], yaw and pitch of each in radians; those of the picture itself are 0
 
-The splits are `train` and `held_out`; they share no models. `renders.json` is written last: without it, a
+The splits are `train` and `held_out`; they share no assets. `renders.json` is written last: without it, a
 folder is unfinished.
 """
 
@@ -54,23 +54,21 @@ def array_layout(size: int, views: int = 1) -> dict[str, tuple[type[np.generic],
 
 
 @dataclass(frozen=True)
-class Kinds:
-    """What labels finer than classes stand for: a model, seen from one of several sides.
+class Instances:
+    """What labels finer than classes stand for: one 3D asset each.
 
     Attributes:
-        classes, models, sides: of each label, the index of its class, of its model, and of its part of the yaws.
-        model_names: `class/file` of the models.
+        names: of each label, the `class/file` of its asset.
+        class_names: in the order of their indices.
     """
 
-    classes: tuple[int, ...]
-    models: tuple[int, ...]
-    sides: tuple[int, ...]
-    model_names: tuple[str, ...]
+    names: tuple[str, ...]
+    class_names: tuple[str, ...]
 
     @property
-    def shown(self) -> list[str]:
-        """Of each label, the `class/file` of its model."""
-        return [self.model_names[model] for model in self.models]
+    def class_indices(self) -> list[int]:
+        """Of each label, the index of its asset's class."""
+        return [self.class_names.index(class_of_asset(name)) for name in self.names]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +79,15 @@ class Renders:
         rgb: uint8 [N, S, S, 3], sRGB.
         depth: uint16 [N, S, S], 65535 times the z-buffer value d.
         labels: int64 [N], index into `classes`.
-        models: int64 [N], index into `model_names`.
-        yaws_rad: float32 [N], of the camera around the model, 0 in front of it.
+        assets: int64 [N], index into `asset_names`.
+        yaws_rad: float32 [N], of the camera around the asset, 0 in front of it.
         classes: names of what the labels stand for, in their order.
-        model_names: `class/file` of the split's models.
+        asset_names: `class/file` of the split's 3D assets.
         depth_range: (near, far) in metres, what d was encoded with.
         fov_y_deg: vertical field of view of every picture.
-        poses: from where models are seen and lit, one of `ivid.data.staging.POSES`.
+        poses: from where assets are seen and lit, one of `ivid.data.staging.POSES`.
         folder, split: where the arrays are mapped from.
-        kinds: of the labels, when they are finer than classes (`by_kind`).
+        instances: of the labels, when they are finer than classes (`by_instance`).
         view_rgb, view_depth, view_angles_rad: of V further true views of every picture's scene: uint8 [N, V, S, S, 3],
             uint16 [N, V, S, S] and float32 [N, V, 2], yaw and pitch; None where there are none.
     """
@@ -97,40 +95,28 @@ class Renders:
     rgb: np.ndarray
     depth: np.ndarray
     labels: np.ndarray
-    models: np.ndarray
+    assets: np.ndarray
     yaws_rad: np.ndarray
     classes: tuple[str, ...]
-    model_names: tuple[str, ...]
+    asset_names: tuple[str, ...]
     depth_range: DepthRange
     fov_y_deg: float
     poses: str
     folder: Path
     split: str
-    kinds: Kinds | None = None
+    instances: Instances | None = None
     view_rgb: np.ndarray | None = None
     view_depth: np.ndarray | None = None
     view_angles_rad: np.ndarray | None = None
 
     def __reduce__(self):
         """Travel to another process as the place of the files, which maps them again."""
-        return _reopened, (self.folder, self.split, 1 + max(self.kinds.sides) if self.kinds else None)
+        return _reopened, (self.folder, self.split, self.instances is not None)
 
-    def by_kind(self, sides: int) -> Renders:
-        """The same pictures, labelled more finely: by the model they show, and by the side it is seen from.
-
-        The yaws are divided into `sides` parts, each of which has as many pictures.
-        """
-        borders = np.quantile(self.yaws_rad, np.arange(1, sides) / sides)
-        labels = self.models * sides + np.searchsorted(borders, self.yaws_rad, side="right")
-        each = [(model, side) for model in range(len(self.model_names)) for side in range(sides)]
-        kinds = Kinds(
-            classes=tuple(self.classes.index(class_of_model(self.model_names[model])) for model, _ in each),
-            models=tuple(model for model, _ in each),
-            sides=tuple(side for _, side in each),
-            model_names=self.model_names,
-        )
-        names = tuple(f"{self.model_names[model]}, side {side}" for model, side in each)
-        return replace(self, labels=labels, classes=names, kinds=kinds)
+    def by_instance(self) -> Renders:
+        """The same pictures, labelled more finely: by the asset they show."""
+        instances = Instances(self.asset_names, self.classes)
+        return replace(self, labels=self.assets, classes=self.asset_names, instances=instances)
 
     @classmethod
     def open(cls, folder: str | Path, split: str = "train") -> Renders:
@@ -166,10 +152,10 @@ class Renders:
             rgb=arrays["rgb"],
             depth=arrays["depth"],
             labels=arrays["label"],
-            models=arrays["model"],
+            assets=arrays["model"],
             yaws_rad=arrays["yaw"],
             classes=classes,
-            model_names=names,
+            asset_names=names,
             depth_range=(near, far),
             fov_y_deg=fov_y_deg,
             poses=poses,
@@ -216,13 +202,13 @@ class Renders:
         return 1 if self.view_rgb is None else 1 + self.view_rgb.shape[1]
 
 
-def _reopened(folder: Path, split: str, sides: int | None) -> Renders:
+def _reopened(folder: Path, split: str, by_instance: bool) -> Renders:
     renders = Renders.open(folder, split)
-    return renders.by_kind(sides) if sides else renders
+    return renders.by_instance() if by_instance else renders
 
 
-def class_of_model(name: str) -> str:
-    """The class in the `class/file` name of a model."""
+def class_of_asset(name: str) -> str:
+    """The class in the `class/file` name of a 3D asset."""
     return name.split("/")[0]
 
 

@@ -1,6 +1,6 @@
-"""How a 3D model is staged for a picture: pose, light, the colours of ground and sky; and the shading, in numpy.
+"""How a 3D asset is staged for a picture: pose, light, the colours of ground and sky; and the shading, in numpy.
 
-Convention: the *stage* is a frame with y up whose origin is the orbit centre, the middle of the model's bounding box,
+Convention: the *stage* is a frame with y up whose origin is the orbit centre, the middle of the asset's bounding box,
 over a level ground. The scene's frame is the stage turned about that origin so that the training camera, the stage's
 `Camera.orbit(yaw_rad, pitch_rad)`, is the scene's first camera. Colours are linear light unless a name says `srgb`.
 """
@@ -40,15 +40,15 @@ Spread = tuple[float, float] | tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Poses:
-    """From where models are seen and lit; angles in degrees.
+    """From where assets are seen and lit; angles in degrees.
 
     Attributes:
-        yaw_deg: of the camera, 0 in front of the model.
+        yaw_deg: of the camera, 0 in front of the asset.
         pitch_deg: how far the camera looks down.
         light_azimuth_deg: how far beside the camera the light stands, on either side.
         light_elevation_deg: of the light over the horizon.
-        recoloured: share of the pictures whose model gets quite other colours.
-        diagonal: of the model's bounding box, in metres; the camera is one metre away.
+        recoloured: share of the pictures whose asset gets quite other colours.
+        diagonal: of the asset's bounding box, in metres; the camera is one metre away.
     """
 
     yaw_deg: Spread
@@ -71,13 +71,13 @@ HOVERING = {"spaceship": (0.06, 0.30), "fish": (0.05, 0.22)}  # height over the 
 
 @dataclass(frozen=True, eq=False)
 class Appearance:
-    """Everything about a picture that is drawn at random, apart from the model.
+    """Everything about a picture that is drawn at random, apart from the asset.
 
     Attributes:
         yaw_rad, pitch_rad: the training camera on the stage; pitch is how far it looks down.
-        diagonal: of the model's bounding box, in metres.
+        diagonal: of the asset's bounding box, in metres.
         hover: height over the ground in diagonals.
-        hue_rad, saturation, brightness: the palette shift of the model's colours.
+        hue_rad, saturation, brightness: the palette shift of the asset's colours.
         to_light: [3] unit vector towards the light, on the stage.
         sun, ambient: [3] light on a surface facing it; the ambient one is what the sky sends.
         ground, zenith, horizon: [3] colours; the ground's is as lit.
@@ -101,7 +101,7 @@ class Appearance:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, class_name: str = "", poses: str = "around") -> Appearance:
-        """Draw one; `poses` names one of `POSES`, the class decides only whether the model may hover."""
+        """Draw one; `poses` names one of `POSES`, the class decides only whether the asset may hover."""
         ranges = POSES[poses]
         yaw, pitch = math.radians(_drawn(rng, ranges.yaw_deg)), math.radians(_drawn(rng, ranges.pitch_deg))
         low, high = HOVERING.get(class_name, (0.0, 0.0))
@@ -123,7 +123,7 @@ class Appearance:
         horizon_light = light + (0.97 - light) * rng.uniform(0.35, 0.75)
         horizon = oklch(horizon_light, colourful * rng.uniform(0.35, 0.8), horizon_hue + turn)
 
-        # The light comes from beside the camera more often than from behind the model.
+        # The light comes from beside the camera more often than from behind the asset.
         azimuth = yaw + math.copysign(math.radians(_drawn(rng, ranges.light_azimuth_deg)), rng.random() - 0.5)
         elevation = math.radians(_drawn(rng, ranges.light_elevation_deg))
         to_light = np.array(
@@ -193,7 +193,7 @@ class Appearance:
         return (sun * sunlit[:, None] + sky * openness[:, None]) / (sun + sky)
 
     def fog(self, distance: np.ndarray) -> np.ndarray:
-        """Share [...] of the horizon's colour in what is seen at this distance in metres; clear around the model."""
+        """Share [...] of the horizon's colour in what is seen at this distance in metres; clear around the asset."""
         return 1 - np.exp(-self.fog_per_metre * np.clip(distance - 1.1, 0, None), dtype=np.float32)
 
 

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from ivid.data.pairs import PairSettings, warped_condition
-from ivid.scene.depth import DepthRange
-
-
-class RgbdImages(Protocol):
-    """Labelled RGBD images: rgb uint8 [S, S, 3], d float32 [S, S] in [0, 1], class index."""
-
-    @property
-    def depth_range(self) -> DepthRange: ...
-    @property
-    def classes(self) -> Sequence[str]: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, int]: ...
+from ivid.data.further_views import FurtherViews, as_floats
+from ivid.data.images import RgbdImages
 
 
 @dataclass(frozen=True)
@@ -30,57 +17,55 @@ class Augmentation:
 
     Attributes:
         seed: of the stream.
-        flip: mirror every other image on average.
+        flip: mirror every other image; where there are further views, only those.
         label_dropout: how often the label is replaced by the null class (method §7).
-        pairs: how conditions are made; None for the first-view network.
-        pair_share: share of the samples that have a condition; nothing is known of the others.
-        flip_first_views: whether those others, first views, are mirrored too.
+        pair_share: share of the samples that are further views, where there are such.
     """
 
     seed: int = 0
     flip: bool = True
     label_dropout: float = 0.1
-    pairs: PairSettings | None = None
     pair_share: float = 1.0
-    flip_first_views: bool = True
 
 
 class TrainingSamples(Dataset):
     """Sample n as a dict of arrays.
 
-    `clean` float32 [4, S, S] in [-1, 1]; `label` int64, the null class being len(classes); for the novel-view network
-    also `known` float32 [4, S, S], colour and d in [0, 1] and 0 outside their masks, and `masks` bool [2, S, S], the
-    colour's first. Those with a condition are made of the images `further`, if there are such, labelled as `images`.
+    `clean` float32 [4, S, S] in [-1, 1]; `label` int64, the null class being len(classes); where there are further
+    views also `known` float32 [4, S, S], colour and d in [0, 1] and 0 outside their masks, and `masks` bool [2, S, S],
+    the colour's first. Nothing is known of first views.
+
+    Args:
+        images: first views.
+        augmentation: what is drawn for a sample.
+        further: views with a condition, labelled as `images`; None for networks that see none.
     """
 
-    def __init__(self, images: RgbdImages, augmentation: Augmentation, further: RgbdImages | None = None) -> None:
+    def __init__(self, images: RgbdImages, augmentation: Augmentation, further: FurtherViews | None = None) -> None:
         self.images = images
         self.augmentation = augmentation
         self.further = further
 
     def __getitem__(self, n: int) -> dict[str, np.ndarray]:
-        augmentation = self.augmentation
+        augmentation, further = self.augmentation, self.further
         rng = np.random.default_rng((augmentation.seed, n))
-        images, index = self.images, int(rng.integers(len(self.images)))
+        index = int(rng.integers(len(self.images)))
         mirrored = augmentation.flip and rng.random() < 0.5
         unlabelled = rng.random() < augmentation.label_dropout
         share = augmentation.pair_share
-        paired = augmentation.pairs is not None and (share == 1 or rng.random() < share)
-        if paired and self.further is not None:
-            images, index = self.further, int(rng.integers(len(self.further)))
-        rgb_bytes, d, label = images[index]
-        if unlabelled:
-            label = len(images.classes)
-        if mirrored and (paired or augmentation.flip_first_views):
-            rgb_bytes, d = rgb_bytes[:, ::-1], d[:, ::-1]
-        rgb = np.ascontiguousarray(rgb_bytes, np.float32) / 255
-        d = np.ascontiguousarray(d, np.float32)
+        if further is not None and (share == 1 or rng.random() < share):
+            view = further.view(int(rng.integers(len(further))), rng, mirrored)
+            rgb, d, label, condition = view.rgb, view.d, view.label, view.condition
+        else:
+            rgb, d, label = self.images[index]
+            rgb, d = as_floats(rgb, d, mirrored and further is None)
+            condition = None
+        label = len(self.images.classes) if unlabelled else label
         sample = {"clean": channels_first(rgb, d) * 2 - 1, "label": np.int64(label)}
-        if augmentation.pairs is not None:
+        if further is not None:
             sample["known"] = np.zeros_like(sample["clean"])
             sample["masks"] = np.zeros((2, *d.shape), bool)
-            if paired:
-                condition = warped_condition(rgb, d, self.images.depth_range, rng, augmentation.pairs)
+            if condition is not None:
                 sample["known"] = channels_first(condition.rgb, condition.depth)
                 sample["masks"] = np.stack([condition.mask_rgb, condition.mask])
         return sample

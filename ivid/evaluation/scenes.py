@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ivid.data.renders import Renders, class_of_model
+from ivid.data.renders import Renders, class_of_asset
 from ivid.evaluation.classifier import (
     ImageClassifier,
     accuracy,
@@ -171,7 +171,7 @@ def _truth(pipeline: IvidPipeline, models: Sequence[Path], poses: str, sampling:
 
 def _one_per_class(held_out: Renders, count: int) -> list[str]:
     """Held-out models, a first one of every class, then a second one, ..."""
-    by_class = [[name for name in held_out.model_names if class_of_model(name) == label] for label in held_out.classes]
+    by_class = [[name for name in held_out.asset_names if class_of_asset(name) == label] for label in held_out.classes]
     longest = max(map(len, by_class))
     return [names[turn] for turn in range(longest) for names in by_class if turn < len(names)][:count]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ivid.data.models import render_views
+from ivid.data.true_views import render_views
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera, view_set

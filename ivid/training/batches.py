@@ -10,34 +10,33 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ivid.data.training_set import Augmentation, RgbdImages, TrainingSamples
+from ivid.data.further_views import FurtherViews
+from ivid.data.images import RgbdImages
+from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.training.config import TrainingConfig
 from ivid.training.tasks import TASKS
 
 
 def batches(
-    config: TrainingConfig, images: RgbdImages, further: RgbdImages | None, first_step: int, accelerator: Accelerator
+    config: TrainingConfig, images: RgbdImages, further: FurtherViews | None, first_step: int, accelerator: Accelerator
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of this process from `first_step` on.
+
+    Args:
+        further: for networks that see such.
 
     Raises:
         ValueError: an image is damaged.
     """
-    task = TASKS[config.network]
-    settings = Augmentation(
-        seed=config.seed,
-        flip=config.flip,
-        label_dropout=config.label_dropout,
-        pairs=config.pairs if task.sees_further_views else None,
-        pair_share=task.pair_share(config),
-        flip_first_views=config.flip_first_views,
+    augmentation = Augmentation(
+        config.seed, config.flip, config.label_dropout, TASKS[config.network].pair_share(config)
     )
     share = config.batch_size // config.accumulation
     stride = share * accelerator.num_processes
     step_size = samples_per_step(config, accelerator)
     starts = range(first_step * step_size + accelerator.process_index * share, config.steps * step_size, stride)
     loader = DataLoader(
-        TrainingSamples(images, settings, further),
+        TrainingSamples(images, augmentation, further),
         batch_sampler=(list(range(n, n + share)) for n in starts),  # made one by one: there are millions
         num_workers=config.loader_workers,
         persistent_workers=config.loader_workers > 0,

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,13 +16,13 @@ from accelerate import Accelerator
 from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 
-from ivid.data.renders import Kinds
+from ivid.data.renders import Instances
 from ivid.scene.files import written_aside
 from ivid.training.batches import samples_per_step
 from ivid.training.config import TrainingConfig
 from ivid.training.labels import write_labels
 
-_FIXED = ("network", "unet", "scheduler", "fold")
+_FIXED = ("network", "unet", "scheduler", "patch_size")
 """Fields that cannot change while a run goes on."""
 
 
@@ -34,13 +34,13 @@ class RunFolder:
         path: the folder.
         config: of the run.
         accelerator: with everything that belongs to the state prepared or registered.
-        kinds: of the labels, when they are finer than classes.
+        instances: of the labels, when they are finer than classes.
     """
 
     path: Path
     config: TrainingConfig
     accelerator: Accelerator
-    kinds: Kinds | None = None
+    instances: Instances | None = None
 
     def resume(self) -> int:
         """Read the newest state, and return its step; 0 for a new run.
@@ -59,7 +59,7 @@ class RunFolder:
         if self.accelerator.is_main_process:
             self.path.mkdir(parents=True, exist_ok=True)
             with written_aside(recorded) as aside:
-                aside.write_text(json.dumps(asdict(self.config), indent=1))
+                aside.write_text(self.config.to_json())
         self.accelerator.wait_for_everyone()
         state, replaced = self.path / "state", self.path / "state.replaced"
         if not state.exists() and replaced.exists():  # killed between the two renames of a save
@@ -92,8 +92,8 @@ class RunFolder:
         aside = self.path / "unet.aside"
         with averaged(ema, unet):
             copy.deepcopy(unet).half().save_pretrained(str(aside))
-        if self.kinds is not None and unet.config["num_class_embeds"]:
-            write_labels(aside, self.kinds)
+        if self.instances is not None and unet.config["num_class_embeds"]:
+            write_labels(aside, self.instances)
         shutil.rmtree(self.path / "unet", ignore_errors=True)
         os.replace(aside, self.path / "unet")
 

@@ -17,8 +17,9 @@ from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
+from ivid.data.further_views import WarpedPairs
+from ivid.data.images import RgbdImages
 from ivid.data.renders import Renders
-from ivid.data.training_set import RgbdImages
 from ivid.diffusion.schedules import alphas_cumprod
 from ivid.training.batches import batches, noise_generator, samples_per_step
 from ivid.training.checkpoints import RunFolder, averaged
@@ -53,7 +54,7 @@ def train(
         ValueError: `out` holds a run with another config, or the images are of another size or damaged.
     """
     images, further = _checked(config, images, further)
-    kinds = images.kinds if isinstance(images, Renders) else None
+    instances = images.instances if isinstance(images, Renders) else None
     out = Path(out)
     accelerator = Accelerator(
         mixed_precision=config.mixed_precision,
@@ -61,19 +62,20 @@ def train(
         kwargs_handlers=[LOSS_SCALING],
     )
     torch.manual_seed(config.seed)
-    unet = build_unet(config, images[0][1].shape[0], len(images.classes), kinds)
+    unet = build_unet(config, images[0][1].shape[0], len(images.classes), instances)
     if accelerator.device.type == "cpu":
         unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     keep_null_class_zero(unet)
     ema = EMAModel(unet.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75, model_cls=UNet2DModel)
     unet, optimiser = accelerator.prepare(unet, make_optimiser(config, unet))
     accelerator.register_for_checkpointing(ema)
-    folder = RunFolder(out, config, accelerator, kinds)
+    folder = RunFolder(out, config, accelerator, instances)
     first_step = folder.resume()
     ema.to(accelerator.device)  # a state is read onto the CPU
-    task = TASKS[config.network](config, alphas_cumprod(config.scheduler).to(accelerator.device), kinds)
+    task = TASKS[config.network](config, alphas_cumprod(config.scheduler).to(accelerator.device), instances)
     objective = Objective(task, unet, accelerator)
-    stream = batches(config, images, further, first_step, accelerator)
+    pairs = WarpedPairs(further or images, config.pairs) if task.sees_further_views else None
+    stream = batches(config, images, pairs, first_step, accelerator)
     progress = tqdm(
         total=config.steps,
         initial=first_step,
@@ -134,11 +136,11 @@ def _checked(
             f"the config is for {config.size}x{config.size} pixels, the images are {size}x{size}; "
             f"photographs are brought to any size, here with --size {config.size}"
         )
-    if config.labels == "kind":
+    if config.labels == "instance":
         if not isinstance(images, Renders):
-            raise ValueError("the config tells the network which model a picture shows: the data must be renders")
-        images = images.by_kind(config.sides)
-        further = further.by_kind(config.sides) if isinstance(further, Renders) else further
+            raise ValueError("the config tells the network which asset a picture shows: the data must be renders")
+        images = images.by_instance()
+        further = further.by_instance() if isinstance(further, Renders) else further
     if further is not None and _nature(further) != _nature(images):
         raise ValueError("the images for further views are of another size, show other things or code depth otherwise")
     return images, further

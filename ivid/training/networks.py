@@ -8,27 +8,32 @@ import torch
 from diffusers import UNet2DModel
 from torch import Tensor
 
-from ivid.data.renders import Kinds
-from ivid.diffusion.denoiser import patch_size_of
+from ivid.data.renders import Instances
 from ivid.training.config import TrainingConfig
-from ivid.training.labels import EMBEDDING, known_labels, mean_embeddings
+from ivid.training.labels import EMBEDDING, known_labels, label_map
 from ivid.training.tasks import TASKS
 
-_MARK = 0.4
-"""Standard deviation of the marks that tell labels of one class apart; embeddings have about 1."""
 
-
-def build_unet(config: TrainingConfig, size: int, class_count: int, kinds: Kinds | None = None) -> UNet2DModel:
+def build_unet(config: TrainingConfig, size: int, class_count: int, instances: Instances | None = None) -> UNet2DModel:
     """The network of a config for images of `size` pixels; 0 classes makes it unconditional (method §9).
 
-    `kinds` are those of the labels.
+    Args:
+        class_count: labels of the data.
+        instances: what those stand for, if they are finer than classes.
+
+    Raises:
+        ValueError: pictures of that size cannot be halved as often as the network does, or it cannot start from
+            `init_from`.
     """
-    task, folded = TASKS[config.network], config.fold**2
-    labels = task.label_count(class_count, kinds)
+    task, patch = TASKS[config.network], config.patch_size**2
+    times = config.patch_size * 2 ** (len(config.unet["block_out_channels"]) - 1)
+    if size % times:
+        raise ValueError(f"the network takes pictures whose side is a multiple of {times} pixels, these have {size}")
+    labels = task.label_count(class_count, instances)
     unet = UNet2DModel(
-        sample_size=size // config.fold,
-        in_channels=task.input_channels * folded,
-        out_channels=4 * folded,
+        sample_size=size // config.patch_size,
+        in_channels=task.input_channels * patch,
+        out_channels=4 * patch,
         num_class_embeds=labels + 1 if labels else None,
         **config.unet,
     )
@@ -37,7 +42,7 @@ def build_unet(config: TrainingConfig, size: int, class_count: int, kinds: Kinds
             embedding_weight(unet)[-1] = 0
     if config.init_from:
         start = Path(config.init_from)
-        start_from(unet, UNet2DModel.from_pretrained(start), kinds if labels else None, known_labels(start))
+        start_from(unet, UNet2DModel.from_pretrained(start), instances if labels else None, known_labels(start))
     return unet
 
 
@@ -59,54 +64,34 @@ def keep_null_class_zero(unet: UNet2DModel) -> None:
 
 
 def start_from(
-    unet: UNet2DModel, source: UNet2DModel, kinds: Kinds | None = None, known: list[str] | None = None
+    unet: UNet2DModel, source: UNet2DModel, instances: Instances | None = None, known: list[str] | None = None
 ) -> None:
     """Copy weights; input channels that `source` lacks start at zero (method §10).
 
-    With folding, the k² channels of one image channel lie together, and x_t comes first, so the new ones are the last.
-    A network that folds m times larger blocks begins with pictures reduced by m, and enlarges by m what it draws.
-    One that is told labels, which `source` is not, begins with embeddings of zero.
-    One whose labels are kinds of the classes that `source` knows begins with the embedding of each one's class, and
-    marks at random, one of the model and one of the side, that tell it from its like. Where the labels of `source` are
-    kinds too, of the models `known`, each label begins with the mean of the embeddings of its model.
+    With patches, the channels of one image channel lie together, and x_t comes first, so the new ones are the last.
+    A network that is told labels, which `source` is not, begins with embeddings of zero. One that is told instances
+    begins with the embeddings that `source` has of them or, if that is told classes, of their classes.
+
+    Args:
+        instances: what the labels of `unet` stand for, if they are finer than classes.
+        known: the assets that the labels of `source` stand for; None if they are classes.
 
     Raises:
-        ValueError: the networks differ in more than their input channels, folding and labels, or a model is not known.
+        ValueError: the networks differ in more than their input channels and labels, or an asset is not known.
     """
     weights = source.state_dict()
     own = unet.state_dict()
-    fold = patch_size_of(source)
-    times = patch_size_of(unet) // fold
-    narrow = _refolded(weights["conv_in.weight"], 1, fold, times) / times**2
-    wide = torch.zeros_like(own["conv_in.weight"])
-    wide[:, : narrow.shape[1]] = narrow
-    weights["conv_in.weight"] = wide
-    for name in ("conv_out.weight", "conv_out.bias"):
-        weights[name] = _refolded(weights[name], 0, fold, times)
+    narrow, wide = weights["conv_in.weight"], torch.zeros_like(own["conv_in.weight"])
+    if narrow.shape[1] <= wide.shape[1] and narrow.shape[0] == wide.shape[0]:
+        wide[:, : narrow.shape[1]] = narrow
+        weights["conv_in.weight"] = wide
     if EMBEDDING in own and EMBEDDING not in weights:
         weights[EMBEDDING] = torch.zeros_like(own[EMBEDDING])
-    elif kinds is not None and known is not None:
-        if kinds.shown != known:
-            weights[EMBEDDING] = mean_embeddings(weights[EMBEDDING], known, kinds.shown)
-    elif kinds is not None and len(weights[EMBEDDING]) == max(kinds.classes) + 2:
-        weights[EMBEDDING] = _told_apart(weights[EMBEDDING], kinds)
+    elif instances is not None and (known is not None or len(weights[EMBEDDING]) == len(instances.class_names) + 1):
+        rows = weights[EMBEDDING]
+        weights[EMBEDDING] = rows[label_map(instances, known, len(rows) - 1)]
     differing = own.keys() ^ weights.keys()
     differing |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
     if differing:
         raise ValueError(f"the network to start from differs in {len(differing)} tensors, {sorted(differing)[0]} first")
     unet.load_state_dict(weights)
-
-
-def _told_apart(embeddings: Tensor, kinds: Kinds) -> Tensor:
-    """Embeddings of kinds and of the null class, made of those of classes and of the null class."""
-    rows = embeddings[list(kinds.classes)]
-    for trait in (kinds.models, kinds.sides):
-        rows = rows + _MARK * torch.randn(max(trait) + 1, rows.shape[1])[list(trait)]
-    return torch.cat([rows, embeddings[-1:]])
-
-
-def _refolded(weight: Tensor, dim: int, fold: int, times: int) -> Tensor:
-    """The channels of blocks of `fold`² pixels along `dim`, each in the places of all it becomes in larger blocks."""
-    blocks = weight.unflatten(dim, (-1, fold, fold))
-    enlarged = blocks.repeat_interleave(times, dim + 1).repeat_interleave(times, dim + 2)
-    return enlarged.flatten(dim, dim + 2)

@@ -27,12 +27,12 @@ class Objective:
     accelerator: Accelerator
 
     def draw_timesteps(self, count: int, generator: torch.Generator) -> Tensor:
-        """[count] int64, those of a batch; uniform unless the config has a bias."""
+        """[count] int64, those of a batch; uniform unless the config says otherwise."""
         first, end = self.task.timesteps
-        bias = self.task.config.noise_bias
-        if bias == 1:
+        density = self.task.config.timestep_density
+        if density == 1:
             return torch.randint(first, end, (count,), generator=generator)
-        share = torch.rand(count, generator=generator).pow(1 / bias)
+        share = torch.rand(count, generator=generator).pow(1 / density)
         return (first + share * (end - first)).long().clamp_max(end - 1)
 
     def loss(self, samples: dict[str, Tensor], generator: torch.Generator) -> Tensor:
@@ -41,13 +41,13 @@ class Objective:
         timesteps = self.draw_timesteps(len(clean), generator).to(clean.device)
         batch = NoisyBatch.of(samples, timesteps, self.task.alphas_cumprod, generator)
         inputs, target = self.task.inputs(batch)
-        folded = functional.pixel_unshuffle(inputs, config.fold)
+        folded = functional.pixel_unshuffle(inputs, config.patch_size)
         if clean.device.type == "cpu":
             folded = folded.contiguous(memory_format=torch.channels_last)
         labels = labels_for(self.accelerator.unwrap_model(self.unet), samples["label"])
         with self.accelerator.autocast():
             output = self.unet(folded, timesteps, class_labels=labels, return_dict=False)[0]
-        error = functional.pixel_shuffle(output.float(), config.fold) - target
+        error = functional.pixel_shuffle(output.float(), config.patch_size) - target
         if config.weighting == "v":
             error = error / batch.sigma.square().clamp_min(config.weighting_floor).sqrt()
         return error.square().mean() if config.loss == "l2" else error.abs().mean()

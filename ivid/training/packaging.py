@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DModel
 
-from ivid.data.renders import class_of_model
+from ivid.data.renders import class_of_asset
 from ivid.diffusion.schedules import recorded_schedule
 from ivid.pipeline.config import DepthConfig, LabelConfig, ModelConfig
 from ivid.pipeline.pipeline import IvidPipeline
@@ -79,7 +79,7 @@ def bundle(
     instances, drawn = None, labels["first_view"]
     if drawn is not None:
         instances = tuple(
-            tuple(label for label, model in enumerate(drawn) if class_of_model(model) == name) for name in class_names
+            tuple(label for label, asset in enumerate(drawn) if class_of_asset(asset) == name) for name in class_names
         )
     unets = {
         f"{role}_unet": UNet2DModel.from_pretrained(Path(run) / "unet", dtype=torch.float16)

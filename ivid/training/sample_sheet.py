@@ -12,8 +12,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from ivid.data.further_views import WarpedPairs
+from ivid.data.images import RgbdImages
 from ivid.data.pairs import PairSettings
-from ivid.data.training_set import Augmentation, RgbdImages, TrainingSamples
+from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.diffusion.denoiser import Denoiser, labels_for
 from ivid.diffusion.sampling import Step, make_scheduler, sample
 from ivid.scene.files import written_aside
@@ -28,8 +30,9 @@ def generators(count: int) -> list[torch.Generator]:
 
 
 def fixed_samples(images: RgbdImages, pairs: PairSettings | None, device: torch.device) -> dict[str, Tensor]:
-    """A batch of `ROWS` samples, the same in every sheet."""
-    samples = TrainingSamples(images, Augmentation(seed=_SEED, flip=False, label_dropout=0.0, pairs=pairs))
+    """A batch of `ROWS` samples, the same in every sheet; with `pairs`, warped away and back."""
+    further = None if pairs is None else WarpedPairs(images, pairs)
+    samples = TrainingSamples(images, Augmentation(seed=_SEED, flip=False, label_dropout=0.0), further)
     collated = default_collate([samples[n] for n in range(ROWS)])
     return {name: value.to(device) for name, value in collated.items()}
 

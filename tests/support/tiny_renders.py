@@ -24,7 +24,7 @@ MODELS = ("red/disc", "green/disc", "red/ball", "green/ball")
 
 
 class Discs:
-    """Labelled RGBD images (`ivid.data.training_set.RgbdImages`), made when they are asked for."""
+    """Labelled RGBD images (`ivid.data.images.RgbdImages`), made when they are asked for."""
 
     depth_range = (0.5, 4.0)
     classes = ("red", "green")

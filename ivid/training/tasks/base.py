@@ -12,8 +12,8 @@ import torch
 from diffusers import UNet2DModel
 from torch import Tensor
 
-from ivid.data.renders import Kinds
-from ivid.data.training_set import RgbdImages
+from ivid.data.images import RgbdImages
+from ivid.data.renders import Instances
 from ivid.diffusion.denoiser import Denoiser, signal_and_noise, training_target
 from ivid.diffusion.schedules import recorded_schedule
 from ivid.training.config import TrainingConfig
@@ -70,7 +70,7 @@ class Task(ABC):
     Args:
         config: of the run.
         alphas_cumprod: [T], ᾱ of the schedule, on the device of the network.
-        kinds: of the labels, when they are finer than classes.
+        instances: of the labels, when they are finer than classes.
 
     Class attributes:
         input_channels: of the network, without folding: x_t and what stands beside it (method §9).
@@ -80,11 +80,11 @@ class Task(ABC):
     input_channels: ClassVar[int]
     sees_further_views: ClassVar[bool] = False
 
-    def __init__(self, config: TrainingConfig, alphas_cumprod: Tensor, kinds: Kinds | None = None) -> None:
-        self.config, self.alphas_cumprod, self.kinds = config, alphas_cumprod, kinds
+    def __init__(self, config: TrainingConfig, alphas_cumprod: Tensor, instances: Instances | None = None) -> None:
+        self.config, self.alphas_cumprod, self.instances = config, alphas_cumprod, instances
 
     @classmethod
-    def label_count(cls, class_count: int, kinds: Kinds | None) -> int:
+    def label_count(cls, class_count: int, instances: Instances | None) -> int:
         """How many labels the network is told, of data with so many; 0 for a network that is told none."""
         return class_count
 

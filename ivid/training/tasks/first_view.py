@@ -8,7 +8,7 @@ import torch
 from diffusers import UNet2DModel
 from torch import Tensor
 
-from ivid.data.training_set import RgbdImages
+from ivid.data.images import RgbdImages
 from ivid.diffusion.denoiser import patch_size_of
 from ivid.diffusion.sampling import make_scheduler, sample
 from ivid.training import sample_sheet

@@ -8,8 +8,8 @@ import torch
 from diffusers import UNet2DModel
 from torch import Tensor
 
-from ivid.data.renders import Kinds
-from ivid.data.training_set import RgbdImages
+from ivid.data.images import RgbdImages
+from ivid.data.renders import Instances
 from ivid.diffusion import refining
 from ivid.diffusion.conditioning import ConditionBatch, randn
 from ivid.diffusion.denoiser import Denoiser, labels_for, signal_and_noise
@@ -24,23 +24,23 @@ _PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class Refiner(Task):
     """It sees x_t, the guess of the network it refines, and the condition; its output corrects their blend.
 
-    First views are guessed by the first of `TrainingConfig.refines`, further ones by the second. It is told kinds, but
-    no classes: where it begins, those are settled.
+    First views are guessed by the first of `TrainingConfig.refines`, further ones by the second. It is told
+    instances, but no classes: where it begins, those are settled.
     """
 
     input_channels = 14
     sees_further_views = True
 
-    def __init__(self, config: TrainingConfig, alphas_cumprod: Tensor, kinds: Kinds | None = None) -> None:
-        super().__init__(config, alphas_cumprod, kinds)
+    def __init__(self, config: TrainingConfig, alphas_cumprod: Tensor, instances: Instances | None = None) -> None:
+        super().__init__(config, alphas_cumprod, instances)
         assert config.refines is not None
         first, novel = config.refines
         self.first_view, self.first_labels = self._guessing(first)
         self.novel_view, self.novel_labels = self._guessing(novel)
 
     @classmethod
-    def label_count(cls, class_count: int, kinds: Kinds | None) -> int:
-        return class_count if kinds is not None else 0
+    def label_count(cls, class_count: int, instances: Instances | None) -> int:
+        return class_count if instances is not None else 0
 
     @classmethod
     def pair_share(cls, config: TrainingConfig) -> float:
@@ -60,7 +60,7 @@ class Refiner(Task):
         if device.type == "cpu":
             unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         null_class = (unet.config["num_class_embeds"] or 1) - 1
-        return self.denoiser(unet), label_map(self.kinds, known_labels(Path(folder)), null_class).to(device)
+        return self.denoiser(unet), label_map(self.instances, known_labels(Path(folder)), null_class).to(device)
 
     def _guess(self, batch: NoisyBatch, outside: Tensor) -> Tensor:
         """What the refined networks make of x_t, [B, 4, S, S]; `outside` [B, 4, S, S] stands where nothing is known."""

@@ -8,7 +8,7 @@ import torch
 from diffusers import UNet2DModel
 from torch import Tensor
 
-from ivid.data.training_set import RgbdImages
+from ivid.data.images import RgbdImages
 from ivid.diffusion.enlarging import training_condition
 from ivid.training import sample_sheet
 from ivid.training.tasks.base import NoisyBatch, Task

@@ -1,6 +1,6 @@
-"""Pictures with exact depth of staged 3D models: training images, and true views to evaluate with.
+"""Pictures with exact depth of staged 3D assets: training images, and true views to evaluate with.
 
-A model is rasterised into face numbers and depth at twice the size, and shaded from those in numpy
+An asset is rasterised into face numbers and depth at twice the size, and shaded from those in numpy
 (`ivid.data.staging`): sun with a shadow map, sky light with baked ambient occlusion, a ground whose shadow and contact
 darkening come from the same maps.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ivid.data.light_maps import LightMap, bilinear
 from ivid.data.meshes import exposed_colours, load_mesh, plane_numbers
 from ivid.data.rasteriser import FaceRasteriser
 from ivid.data.staging import Appearance, srgb_from_linear
@@ -26,15 +27,12 @@ from ivid.scene.scene import View
 SUPERSAMPLE = 2
 
 _OCCLUSION_DIRECTIONS = 24
-_GROUND_TEXELS, _GROUND_HALF = (
-    48,
-    1.2,
-)  # of the baked ground occlusion; the model's longest side is about 1 before scaling
-_SHADOW_SOFTNESS = 0.011  # standard deviation of the penumbra on the ground, in metres
+_GROUND_TEXELS = 48  # of the baked ground occlusion, in each direction
+_GROUND_HALF = 1.2  # how far it reaches from the middle, in longest sides of the asset
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Asset:
     """A triangle mesh made ready for shading; F faces, in the file's own units.
 
     Attributes:
@@ -44,7 +42,7 @@ class Model:
         normal: [F, 3] unit.
         surface: [F] int32, equal for triangles in one plane.
         colour: [F, 3, 3] linear colours of the corners.
-        openness: [F, 3] share of the sky the corners see, with the model standing on the ground.
+        openness: [F, 3] share of the sky the corners see, with the asset standing on the ground.
         ground_openness: [G, G] share of the sky the ground sees, rows along z and columns along x, `ground_half` to
             each side of the middle.
     """
@@ -64,8 +62,8 @@ class Model:
     ground_half: float
 
 
-class ModelRenderer:
-    """Renders staged models at one size. Holds an OpenGL context and the models it has met; one per process.
+class AssetRenderer:
+    """Renders staged assets at one size. Holds an OpenGL context and the assets it has met; one per process.
 
     Raises:
         RenderingUnavailable: pyrender or OpenGL cannot be used here.
@@ -74,7 +72,7 @@ class ModelRenderer:
     def __init__(self, size: int) -> None:
         self.size = size
         self._raster = FaceRasteriser(size * SUPERSAMPLE)
-        self._load = lru_cache(maxsize=1024)(self._load_model)
+        self._load = lru_cache(maxsize=1024)(self._load_asset)
 
     def render(
         self,
@@ -83,25 +81,25 @@ class ModelRenderer:
         cameras: Sequence[Camera] = (Camera.orbit(0.0, 0.0),),
         depth_range: DepthRange = (0.5, 4.0),
     ) -> list[View]:
-        """Views of one staged model from cameras in scene coordinates; `Camera.orbit(0, 0)` is the training camera.
+        """Views of one staged asset from cameras in scene coordinates; `Camera.orbit(0, 0)` is the training camera.
 
         Depth is clipped to the far plane, which is also the sky's depth.
 
         Raises:
             ValueError: the file is no mesh that can be drawn.
         """
-        model = self._load(str(path))
-        scale = appearance.diagonal / model.diagonal
-        drop = self._drop(model, appearance)
+        asset = self._load(str(path))
+        scale = appearance.diagonal / asset.diagonal
+        drop = self._drop(asset, appearance)
         pose = np.diag([scale, scale, scale, 1.0])
-        pose[:3, 3] = -scale * model.middle
-        shadow = self._light_map(model, pose, appearance.to_light, appearance.diagonal * 0.55)
-        return [self._view(model, appearance, camera, pose, drop, shadow, depth_range) for camera in cameras]
+        pose[:3, 3] = -scale * asset.middle
+        shadow = self._light_map(asset, pose, appearance.to_light, appearance.diagonal * 0.55)
+        return [self._view(asset, appearance, camera, pose, drop, shadow, depth_range) for camera in cameras]
 
     def framed(self, path: str | Path, appearance: Appearance, near: float, fov_y_deg: float = FOV_Y_DEG) -> Appearance:
         """The appearance with the training camera tilted down as far as the ground takes to stay behind the near plane.
 
-        Where the ground lies close under the orbit centre, as a flat model's does, a level camera would see ground that
+        Where the ground lies close under the orbit centre, as a flat one's does, a level camera would see ground that
         is nearer. With the ground h below the orbit centre, a pitch p and a half field of view a, the lowest ray meets
         it at the depth (sin p + h) / (sin p + cos p tan a).
         """
@@ -112,9 +110,9 @@ class ModelRenderer:
         return replace(appearance, pitch_rad=max(appearance.pitch_rad, lowest))
 
     @staticmethod
-    def _drop(model: Model, appearance: Appearance) -> float:
+    def _drop(asset: Asset, appearance: Appearance) -> float:
         """How far under the orbit centre the ground lies, in metres."""
-        under = (model.middle[1] - model.base) / model.diagonal
+        under = (asset.middle[1] - asset.base) / asset.diagonal
         return float(under + appearance.hover) * appearance.diagonal
 
     def close(self) -> None:
@@ -123,12 +121,12 @@ class ModelRenderer:
 
     def _view(
         self,
-        model: Model,
+        asset: Asset,
         appearance: Appearance,
         camera: Camera,
         pose: np.ndarray,
         drop: float,
-        shadow: _LightMap,
+        shadow: LightMap,
         depth_range: DepthRange,
     ) -> View:
         stage_to_view = camera.world_to_view.copy()
@@ -138,7 +136,7 @@ class ModelRenderer:
         camera_pose[:3, 3] = -stage_to_view[:3, :3].T @ stage_to_view[:3, 3]
         eye = camera_pose[:3, 3].astype(np.float32)
 
-        face, depth = self._raster.perspective(model.mesh, model.faces, pose, camera_pose, camera.fov_y_deg)
+        face, depth = self._raster.perspective(asset.mesh, asset.faces, pose, camera_pose, camera.fov_y_deg)
         face, depth = face.reshape(-1), depth.reshape(-1)
         rays, lengths = _rays(self._raster.size, camera.fov_y_deg)
         directions = rays @ camera_pose[:3, :3].T.astype(np.float32)
@@ -152,7 +150,7 @@ class ModelRenderer:
         ground_depth = -(drop + eye[1]) / directions[ground, 1]
         points = eye + directions[ground] * ground_depth[:, None]
         sunlit = 1 - shadow.soft_hits(points)
-        openness = _ground_openness(model, appearance, points)
+        openness = _ground_openness(asset, appearance, points)
         lit = appearance.ground.astype(np.float32) * appearance.ground_shade(sunlit, openness)
         fog = appearance.fog(ground_depth * lengths[ground])[:, None]
         colour[ground] = lit + (appearance.horizon.astype(np.float32) - lit) * fog
@@ -160,35 +158,35 @@ class ModelRenderer:
 
         points = eye + directions[hit] * depth[hit, None]
         index = face[hit]
-        normal = model.normal[index]
+        normal = asset.normal[index]
         normal = normal * np.where((normal * directions[hit]).sum(-1) > 0, -1, 1)[:, None].astype(np.float32)
-        in_model = points / np.float32(pose[0, 0]) + model.middle.astype(np.float32)
-        weights = np.einsum("nij,nj->ni", model.to_barycentric[index], in_model - model.corner[index])
+        in_asset = points / np.float32(pose[0, 0]) + asset.middle.astype(np.float32)
+        weights = np.einsum("nij,nj->ni", asset.to_barycentric[index], in_asset - asset.corner[index])
         weights = np.concatenate([1 - weights.sum(-1, keepdims=True), weights], axis=-1).clip(0, 1)
         weights /= weights.sum(-1, keepdims=True)
-        albedo = appearance.recolour(np.einsum("ni,nic->nc", weights, model.colour[index]))
-        openness = (weights * model.openness[index]).sum(-1)
+        albedo = appearance.recolour(np.einsum("ni,nic->nc", weights, asset.colour[index]))
+        openness = (weights * asset.openness[index]).sum(-1)
         colour[hit] = appearance.lit(albedo, normal, shadow.visible(points + 0.008 * normal), openness)
         inverse_depth[hit] = 1 / depth[hit]
 
         square = (self._raster.size, self._raster.size)
         image = _blocks(colour.reshape(*square, 3)).mean(axis=2)
         near, far = depth_range
-        surface = np.where(face >= 0, model.surface[face], -1)
+        surface = np.where(face >= 0, asset.surface[face], -1)
         reduced = _reduce_inverse_depth(inverse_depth.reshape(square), surface.reshape(square))
         z = 1 / np.clip(reduced, 1 / far, 1 / near)
         return View(srgb_from_linear(image), z.astype(np.float32), camera)
 
-    def _light_map(self, model: Model, pose: np.ndarray, to_light: np.ndarray, half_width: float) -> _LightMap:
+    def _light_map(self, asset: Asset, pose: np.ndarray, to_light: np.ndarray, half_width: float) -> LightMap:
         side = np.cross((0.0, 1.0, 0.0) if abs(to_light[1]) < 0.99 else (1.0, 0.0, 0.0), to_light)
         side /= np.linalg.norm(side)
         camera_pose = np.eye(4)
         camera_pose[:3, :3] = np.stack([side, np.cross(to_light, side), to_light], axis=1)
         camera_pose[:3, 3] = 2 * half_width * to_light
-        depth = self._raster.orthographic(model.mesh, model.faces, pose, camera_pose, half_width)
-        return _LightMap(depth, camera_pose[:3, :3].T.astype(np.float32), half_width)
+        depth = self._raster.orthographic(asset.mesh, asset.faces, pose, camera_pose, half_width)
+        return LightMap(depth, camera_pose[:3, :3].T.astype(np.float32), half_width)
 
-    def _load_model(self, path: str) -> Model:
+    def _load_asset(self, path: str) -> Asset:
         vertices, faces, srgb = load_mesh(path)
         corners = vertices[faces]
         low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
@@ -196,7 +194,7 @@ class ModelRenderer:
         edges = corners[:, 1:] - corners[:, :1]
         normal = np.cross(edges[:, 0], edges[:, 1])
         normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
-        model = Model(
+        asset = Asset(
             mesh=self._raster.mesh(vertices, faces),
             faces=len(faces),
             middle=middle,
@@ -211,92 +209,43 @@ class ModelRenderer:
             ground_openness=np.ones((_GROUND_TEXELS, _GROUND_TEXELS), np.float32),
             ground_half=_GROUND_HALF * float((high - low).max()),
         )
-        return self._with_openness(model, corners)
+        return self._with_openness(asset, corners)
 
-    def _with_openness(self, model: Model, corners: np.ndarray) -> Model:
+    def _with_openness(self, asset: Asset, corners: np.ndarray) -> Asset:
         """Bake ambient occlusion: how much of the sky's light reaches each corner, and the ground around."""
-        scale = 1 / model.diagonal
+        scale = 1 / asset.diagonal
         pose = np.diag([scale, scale, scale, 1.0])
-        pose[:3, 3] = -scale * model.middle
+        pose[:3, 3] = -scale * asset.middle
 
         def place(points: np.ndarray) -> np.ndarray:
-            return ((points - model.middle) * scale).astype(np.float32)
+            return ((points - asset.middle) * scale).astype(np.float32)
 
         inner = corners + 0.2 * (corners.mean(axis=1, keepdims=True) - corners)
-        points = place(inner) + 0.015 * model.normal[:, None]
-        step = 2 * model.ground_half / _GROUND_TEXELS
-        axis = (np.arange(_GROUND_TEXELS) + 0.5) * step - model.ground_half
-        x, z = np.meshgrid(axis + model.middle[0], axis + model.middle[2])
-        ground = place(np.stack([x, np.full_like(x, model.base), z], axis=-1)).reshape(-1, 3)
+        points = place(inner) + 0.015 * asset.normal[:, None]
+        step = 2 * asset.ground_half / _GROUND_TEXELS
+        axis = (np.arange(_GROUND_TEXELS) + 0.5) * step - asset.ground_half
+        x, z = np.meshgrid(axis + asset.middle[0], axis + asset.middle[2])
+        ground = place(np.stack([x, np.full_like(x, asset.base), z], axis=-1)).reshape(-1, 3)
         seen = np.zeros(len(points) * 3, np.float32)
         seen_ground, total = np.zeros(len(ground), np.float32), 0.0
         for k in range(_OCCLUSION_DIRECTIONS):  # a Fibonacci spiral over the upper hemisphere
             height = (k + 0.5) / _OCCLUSION_DIRECTIONS
             turn, radius = k * np.pi * (3 - 5**0.5), (1 - height**2) ** 0.5
             direction = np.array([radius * np.cos(turn), height, radius * np.sin(turn)])
-            map_ = self._light_map(model, pose, direction, 0.55)
+            map_ = self._light_map(asset, pose, direction, 0.55)
             seen += map_.visible(points.reshape(-1, 3))
             seen_ground += height * map_.visible(ground)
             total += height
         openness = 0.25 + 0.75 * (seen / _OCCLUSION_DIRECTIONS).reshape(-1, 3)
-        fields = {**model.__dict__, "openness": openness, "ground_openness": (seen_ground / total).reshape(x.shape)}
-        return Model(**fields)
+        fields = {**asset.__dict__, "openness": openness, "ground_openness": (seen_ground / total).reshape(x.shape)}
+        return Asset(**fields)
 
 
-@dataclass(frozen=True, eq=False)
-class _LightMap:
-    """What a parallel light sees: depth [R, R] from a camera 2·half_width before the origin, inf where nothing is."""
-
-    depth: np.ndarray
-    rotation: np.ndarray
-    half_width: float
-
-    def _texels(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows and columns (as floats, texel centres at integers) and depths of points [N, 3] on the stage."""
-        size = len(self.depth)
-        inside = points @ self.rotation.T
-        scale = np.float32(size / (2 * self.half_width))
-        column = inside[:, 0] * scale + (size - 1) / 2
-        row = (size - 1) / 2 - inside[:, 1] * scale
-        return row, column, 2 * self.half_width - inside[:, 2]
-
-    def visible(self, points: np.ndarray) -> np.ndarray:
-        """Share [N] of the light that reaches points [N, 3]: the four texels around each vote with bilinear weights."""
-        row, column, depth = self._texels(points)
-        return _bilinear(self.depth, row, column, np.inf, lambda texel: texel > depth - 0.004)
-
-    def soft_hits(self, points: np.ndarray) -> np.ndarray:
-        """Share [N] of the light that is taken from points [N, 3] that lie behind all of the model."""
-        from scipy.ndimage import gaussian_filter
-
-        row, column, _ = self._texels(points)
-        texels = len(self.depth) / (2 * self.half_width)
-        hits = gaussian_filter(
-            np.isfinite(self.depth).astype(np.float32), _SHADOW_SOFTNESS * texels, mode="constant", truncate=2.5
-        )
-        return _bilinear(hits, row, column, 0.0, lambda texel: texel)
-
-
-def _bilinear(image: np.ndarray, row: np.ndarray, column: np.ndarray, outside: float, value: Any) -> np.ndarray:
-    """Bilinear mix [N] of value(texel) around (row, column); the image goes on as `outside` beyond its border."""
-    size = len(image)
-    padded = np.pad(image, 1, constant_values=outside).ravel()
-    row, column = np.clip(row, -1, size) + 1, np.clip(column, -1, size) + 1
-    top, left = np.minimum(row.astype(np.int32), size), np.minimum(column.astype(np.int32), size)
-    down, right = row - top, column - left
-    corner = top * (size + 2) + left
-    mixed = (1 - down) * (1 - right) * value(padded[corner])
-    mixed += (1 - down) * right * value(padded[corner + 1])
-    mixed += down * (1 - right) * value(padded[corner + size + 2])
-    mixed += down * right * value(padded[corner + size + 3])
-    return mixed.astype(np.float32)
-
-
-def _ground_openness(model: Model, appearance: Appearance, points: np.ndarray) -> np.ndarray:
-    """Baked occlusion at ground points [N, 3] of the stage; it fades as the model hovers higher."""
-    texel = appearance.diagonal / model.diagonal * 2 * model.ground_half / _GROUND_TEXELS
+def _ground_openness(asset: Asset, appearance: Appearance, points: np.ndarray) -> np.ndarray:
+    """Baked occlusion at ground points [N, 3] of the stage; it fades as the asset hovers higher."""
+    texel = appearance.diagonal / asset.diagonal * 2 * asset.ground_half / _GROUND_TEXELS
     row, column = points[:, 2] / texel + (_GROUND_TEXELS - 1) / 2, points[:, 0] / texel + (_GROUND_TEXELS - 1) / 2
-    openness = _bilinear(model.ground_openness, row, column, 1.0, lambda value: value)
+    openness = bilinear(asset.ground_openness, row, column, 1.0, lambda value: value)
     return 1 - (1 - openness) * np.float32(np.exp(-4 * appearance.hover))
 
 

@@ -13,10 +13,12 @@ import pytest
 import trimesh
 
 from ivid.cli import main
-from ivid.data import models as data_models
-from ivid.data.models import DEPTH_RANGE, render_models, render_views, split_models
+from ivid.data import rendering
+from ivid.data.assets import split_assets
+from ivid.data.rendering import render_assets
 from ivid.data.renders import MANIFEST, UNFINISHED, Renders
 from ivid.data.staging import Appearance, linear_from_srgb, oklch, srgb_from_linear
+from ivid.data.true_views import DEPTH_RANGE, render_views, renderer_of
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.depth import decode
 
@@ -50,7 +52,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rendered(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("data") / "renders"
-    render_models(folder, out, size=SIZE, images=31, seed=5, workers=1, progress=False)
+    render_assets(folder, out, size=SIZE, images=31, seed=5, workers=1, progress=False)
     return out
 
 
@@ -101,7 +103,7 @@ def away_from_edges(depth: np.ndarray, on_box: np.ndarray) -> np.ndarray:
 )
 def test_depth_is_that_of_ray_tracing(folder, yaw, pitch, hover, camera):
     look = appearance(yaw_rad=yaw, pitch_rad=pitch, hover=hover, diagonal=0.7)
-    view = data_models._renderer(SIZE).render(folder / "box/box_0.glb", look, [camera])[0]
+    view = renderer_of(SIZE).render(folder / "box/box_0.glb", look, [camera])[0]
     depth, on_box = ray_traced(look, camera, SIZE)
     plain = away_from_edges(depth, on_box)
     assert on_box[plain].sum() > 30
@@ -112,7 +114,7 @@ def test_depth_is_that_of_ray_tracing(folder, yaw, pitch, hover, camera):
 
 def test_box_seen_from_the_front_is_half_its_length_nearer_than_the_orbit_centre(folder):
     look = appearance(yaw_rad=0.0, pitch_rad=0.0, hover=0.0, diagonal=0.8)
-    view = data_models._renderer(SIZE).render(folder / "box/box_0.glb", look)[0]
+    view = renderer_of(SIZE).render(folder / "box/box_0.glb", look)[0]
     front = 1 - 0.8 / np.linalg.norm(BOX) * BOX[2] / 2
     np.testing.assert_allclose(
         view.depth[SIZE // 2 - 1 : SIZE // 2 + 1, SIZE // 2 - 1 : SIZE // 2 + 1], front, rtol=1e-4
@@ -137,28 +139,28 @@ def test_training_cameras_keep_the_ground_behind_the_near_plane(tmp_path):
     for k in range(3):
         slab = coloured(trimesh.creation.box([1.0, 0.02 + 0.05 * k, 1.0]), (90, 90, 200))
         slab.export(tmp_path / "flat" / f"slab_{k}.glb")
-    render_models(tmp_path, tmp_path / "out", size=SIZE, images=40, workers=1, progress=False)
+    render_assets(tmp_path, tmp_path / "out", size=SIZE, images=40, workers=1, progress=False)
     data = Renders.open(tmp_path / "out")
     assert data.depth.min() > 0
     look = appearance(pitch_rad=0.14, hover=0.0)
-    framed = data_models._renderer(SIZE).framed(tmp_path / "flat/slab_0.glb", look, 0.5)
-    view = data_models._renderer(SIZE).render(tmp_path / "flat/slab_0.glb", framed, depth_range=(0.1, 4.0))[0]
+    framed = renderer_of(SIZE).framed(tmp_path / "flat/slab_0.glb", look, 0.5)
+    view = renderer_of(SIZE).render(tmp_path / "flat/slab_0.glb", framed, depth_range=(0.1, 4.0))[0]
     half_a_row = np.diff(1 / view.depth[-2:].astype(np.float64), axis=0) / 2
     np.testing.assert_allclose(1 / (1 / view.depth[-1] + half_a_row), 0.5, rtol=1e-3)
     steep = appearance(pitch_rad=0.5)
-    assert data_models._renderer(SIZE).framed(tmp_path / "flat/slab_0.glb", steep, 0.5).pitch_rad == 0.5
+    assert renderer_of(SIZE).framed(tmp_path / "flat/slab_0.glb", steep, 0.5).pitch_rad == 0.5
 
 
 def test_sky_and_far_ground_lie_at_the_far_plane(folder):
     look = appearance(pitch_rad=math.radians(10))
-    view = data_models._renderer(SIZE).render(folder / "cone/cone_0.glb", look)[0]
+    view = renderer_of(SIZE).render(folder / "cone/cone_0.glb", look)[0]
     assert np.all(view.depth[0] == np.float32(DEPTH_RANGE[1]))
     assert view.depth.max() == np.float32(DEPTH_RANGE[1])
 
 
 def test_the_shadow_falls_away_from_the_light(folder):
     look = appearance(pitch_rad=0.5, yaw_rad=0.0, hover=0.0, to_light=np.array([0.6, 0.8, 0.0]))
-    lit_from_right = data_models._renderer(SIZE).render(folder / "box/box_4.glb", look)[0]
+    lit_from_right = renderer_of(SIZE).render(folder / "box/box_4.glb", look)[0]
     ground = srgb_from_linear(look.ground.astype(np.float32)).astype(int)
     row = lit_from_right.rgb[26].astype(int)
     assert row[4, 1] < ground[1] - 40  # left of the box, behind it as the light sees it
@@ -168,7 +170,7 @@ def test_the_shadow_falls_away_from_the_light(folder):
 def test_faces_towards_the_light_are_brighter(folder):
     def centre(to_light):
         look = appearance(yaw_rad=0.0, pitch_rad=0.2, to_light=np.array(to_light), hue_rad=0.0)
-        return data_models._renderer(SIZE).render(folder / "box/box_0.glb", look)[0].rgb[17, 16].astype(int)
+        return renderer_of(SIZE).render(folder / "box/box_0.glb", look)[0].rgb[17, 16].astype(int)
 
     assert centre([0.0, 0.6, 0.8])[0] > centre([0.0, 0.6, -0.8])[0] + 40
 
@@ -178,13 +180,13 @@ def test_pictures_are_class_balanced_and_models_are_split(rendered, folder):
     assert (len(train), len(held_out), train.size) == (31, 2, SIZE)
     assert train.classes == ("box", "cone")
     assert np.abs(np.diff(np.bincount(train.labels))) <= 1
-    assert not set(train.model_names) & set(held_out.model_names)
-    assert {name.split("/")[0] for name in held_out.model_names} == {"box", "cone"}
-    assert len(train.model_names) + len(held_out.model_names) == 8
+    assert not set(train.asset_names) & set(held_out.asset_names)
+    assert {name.split("/")[0] for name in held_out.asset_names} == {"box", "cone"}
+    assert len(train.asset_names) + len(held_out.asset_names) == 8
     for data in (train, held_out):
-        for label, model in zip(data.labels, data.models, strict=True):
-            assert data.model_names[model].split("/")[0] == data.classes[label]
-    assert len(np.unique(train.models)) == len(train.model_names)
+        for label, model in zip(data.labels, data.assets, strict=True):
+            assert data.asset_names[model].split("/")[0] == data.classes[label]
+    assert len(np.unique(train.assets)) == len(train.asset_names)
     rgb, depth, label = train[3]
     assert (rgb.dtype, rgb.shape, depth.dtype, depth.shape) == (np.uint8, (SIZE, SIZE, 3), np.float32, (SIZE, SIZE))
     assert 0 <= depth.min() < depth.max() <= 1
@@ -197,8 +199,8 @@ def test_every_picture_differs(rendered):
 
 
 def test_workers_do_not_change_the_data(folder, rendered, tmp_path, monkeypatch):
-    monkeypatch.setattr(data_models, "_SHARD", 16)
-    render_models(folder, tmp_path / "two", size=SIZE, images=31, seed=5, workers=2, progress=False)
+    monkeypatch.setattr(rendering, "_SHARD", 16)
+    render_assets(folder, tmp_path / "two", size=SIZE, images=31, seed=5, workers=2, progress=False)
     assert_same(tmp_path / "two", rendered)
 
 
@@ -211,9 +213,9 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize("killed_at", ["a shard", "the renaming"])
 def test_a_killed_run_goes_on(folder, rendered, tmp_path, monkeypatch, killed_at):
-    monkeypatch.setattr(data_models, "_SHARD", 10)
+    monkeypatch.setattr(rendering, "_SHARD", 10)
     out, shards = tmp_path / "out", []
-    real_shard, real_replace = data_models._render_shard, data_models.os.replace
+    real_shard, real_replace = rendering._render_shard, rendering.os.replace
 
     def counted(*arguments):
         if killed_at == "a shard" and len(shards) == 2:
@@ -227,18 +229,18 @@ def test_a_killed_run_goes_on(folder, rendered, tmp_path, monkeypatch, killed_at
         real_replace(source, target)
 
     def run():
-        render_models(folder, out, size=SIZE, images=31, seed=5, workers=1, progress=False)
+        render_assets(folder, out, size=SIZE, images=31, seed=5, workers=1, progress=False)
 
     with monkeypatch.context() as patch:
-        patch.setattr(data_models, "_render_shard", counted)
+        patch.setattr(rendering, "_render_shard", counted)
         if killed_at == "the renaming":
-            patch.setattr(data_models.os, "replace", failing)
+            patch.setattr(rendering.os, "replace", failing)
         with pytest.raises(KeyboardInterrupt):
             run()
     with pytest.raises(ValueError, match="not finished"):
         Renders.open(out)
     before = len(shards)
-    monkeypatch.setattr(data_models, "_render_shard", lambda *a: shards.append(a[-2:]) or real_shard(*a))
+    monkeypatch.setattr(rendering, "_render_shard", lambda *a: shards.append(a[-2:]) or real_shard(*a))
     run()
     assert before == (2 if killed_at == "a shard" else 5)
     assert len(shards) == len(set(shards)) == 5
@@ -249,18 +251,18 @@ def test_a_killed_run_goes_on(folder, rendered, tmp_path, monkeypatch, killed_at
 
 def test_other_settings_do_not_overwrite_renders(folder, rendered, tmp_path):
     with pytest.raises(ValueError, match="made in another way"):
-        render_models(folder, rendered, size=SIZE, images=31, seed=6, workers=1, progress=False)
+        render_assets(folder, rendered, size=SIZE, images=31, seed=6, workers=1, progress=False)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match="is a file"):
-        render_models(folder, tmp_path / "file", size=SIZE, images=31, progress=False)
+        render_assets(folder, tmp_path / "file", size=SIZE, images=31, progress=False)
 
 
 def test_held_out_models_do_not_depend_on_the_number_of_pictures(folder):
-    assert split_models(folder, 0.1) == split_models(folder, 0.1)
-    names, models = split_models(folder, 0.4, ["cone", "box"])
+    assert split_assets(folder, 0.1) == split_assets(folder, 0.1)
+    names, assets = split_assets(folder, 0.4, ["cone", "box"])
     assert names == ["cone", "box"]
-    assert sum(model.startswith("box/") for model in models["held_out"]) == 2
-    assert sum(model.startswith("cone/") for model in models["held_out"]) == 1
+    assert sum(model.startswith("box/") for model in assets["held_out"]) == 2
+    assert sum(model.startswith("cone/") for model in assets["held_out"]) == 1
 
 
 def test_three_quarter_views_show_the_front_from_one_side_and_are_told_apart(folder, tmp_path):
@@ -271,33 +273,33 @@ def test_three_quarter_views_show_the_front_from_one_side_and_are_told_apart(fol
     light = np.degrees([math.atan2(look.to_light[0], look.to_light[2]) for look in drawn]) - yaws
     beside = np.abs((light + 180) % 360 - 180)
     assert 15 <= beside.min() < beside.max() <= 110
-    render_models(folder, tmp_path, size=SIZE, images=8, poses="three-quarter", workers=1, progress=False)
+    render_assets(folder, tmp_path, size=SIZE, images=8, poses="three-quarter", workers=1, progress=False)
     assert Renders.open(tmp_path).poses == "three-quarter"
     with pytest.raises(ValueError, match="made in another way"):
-        render_models(folder, tmp_path, size=SIZE, images=8, workers=1, progress=False)
+        render_assets(folder, tmp_path, size=SIZE, images=8, workers=1, progress=False)
 
 
 def test_some_models_are_trained_on_and_the_same_are_held_out(folder, tmp_path):
-    _, models = split_models(folder, 0.1)
-    only = [next(name for name in models["train"] if name.startswith(f"{label}/")) for label in ("cone", "box")]
+    _, assets = split_assets(folder, 0.1)
+    only = [next(name for name in assets["train"] if name.startswith(f"{label}/")) for label in ("cone", "box")]
     listed = tmp_path / "list.txt"
     listed.write_text("\n".join(only) + "\n\n")
     arguments = ["--size", str(SIZE), "--images", "8", "--workers", "1", "--only", str(listed)]
     assert main(["prepare", "models", str(folder), "--out", str(tmp_path / "out"), *arguments]) == 0
     train, held_out = Renders.open(tmp_path / "out"), Renders.open(tmp_path / "out", "held_out")
-    assert train.model_names == tuple(sorted(only))
-    assert held_out.model_names == tuple(models["held_out"])
-    assert set(train.models) == {0, 1}
-    for match, wrong in (("not one of the", [*only, models["held_out"][0]]), ("no model of class cone", only[1:])):
+    assert train.asset_names == tuple(sorted(only))
+    assert held_out.asset_names == tuple(assets["held_out"])
+    assert set(train.assets) == {0, 1}
+    for match, wrong in (("not one of the", [*only, assets["held_out"][0]]), ("no asset of class cone", only[1:])):
         with pytest.raises(ValueError, match=match):
-            render_models(folder, tmp_path / "none", size=SIZE, images=8, only=wrong, progress=False)
+            render_assets(folder, tmp_path / "none", size=SIZE, images=8, only=wrong, progress=False)
 
 
 def test_bad_arguments_are_named(folder, tmp_path):
     out = tmp_path / "out"
     for match, arguments in {
         "no folder": {"folder": tmp_path / "nowhere"},
-        "holds no models": {"folder": folder / "box"},
+        "holds no assets": {"folder": folder / "box"},
         "classes must be": {"folder": folder, "classes": ["box", "dragon"]},
         "between 0 and 1": {"folder": folder, "held_out_share": 1.0},
         "fewer than": {"folder": folder, "images": 1},
@@ -306,7 +308,7 @@ def test_bad_arguments_are_named(folder, tmp_path):
         "around, three-quarter": {"folder": folder, "poses": "upside-down"},
     }.items():
         with pytest.raises(ValueError, match=match):
-            render_models(**{"out": out, "size": SIZE, "images": 4, "progress": False, **arguments})
+            render_assets(**{"out": out, "size": SIZE, "images": 4, "progress": False, **arguments})
     assert not out.exists()
 
 
@@ -323,8 +325,8 @@ def test_models_that_cannot_be_drawn_are_named(tmp_path):
         with pytest.raises(ValueError, match=f"{name}.*{match}"):
             render_views(tmp_path / "class" / name, 0, [Camera.orbit(0, 0)], SIZE)
     (tmp_path / "class/damaged.glb").unlink()
-    with pytest.raises(ValueError, match="only one model"):
-        split_models(tmp_path, 0.1)
+    with pytest.raises(ValueError, match="only one asset"):
+        split_assets(tmp_path, 0.1)
 
 
 def test_folders_that_are_no_renders_are_refused(rendered, tmp_path):
@@ -378,7 +380,7 @@ def test_views_are_those_of_the_training_picture(folder):
 def scenes(folder, tmp_path_factory):
     """Renders with 30 true views of every staged scene."""
     out = tmp_path_factory.mktemp("scenes") / "renders"
-    render_models(folder, out, size=32, images=4, seed=5, views=30, workers=1, progress=False)
+    render_assets(folder, out, size=32, images=4, seed=5, views=30, workers=1, progress=False)
     return Renders.open(out)
 
 
@@ -431,7 +433,7 @@ def test_colour_helpers():
 
 def test_reading_renders_imports_no_renderer():
     code = (
-        "import sys, ivid.data.renders, ivid.data.models\n"
+        "import sys, ivid.data.renders, ivid.data.rendering\n"
         "print([name for name in ('pyrender', 'OpenGL', 'torch', 'trimesh') if name in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
