@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 import torch
 from diffusers import UNet2DModel
@@ -56,4 +58,4 @@ def test_muon_turns_hidden_weights_by_orthogonal_matrices_and_the_rest_as_adamw_
 
 def test_an_unknown_optimiser_is_refused():
     with pytest.raises(ValueError, match="adamw or muon"):
-        config(optimiser="sgd")
+        TrainingConfig.parse({**asdict(config()), "optimiser": "sgd"})

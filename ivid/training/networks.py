@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DModel
@@ -29,13 +30,14 @@ def build_unet(config: TrainingConfig, size: int, class_count: int, instances: I
     times = config.patch_size * 2 ** (len(config.unet["block_out_channels"]) - 1)
     if size % times:
         raise ValueError(f"the network takes pictures whose side is a multiple of {times} pixels, these have {size}")
+    arguments: dict[str, Any] = dict(config.unet)
     labels = task.label_count(class_count, instances)
     unet = UNet2DModel(
         sample_size=size // config.patch_size,
         in_channels=task.input_channels * patch,
         out_channels=4 * patch,
         num_class_embeds=labels + 1 if labels else None,
-        **config.unet,
+        **arguments,
     )
     if labels:
         with torch.no_grad():
