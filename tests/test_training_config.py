@@ -112,7 +112,7 @@ def test_every_fault_is_one_sentence_with_the_path_of_the_field(changes, sentenc
 def test_numbers_that_no_float_can_hold_are_refused_in_files_too(tmp_path, number):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(VALID)[:-1] + f', "learning_rate": {number}}}')
-    with pytest.raises(ValueError, match="too large|must be a finite number|not valid JSON"):
+    with pytest.raises(ValueError, match=r"too large|must be a finite number|not valid JSON"):
         TrainingConfig.read(path)
 
 
