@@ -25,7 +25,7 @@ from ivid.pipeline.models import model_folder
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling
 from ivid.published.class_names import imagenet_class_names
-from ivid.published.unet import PUBLISHED_CONFIGS, unet_arguments
+from ivid.published.network_config import PUBLISHED_CONFIGS, unet_arguments
 from ivid.scene.cameras import view_set
 
 FIRST_STEPS, NOVEL_STEPS, GUIDANCE, VIEWS = 1000, 50, 3.0, 27

@@ -23,14 +23,8 @@ from diffusers import UNet2DModel
 from ivid.pipeline.conversion import convert_files
 from ivid.pipeline.models import ModelError, check_model_folder, model_folder
 from ivid.published.class_names import imagenet_class_names
-from ivid.published.unet import (
-    PUBLISHED_CONFIGS,
-    PublishedWeightsError,
-    convert_published,
-    load_published,
-    recognised_config,
-    unet_arguments,
-)
+from ivid.published.network_config import PUBLISHED_CONFIGS, PublishedWeightsError, unet_arguments
+from ivid.published.unet import convert_published, load_published, recognised_config
 from ivid.training.config import TrainingConfig
 from ivid.training.networks import build_unet
 from tests.support import published_network

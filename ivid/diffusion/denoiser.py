@@ -1,7 +1,7 @@
 """A network together with what is needed to read a clean sample off its output.
 
 Convention: samples are x [B, 4, S, S], colour and depth channel in [-1, 1]; x_t = sqrt(ᾱ_t) x + sqrt(1 - ᾱ_t) ε. A
-network may work on folded samples: every k x k block of pixels becomes k² channels of one (pixel-unshuffle).
+network may work on patches: every k x k block of pixels becomes k² channels of one pixel (pixel-unshuffle).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Denoiser:
     """x_t -> clean sample.
 
     Attributes:
-        unet: in and out channels are those of the samples times fold². Its last class embedding is the null class.
+        unet: in and out channels are those of the samples times the square of the patch size. Its last class embedding
+            is the null class.
         alphas_cumprod: [T] float32, ᾱ_t of the schedule the network was trained with.
         prediction_type: what the network's output means, one of `PREDICTION_TYPES`.
     """
@@ -73,17 +74,17 @@ class Denoiser:
 
 
 def evaluate(unet: UNet2DModel, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
-    """The output [B, 4, S, S] float32 of a network for inputs [B, C, S, S], which are folded as it takes them."""
-    fold = patch_size_of(unet)
-    folded = functional.pixel_unshuffle(inputs, fold).to(unet.dtype)
-    if folded.device.type == "cpu":  # the layout oneDNN's convolutions are written for
-        folded = folded.contiguous(memory_format=torch.channels_last)
-    output = unet(folded, timesteps, class_labels=class_labels, return_dict=False)[0]
-    return functional.pixel_shuffle(output.float(), fold)
+    """The output [B, 4, S, S] float32 of a network for inputs [B, C, S, S], cut into patches as it takes them."""
+    patch_size = patch_size_of(unet)
+    patches = functional.pixel_unshuffle(inputs, patch_size).to(unet.dtype)
+    if patches.device.type == "cpu":  # the layout oneDNN's convolutions are written for
+        patches = patches.contiguous(memory_format=torch.channels_last)
+    output = unet(patches, timesteps, class_labels=class_labels, return_dict=False)[0]
+    return functional.pixel_shuffle(output.float(), patch_size)
 
 
 def patch_size_of(unet: UNet2DModel) -> int:
-    """Side of the pixel blocks that a network takes folded into channels; 1 if it takes pixels as they are."""
+    """Side in pixels of the patches that a network takes as channels; 1 if it takes pixels as they are."""
     return math.isqrt(unet.config["out_channels"] // 4)
 
 

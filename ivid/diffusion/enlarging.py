@@ -1,4 +1,4 @@
-"""What the upsampler is told: the low-resolution picture, enlarged; and how it is made in training (method §9)."""
+"""The condition of the upsampler: the low-resolution picture, enlarged; and how it is made in training (method §9)."""
 
 from __future__ import annotations
 

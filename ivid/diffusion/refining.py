@@ -1,7 +1,7 @@
 """Details: a small network at the scale of pixels corrects what a coarser one predicts, where little noise is left.
 
-A network that works on large blocks of pixels is cheap and sees the whole picture, but it cannot place an edge. What
-it guesses is right in the large, the noisy sample in the small; the refiner is shown both, and what is known.
+A network that works on large patches is cheap and sees the whole picture, but it cannot place an edge. Its guess is
+right in the large, the noisy sample in the small; the refiner sees both, and the condition.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Refiner:
         alphas_cumprod: [T] float32, ᾱ_t of the schedule.
         start: it is asked at timesteps below this one.
         condition: [B, 6, S, S], what is known of the views (`ConditionBatch.quiet_channels`).
-        labels: [B] int64, instance labels of what is shown; None for a network that is told none.
+        labels: [B] int64, instance labels; None for a network without labels.
     """
 
     unet: UNet2DModel
@@ -49,9 +49,9 @@ class Refiner:
 
     def __call__(self, x_t: Tensor, timesteps: Tensor, guess: Tensor) -> Tensor:
         """The clean sample [B, 4, S, S] that a coarser network guessed from x_t [B, 4, S, S], corrected."""
-        told = torch.cat([guess, self.condition], dim=1)
+        further_channels = torch.cat([guess, self.condition], dim=1)
         denoiser = Denoiser(self.unet, self.alphas_cumprod, "sample")
-        correction = denoiser(x_t, timesteps, self.labels, condition=told)
+        correction = denoiser(x_t, timesteps, self.labels, condition=further_channels)
         return combined_estimate(x_t, guess, self.alphas_cumprod[timesteps]) + correction
 
 

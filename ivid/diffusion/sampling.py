@@ -93,8 +93,8 @@ def sample(
         guidance: see `Denoiser`.
         condition: called before every evaluation for the network's further channels [B, C, S, S].
         adjust: (clean [B, 4, S, S], whether this is the last step) -> clean, before the scheduler's step.
-        refiner: corrects what `denoiser` says in the last steps, which are not guided then: guidance decides what is
-            shown, and harms details (Kynkäänniemi et al., NeurIPS 2024).
+        refiner: corrects what `denoiser` says in the last steps, which are not guided then: guidance decides what
+            is drawn, and harms details (Kynkäänniemi et al., NeurIPS 2024).
         start_noise: whether sampling begins with noise; if not, with zeros.
 
     Yields:

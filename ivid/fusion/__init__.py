@@ -1,7 +1,7 @@
 """Rendering views into new cameras without any network (method §4-§6, §10).
 
-`FusionRenderer` for pictures, `aggregate_conditions` for what a novel-view network is told, `forward_backward_warp` for
-what it is told in training.
+`FusionRenderer` renders pictures, `aggregate_conditions` makes the condition of a novel view, and
+`forward_backward_warp` makes one for training.
 """
 
 from ivid.fusion.conditions import aggregate_conditions

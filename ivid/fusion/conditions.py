@@ -32,7 +32,7 @@ def aggregate_conditions(
     shading: Shading = "fragment",
     renderer: FusionRenderer | None = None,
 ) -> Condition:
-    """Fuse the views so far into a new camera, at their own size S, and say how far to trust the result (method §6).
+    """The condition of a new camera: the views so far fused into it, and where the result can be relied on (method §6).
 
     Args:
         views: at least one, all of one size; colours in 8 bits, or as sampled.
@@ -49,6 +49,12 @@ def aggregate_conditions(
 
     Raises:
         ValueError: there are no views, or they differ in size.
+
+    Example:
+        >>> scene = ivid.open_scene("house.ivid")
+        >>> condition = aggregate_conditions(scene.views[:2], Camera.orbit(0.3, 0.0), scene.depth_range)
+        >>> condition.rgb.shape, condition.mask.dtype
+        ((128, 128, 3), dtype('bool'))
     """
     renderer = renderer or shared_renderer()
     size = views[0].size if views else 0

@@ -89,6 +89,11 @@ class FusionRenderer:
 
         Raises:
             ValueError: there are no views, or they differ in size, or a number is out of range.
+
+        Example:
+            >>> scene = ivid.open_scene("house.ivid")
+            >>> drawn = FusionRenderer().render(scene.views, Camera.orbit(0.2, 0.1), size=512, supersample=3)
+            >>> Image.fromarray((drawn.rgb * 255).astype(np.uint8)).save("house.png")
         """
         threshold = (views[0].edge_threshold if views else 0.0) if edge_threshold is None else edge_threshold
         settings = MeshSettings(

@@ -1,4 +1,4 @@
-"""From a class and a seed to a scene: the pipeline, what it is told, and where models are found.
+"""From a class and a seed to a scene: the pipeline, its config and sampling, and where models are found.
 
 torch and diffusers are imported when `IvidPipeline` is first asked for.
 """

@@ -134,7 +134,7 @@ def generate(
         pipeline: the model.
         requests: from `plan`.
         batch: how many scenes share a network call.
-        on_evaluation: told of every network evaluation, once per scene.
+        on_evaluation: called after every network evaluation, once per scene.
         first_view: every scene starts from it.
         view_set, sampling, shortcuts: as `IvidPipeline.stream` takes them.
 

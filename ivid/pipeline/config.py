@@ -75,14 +75,14 @@ class DepthConfig:
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """What a model's networks are told of a scene.
+    """The labels of a model's networks.
 
     Attributes:
         classes: names, in the order of their indices; none for models without classes.
         instances: of every class, the instance labels of the first-view network that belong to it: an instance is
-            one object of the training data. None where that network is told the class.
+            one object of the training data. None where the labels of that network are classes.
         instance_names: `class/file` of the object that each instance label stands for; empty where nobody recorded it.
-        novel_instances: whether the novel-view network is told the instance too.
+        novel_instances: whether the labels of the novel-view network are instances too.
         horizontal_flip: whether half of the seeds show the first view mirrored.
 
     Raises:
@@ -126,7 +126,7 @@ class ModelConfig:
         name: what it is called.
         schedule: its noise schedule (`ivid.diffusion.schedules`).
         prediction_type: what its networks predict, one of `ivid.diffusion.denoiser.PREDICTION_TYPES`.
-        sampling: how it samples unless told otherwise.
+        sampling: how it samples by default.
         depth, blending, labels, refiner: see there.
         novel_view_trust: of further views, see `ivid.scene.View`; a first view has 1.
         novel_view_noise: whether further views begin with noise, and see noise where nothing is known (method §6); if

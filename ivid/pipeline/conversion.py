@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ivid.pipeline.config import LabelConfig, ModelConfig
 from ivid.published.class_names import imagenet_class_names
-from ivid.published.unet import PublishedWeightsError, convert_published, load_published, recognised_config
+from ivid.published.network_config import PublishedWeightsError
+from ivid.published.unet import convert_published, load_published, recognised_config
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -56,8 +57,8 @@ def convert_files(
     }
     known_classes = {role: unet.config["num_class_embeds"] or 1 for role, unet in networks.items()}
     if len(set(known_classes.values())) > 1:
-        told = ", ".join(f"{role.replace('_', '-')} {rows - 1}" for role, rows in known_classes.items())
-        raise PublishedWeightsError(f"the networks do not belong together: they know different classes ({told})")
+        listed = ", ".join(f"{role.replace('_', '-')} {rows - 1}" for role, rows in known_classes.items())
+        raise PublishedWeightsError(f"the networks do not belong together: they know different classes ({listed})")
     pipeline = IvidPipeline(
         **{f"{role}_unet": unet for role, unet in networks.items()},
         config=ModelConfig(

@@ -1,4 +1,4 @@
-"""What is told of a scene while it is being made."""
+"""The events of a scene that is being sampled."""
 
 from __future__ import annotations
 

@@ -90,12 +90,12 @@ def find_class(class_label: str | int | None, names: Sequence[str], model: str) 
         if not matches:
             matches = [i for i, name in enumerate(names) if wanted in (s.strip().casefold() for s in name.split(","))]
         if len(matches) > 1:
-            told = "; ".join(f"{names[i]} ({i})" for i in matches)
-            raise ValueError(f"{class_label!r} may be more than one class of {model}: {told}")
+            listed = "; ".join(f"{names[i]} ({i})" for i in matches)
+            raise ValueError(f"{class_label!r} may be more than one class of {model}: {listed}")
         if matches:
             return matches[0]
-        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise ValueError(f"the model {model} has no class {class_label!r}; it has {shown}")
+        first = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise ValueError(f"the model {model} has no class {class_label!r}; it has {first}")
     if isinstance(class_label, int) and not isinstance(class_label, bool) and 0 <= class_label < len(names):
         return class_label
     raise ValueError(f"a class is a name or an index from 0 to {len(names) - 1}, got {class_label!r}")

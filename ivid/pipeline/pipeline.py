@@ -240,7 +240,7 @@ class IvidPipeline:
         return stream_views(self, batch)
 
     def condition(self, views: Sequence[View], camera: Camera) -> Condition:
-        """What `views` tell the novel-view network of a new camera, with the model's constants (method §6).
+        """The condition of a new camera from the views so far, with the model's constants (method §6).
 
         Computed on the model's GPU, if it is on one.
         """

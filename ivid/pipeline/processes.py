@@ -80,8 +80,10 @@ def helpers(count: int, arguments: Sequence[str]) -> Iterator[Share]:
     running: list[subprocess.Popen] = []
     try:
         for index in range(1, count):
-            told = dict(zip(_VARIABLES, (str(index), str(count), str(index)), strict=True))
-            running.append(subprocess.Popen([sys.executable, "-m", "ivid", *arguments], env={**os.environ, **told}))
+            variables = dict(zip(_VARIABLES, (str(index), str(count), str(index)), strict=True))
+            running.append(
+                subprocess.Popen([sys.executable, "-m", "ivid", *arguments], env={**os.environ, **variables})
+            )
         yield Share(0, count)
         failed = [index for index, process in enumerate(running, start=2) if process.wait()]
         if failed:

@@ -75,8 +75,10 @@ def _sample_view(
         unet = pipeline.first_view_unet
         scheduler = make_scheduler(sampling.first_sampler, pipeline.config.schedule, sampling.first_steps)
         refiner = _refiner(pipeline, scheduler, ConditionBatch.unknown((len(generators), *shape), unet.device), labels)
-        told, guidance = _network_labels(pipeline, unet, labels), sampling.guidance
-        return sample(pipeline.denoiser(unet, scheduler), scheduler, shape, generators, told, guidance, refiner=refiner)
+        own_labels, guidance = _network_labels(pipeline, unet, labels), sampling.guidance
+        return sample(
+            pipeline.denoiser(unet, scheduler), scheduler, shape, generators, own_labels, guidance, refiner=refiner
+        )
     unet = pipeline.novel_view_unet
     scheduler = make_scheduler(sampling.novel_sampler, pipeline.config.schedule, sampling.novel_steps)
     known, noise = ConditionBatch.stack(present, unet.device), pipeline.config.novel_view_noise
@@ -107,8 +109,8 @@ def _refiner(
     unet = pipeline.refiner_unet
     if unet is None:
         return None
-    alphas_cumprod, told = scheduler.alphas_cumprod.to(unet.device), _network_labels(pipeline, unet, labels)
-    return Refiner(unet, alphas_cumprod, pipeline.config.refiner.start, known.quiet_channels(), told)
+    alphas_cumprod, own_labels = scheduler.alphas_cumprod.to(unet.device), _network_labels(pipeline, unet, labels)
+    return Refiner(unet, alphas_cumprod, pipeline.config.refiner.start, known.quiet_channels(), own_labels)
 
 
 def _novel_refiner(
@@ -128,11 +130,11 @@ def _label(known: LabelConfig, class_index: int | None, seed: int, instance: int
 
 
 def _network_labels(pipeline: IvidPipeline, unet: UNet2DModel, labels: Sequence[SceneLabel]) -> Tensor | None:
-    """What a network is told of scenes: their instances if it knows instances, else their classes, if those."""
+    """Class labels [B] of scenes for a network: their instances, if it knows those, or their classes, or None."""
     if not unet.config["num_class_embeds"]:
         return None
     null = unet.config["num_class_embeds"] - 1
     known = pipeline.config.labels
     by_instance = known.instances and (unet is not pipeline.novel_view_unet or known.novel_instances)
-    told = [label.instance if by_instance else label.class_index for label in labels]
-    return torch.tensor([null if label is None else label for label in told], dtype=torch.int64, device=unet.device)
+    chosen = [label.instance if by_instance else label.class_index for label in labels]
+    return torch.tensor([null if label is None else label for label in chosen], dtype=torch.int64, device=unet.device)

@@ -1,4 +1,4 @@
-"""The networks of the paper's authors: their configurations, and their weights in diffusers' `UNet2DModel` (method §9).
+"""The published networks' weights, converted to diffusers' `UNet2DModel` (method §9).
 
 Published names follow the U-Net of guided-diffusion (Dhariwal & Nichol, 2021); the two layouts hold the same tensors,
 except that there q, k and v of an attention are rows of one tensor, grouped by head, and no class is no row.
@@ -17,7 +17,8 @@ import torch
 from diffusers import UNet2DModel  # pyright: ignore[reportPrivateImportUsage]
 from torch import Tensor
 
-HEAD_CHANNELS = 64
+from ivid.published.network_config import PUBLISHED_CONFIGS, PublishedWeightsError, published_arguments, unet_arguments
+
 _TIME_FREQUENCIES = "time_embed.0.freqs"  # a buffer; diffusers computes it
 _PARTS = {
     "norm1": "in_layers.0",
@@ -33,124 +34,6 @@ _PARTS = {
     "to_out.0": "proj_out",
 }
 _THIRD = {"to_q": 0, "to_k": 1, "to_v": 2}
-
-
-class PublishedWeightsError(ValueError):
-    """Weights or a configuration that are not the published kind; the message says what is wrong with them."""
-
-
-def _arguments(size: int, in_channels: int, base: int, classes: int | None, half: bool = True) -> dict[str, Any]:
-    return {
-        "image_size": size,
-        "in_channels": in_channels,
-        "out_channels": 4,
-        "model_channels": base,
-        "num_res_blocks": 2,
-        "num_classes": classes,
-        "has_null_class": classes is not None,
-        "channel_mult": [1, 1, 2, 3, 4],
-        "attention_resolutions": [size // 4, size // 8, size // 16],
-        "num_groups": 32,
-        "num_heads": None,
-        "num_head_channels": HEAD_CHANNELS,
-        "dropout": 0.0,
-        "use_fp16": half,
-    }
-
-
-PUBLISHED_CONFIGS: Mapping[str, Mapping[str, Any]] = {
-    "imagenet128_uncond": _arguments(128, 4, 256, 1000, half=False),
-    "imagenet128_cond": _arguments(128, 10, 256, 1000),
-    "imagenet256_upsampler": _arguments(256, 8, 128, 1000),
-    "category128_uncond": _arguments(128, 4, 128, None),
-    "category128_cond": _arguments(128, 10, 128, None),
-    "category256_upsampler": _arguments(256, 8, 128, None),
-}
-"""`backbone.args` of the six published networks (the table of method §9)."""
-
-_REQUIRED = {
-    "image_size",
-    "in_channels",
-    "out_channels",
-    "model_channels",
-    "num_res_blocks",
-    "channel_mult",
-    "attention_resolutions",
-}
-_FIXED = {
-    "num_heads": (None,),
-    "use_scale_shift_norm": (True,),
-    "resblock_updown": (True,),
-}
-_NUMBERS = (
-    "image_size",
-    "in_channels",
-    "out_channels",
-    "model_channels",
-    "num_res_blocks",
-    "num_groups",
-    "num_head_channels",
-)
-_FREE = {"num_classes", "has_null_class", "num_groups", "num_head_channels", "dropout", "use_fp16", "conv_resample"}
-
-
-def unet_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of diffusers' `UNet2DModel` for a published configuration (`backbone.args`, method §9).
-
-    The last class embedding is the null class.
-
-    Raises:
-        PublishedWeightsError: something is missing, unknown, or of a kind the published networks do not have.
-    """
-    missing = sorted(_REQUIRED - set(config))
-    unknown = sorted(set(config) - _REQUIRED - _FREE - set(_FIXED))
-    if missing or unknown:
-        complaints = [("lacks", missing), ("has the unknown", unknown)]
-        told = " and ".join(f"{what} {', '.join(names)}" for what, names in complaints if names)
-        raise PublishedWeightsError(f"the configuration {told}")
-    for name, allowed in _FIXED.items():
-        if config.get(name, allowed[0]) not in allowed:
-            raise PublishedWeightsError(f"{name} {config[name]!r} is not supported; it must be {allowed[0]}")
-    groups, head = config.get("num_groups", 32), config.get("num_head_channels", HEAD_CHANNELS)
-    _check_numbers({**config, "num_groups": groups, "num_head_channels": head})
-    levels = len(config["channel_mult"])
-    attends = [config["image_size"] >> level in config["attention_resolutions"] for level in range(levels)]
-    return {
-        "sample_size": config["image_size"],
-        "in_channels": config["in_channels"],
-        "out_channels": config["out_channels"],
-        "layers_per_block": config["num_res_blocks"],
-        "block_out_channels": [int(config["model_channels"] * multiple) for multiple in config["channel_mult"]],
-        # the plain DownBlock2D and UpBlock2D ignore `downsample_type` and `upsample_type`
-        "down_block_types": ["AttnDownBlock2D" if attends[i] else "ResnetDownsampleBlock2D" for i in range(levels)],
-        "up_block_types": ["AttnUpBlock2D" if attends[-1 - i] else "ResnetUpsampleBlock2D" for i in range(levels)],
-        "downsample_type": "resnet",
-        "upsample_type": "resnet",
-        "resnet_time_scale_shift": "scale_shift",
-        "attention_head_dim": head,
-        "norm_num_groups": groups,
-        "attn_norm_num_groups": groups,  # without it the middle attention has no norm
-        "dropout": config.get("dropout", 0.0),
-        "num_class_embeds": config["num_classes"] + 1 if config.get("num_classes") else None,
-    }
-
-
-def _check_numbers(config: Mapping[str, Any]) -> None:
-    """Refuse a configuration of which no network can be made."""
-
-    def positive(*values: Any) -> bool:
-        return all(isinstance(value, int | float) and value > 0 for value in values)
-
-    for name in _NUMBERS:
-        if not positive(config[name]):
-            raise PublishedWeightsError(f"{name} {config[name]!r} is not supported; it must be a positive number")
-    for name in ("channel_mult", "attention_resolutions"):
-        if not isinstance(config[name], list | tuple) or not positive(*config[name]):
-            raise PublishedWeightsError(f"{name} {config[name]!r} is not supported; it must list positive numbers")
-    base, groups = config["model_channels"], config["num_groups"]
-    for multiple in config["channel_mult"]:
-        if int(base * multiple) % groups:
-            raise PublishedWeightsError(f"{base} channels times {multiple} cannot be split into {groups} num_groups")
 
 
 def convert_published(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet2DModel:
@@ -227,7 +110,7 @@ def recognised_config(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
         layers = output_blocks // levels - 1
         firsts = [1 + level * (layers + 1) for level in range(levels)]  # input block that opens each level
         size = 256 if in_channels == 8 else 128
-        return _arguments(size, in_channels, base, classes) | {
+        return published_arguments(size, in_channels, base, classes) | {
             "out_channels": state_dict["out.2.weight"].shape[0],
             "num_res_blocks": layers,
             "channel_mult": [state_dict[f"input_blocks.{i}.0.out_layers.3.weight"].shape[0] // base for i in firsts],

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """What other views tell of a camera's picture: colour and depth, and where each of them is known.
+    """A camera's picture as far as other views show it: colour and depth, and where each of them is known.
 
     Attributes:
         rgb: float32 [S, S, 3] in [0, 1], 0 outside `mask_rgb`.

@@ -44,7 +44,7 @@ def read_json(source: str | Path | bytes, what: str = "") -> Any:
 
     Args:
         source: the file's path, or its content.
-        what: what the message calls it; its path unless told.
+        what: what the message calls it; its path when empty.
 
     Raises:
         ValueError: it is no JSON, is nested too deeply, or holds a number that no float can; one sentence.

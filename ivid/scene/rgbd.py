@@ -88,7 +88,7 @@ def rgbd_view(
         depth_kind: "metric", or "disparity" (1/depth in any unit, as monocular estimators give it).
         size: side S of the view; the short side is scaled to it, the middle kept (method §11).
         depth_range: (near, far) in metres; depth is clipped to it.
-        fov_y_deg: vertical field of view of the square that is kept; 45 unless told.
+        fov_y_deg: vertical field of view of the square that is kept; 45 when None.
         fit: scale the depth so that what the picture shows in its middle stands around the orbit centre (`fitted`);
             otherwise it is taken as metres (1/metres for disparity).
 
