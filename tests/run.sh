@@ -1,13 +1,22 @@
 #!/usr/bin/env bash
-# Installs what the tests need, into .venv and node_modules and, as root on Debian, the system's packages; runs them all.
+# bash tests/run.sh [lint|fast|all] [ARGUMENT OF PYTEST ...]
+#   lint  ruff, pyright, tsc, Biome
+#   fast  the tests without a browser, without training and without slow ones
+#   all   both the linters and every test, side by side (default)
+# Installs what they need first, into .venv and node_modules and, as root on Debian, the system's packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+target=all
+case "${1:-}" in lint | fast | all) target=$1 && shift ;; esac
+
 wanted=()
-command -v chromium >/dev/null || wanted+=(chromium)
+if [ "$target" = all ]; then
+    command -v chromium >/dev/null || wanted+=(chromium)
+    command -v Xvfb >/dev/null || wanted+=(xvfb)
+    python3 -c "import tkinter" 2>/dev/null || wanted+=(python3-tk)
+fi
 command -v npm >/dev/null || wanted+=(nodejs npm)
-command -v Xvfb >/dev/null || wanted+=(xvfb)
-python3 -c "import tkinter" 2>/dev/null || wanted+=(python3-tk)
 for library in libegl1 libgl1-mesa-dri libgl1 libgomp1 libusb-1.0-0; do
     dpkg -s "$library" >/dev/null 2>&1 || wanted+=("$library")
 done
@@ -17,7 +26,37 @@ if ((${#wanted[@]})); then
 fi
 
 [ -x .venv/bin/python ] || python3 -m venv .venv
-.venv/bin/pip install -q --disable-pip-version-check -r requirements.txt -r requirements-test.txt
-npm ci --silent --no-audit --no-fund
+python_packages="$(cat requirements.txt requirements-test.txt)"
+if [ "$python_packages" != "$(cat .venv/installed.txt 2>/dev/null)" ]; then
+    .venv/bin/pip install -q --disable-pip-version-check -r requirements.txt -r requirements-test.txt
+    printf '%s\n' "$python_packages" >.venv/installed.txt
+fi
+[ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
 
-exec .venv/bin/python -m pytest "$@"
+lint() {
+    local failed=0
+    .venv/bin/ruff check . || failed=1
+    .venv/bin/ruff format --check --quiet . || failed=1
+    npm run --silent check || failed=1
+    npx --no-install pyright --pythonpath .venv/bin/python || failed=1
+    return $failed
+}
+
+tests() {
+    # Networks of tests are small: a second thread costs them more than it brings, and each worker has a core.
+    OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
+}
+
+case $target in
+lint) lint ;;
+fast) tests -m "not browser and not training and not slow" "$@" ;;
+all)
+    lint >.lint.log 2>&1 &
+    linters=$!
+    failed=0
+    tests "$@" || failed=$?
+    wait $linters || { echo "lint failed:" && failed=1; }
+    cat .lint.log
+    exit $failed
+    ;;
+esac

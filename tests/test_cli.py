@@ -1,5 +1,6 @@
 """The command line as a person meets it: a process, its files, its messages and its exit code."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ivid.cli import main
+from ivid.cli.messages import sentence
 from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import save_tiny_model
@@ -159,6 +161,15 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message, model, sc
     assert error.startswith("ivid: ")
     assert message in error
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.delitem(sys.modules, "ivid.training.log", raising=False)
+    with pytest.raises(ModuleNotFoundError) as missing:
+        importlib.import_module("ivid.training.log")
+    assert "tensorboardX" in sentence(missing.value)
+    assert "pip install 'ivid[train]'" in sentence(missing.value)
 
 
 def test_half_a_model_is_named(model, tmp_path, capsys):

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -26,6 +25,7 @@ from ivid.published.scene_file import load_published_scene
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import depth_picture
 from ivid.scene.scene import Scene
+from tests.support.processes import running
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import save_tiny_model
 
@@ -156,26 +156,23 @@ class TestProcesses:
 
     def test_ended_from_outside_nobody_is_left_behind(self, model, tmp_path):
         command = [sys.executable, "-m", "ivid", "generate", "--model", str(model), "--out", str(tmp_path / "out")]
-        started = subprocess.Popen([*command, "--seeds", "0-9999", "--processes", "2", "--device", "cpu"], cwd=ROOT)
-        deadline = time.monotonic() + 240
-        while len(list((tmp_path / "out").glob("*.ivid"))) < 2 and time.monotonic() < deadline:
-            time.sleep(0.2)
-        children = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
-        assert len(children) == 1
-        started.send_signal(signal.SIGTERM)
-        assert started.wait(60) == 143
+        with running([*command, "--seeds", "0-9999", "--processes", "2", "--device", "cpu"], cwd=ROOT) as started:
+            started.until(r"seed000(0[2-9]|[1-9])")  # one scene is done
+            process = started.process
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            assert len(children) == 1
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 143
         with pytest.raises(ProcessLookupError):
             os.kill(int(children[0]), 0)
 
     def test_killed_it_goes_on_where_it_was(self, model, tmp_path, capsys):
         wanted = ["--views", "uncond", "--class", "mod", "--layout", "published"]
         arguments = ["generate", "--model", str(model), "--out", str(tmp_path / "cut"), "--device", "cpu", *wanted]
-        started = subprocess.Popen([sys.executable, "-m", "ivid", *arguments, "--seeds", "0-9999"], cwd=ROOT)
-        deadline = time.monotonic() + 240
-        while len(list((tmp_path / "cut").rglob("scene_*.npz"))) < 3 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        started.kill()
-        started.wait()
+        with running([sys.executable, "-m", "ivid", *arguments, "--seeds", "0-9999"], cwd=ROOT) as started:
+            started.until(r"seed000(0[3-9]|[1-9])")  # three scenes are done
+            started.process.kill()
+            started.process.wait()
         (folder,) = (tmp_path / "cut").iterdir()
         done = {path: path.stat().st_mtime_ns for path in folder.rglob("scene_*.npz")}
         assert done

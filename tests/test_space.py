@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +17,12 @@ from gradio_client.exceptions import AppError
 
 from ivid.export.libraries import SYSTEM_LIBRARIES
 from ivid.scene.scene import Scene
+from tests.support.processes import free_port, running
 from tests.support.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow
+
 GRAPHICS = ("libGL.so.1", "libEGL.so.1", "libOSMesa.so.8")
 LENT_GPU = """
 import functools, os, torch
@@ -56,9 +55,7 @@ def client(lent, tmp_path_factory) -> Iterator[Client]:
     (folder / "spaces" / "__init__.py").write_text(LENT_GPU)
     for name in GRAPHICS:
         (folder / name).touch()  # found first, and no library: loading it fails
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     removed = ("XDG_CACHE_HOME", "HF_HOME", "IVID_CACHE", "GRADIO_SERVER_PORT", "GRADIO_TEMP_DIR", "WARP_CACHE_PATH")
     environment = {name: value for name, value in os.environ.items() if name not in removed} | {
         "HOME": "/proc/nobody",
@@ -75,30 +72,10 @@ def client(lent, tmp_path_factory) -> Iterator[Client]:
     loaded = subprocess.run([sys.executable, "-c", code, *GRAPHICS], env=environment, capture_output=True, text=True)
     assert loaded.stdout == ""
     model = save_tiny_model(folder / "tiny")
-    said = folder / "said.txt"
-    with said.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "app.py", "--model", str(model)], cwd=ROOT, env=environment, stdout=output, stderr=output
-        )
-    try:
-        url = f"http://127.0.0.1:{port}/"
-        _wait(url, server, said)
-        yield Client(url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-def _wait(url: str, server: subprocess.Popen, said: Path) -> None:
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        assert server.poll() is None, said.read_text()
-        try:
-            with urllib.request.urlopen(url, timeout=20):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.3)
-    raise AssertionError(said.read_text())
+    command = [sys.executable, "app.py", "--model", str(model)]
+    with running(command, cwd=ROOT, env=environment) as server:
+        server.until(rf"http://[\w.]+:{port}")
+        yield Client(f"http://127.0.0.1:{port}/", verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+TRAINING_PACKAGES = {"pyrender", "pytorch_optimizer", "tensorboardX", "torchmetrics", "transformers", "trimesh"}
 FAILURES = (ValueError, OSError, RuntimeError, ImportError)  # what wrong input or a machine's limits raise
 
 
@@ -11,4 +12,6 @@ def sentence(error: BaseException) -> str:
         return f"there is no file or folder {error.filename}"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in TRAINING_PACKAGES:
+        return f"this needs the package {error.name}, which is not installed; try: pip install 'ivid[train]'"
     return str(error)

@@ -17,10 +17,11 @@ from ivid.page.modules import WEB, module_component
 from ivid.page.registry import ModelCard, ModelRegistry
 from ivid.page.status import status
 from ivid.page.theme import theme
+from ivid.pipeline.locations import bundled
 from ivid.scene.rgbd import DEPTH_KINDS
 from viewer.component import SceneViewer
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
+ASSETS = bundled("assets")
 VIEW_SET_LABELS = {
     "3x9": "3 × 9 grid",
     "360": "All around",

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 
-BUNDLED_MODELS = Path(__file__).resolve().parents[2] / "ckpts"
+
+def bundled(name: str) -> Path:
+    """A folder that comes with the program: `ckpts`, the bundled model, or `assets`, the examples.
+
+    In a checkout it stands beside the package, and inside it once it is installed (pyproject.toml puts it there).
+    """
+    package = Path(str(files("ivid")))
+    installed = package / "_bundled" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+BUNDLED_MODELS = bundled("ckpts")
 
 
 def cache_folder() -> Path:

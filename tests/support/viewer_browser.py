@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from ivid.scene.scene import Scene
 from viewer.server import SceneServer
 
-PATIENCE_MS = 240_000  # on a machine that does other things too
+PATIENCE_MS = 90_000  # on a machine that does other things too
 FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
