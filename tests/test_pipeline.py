@@ -71,6 +71,27 @@ def test_further_views_are_trusted_as_the_model_says():
         changed(pipeline, novel_view_trust=0)
 
 
+def test_a_consistent_model_leaves_out_what_floats(monkeypatch):
+    pipeline = tiny_pipeline()
+    assert all(view.mask is None for view in pipeline("house", 3, "3x9", novel_steps=1).views)
+    pipeline.config = changed(pipeline, consistency=True)
+    to_pictures = streaming.to_pictures
+
+    def with_a_speck(clean, config):
+        """Every view has one at the same place of its picture, so no two are at the same place of the world."""
+        rgb, depth = to_pictures(clean, config)
+        depth[:, 8:13, 8:13] = 0.65
+        return rgb, depth
+
+    monkeypatch.setattr(streaming, "to_pictures", with_a_speck)
+    scene = pipeline("house", 3, "3x9", novel_steps=1)
+    assert sum(view.mask is not None and not view.mask[9:12, 9:12].any() for view in scene.views) > 20
+    events = pipeline.stream("house", 3, "3x9", novel_steps=1)
+    streamed = [event.view.mask is not None for event in events if isinstance(event, ViewDone)]
+    assert streamed[:2] == [False, False]
+    assert any(streamed)
+
+
 def test_a_first_view_is_turned_round_where_its_subject_is(monkeypatch):
     pipeline = tiny_pipeline()
     pipeline.config = changed(pipeline, labels={"horizontal_flip": True})

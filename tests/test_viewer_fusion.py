@@ -37,8 +37,11 @@ POSES += [(0.45, -0.1), (-0.05, 0.05)]
 def test_still_picture_is_the_methods(browser, tmp_path, size, views, side, trust):
     whole = synthetic_scene(size)
     drawn = list(whole.views[:views])
-    if trust < 1:  # further views that are of another colour
+    if trust < 1:  # further views that are of another colour, and a hole in the first
         drawn[1:] = [replace(view, rgb=255 - view.rgb, trust=trust) for view in drawn[1:]]
+        mask = np.ones((size, size), bool)
+        mask[20:40, 10:30] = False
+        drawn[0] = replace(drawn[0], mask=mask)
     scene = Scene(drawn, whole.depth_range, class_name="still life", seed=0, view_set="3x9")
     renderer = FusionRenderer()
     with open_viewer(browser, tmp_path, scene, side, side) as page:

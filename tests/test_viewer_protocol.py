@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,14 @@ def test_a_view_comes_back(seed, size, roughness):
     assert back.trust == pytest.approx(0.02)
     error = np.abs(encode(back.depth.astype(float), planes) - encode(view.depth.astype(float), planes))
     assert error.max() <= (0.51 * step + 0.1) / 65535
+
+
+def test_a_mask_comes_back():
+    view = noisy_view(0, 13, 0.1)
+    mask = np.random.default_rng(0).random((13, 13)) > 0.2
+    back = protocol.unpack_view(protocol.pack_view(replace(view, mask=mask), RANGE), view.camera)
+    assert np.array_equal(back.mask, mask)
+    assert protocol.unpack_view(protocol.pack_view(view, RANGE), view.camera).mask is None
 
 
 def test_a_scene_is_small_and_keeps_sixteen_bits():

@@ -7,10 +7,11 @@ A view file (`.ivw`) is little-endian:
     f32 near  f32 far, metres        the depth codec's planes (method §3)
     f32 edge threshold               of the view's mesh (method §4: atol = rtol)
     f32 trust                        of the view, from 1e-6 to 1
-    u32 colour bytes  u32 depth bytes
+    u32 colour bytes  u32 depth bytes  u32 mask bytes
     colour: a WebP picture, lossless (lossy in previews), S x S
     depth:  zlib stream of 2·S·S bytes: all high bytes, then all low bytes, of the residuals of
             q = round(65535·d / step) against left + above - above-left (outside: 0), modulo 65536
+    mask:   zlib stream of one bit per pixel, row by row, the highest bit of a byte first; nothing if all are set
 
 A manifest lists the finished views by URL, the cameras still to come, and what the scene is; it never holds pixels
 except for an optional `preview`, the first view in the middle of its denoising, as a data URL.
@@ -35,7 +36,7 @@ from ivid.scene.depth import DepthRange, decode, encode
 from ivid.scene.scene import EDGE_THRESHOLD, Scene, View
 
 MAGIC = b"IVW2"
-HEADER = struct.Struct("<4sHHffffII")
+HEADER = struct.Struct("<4sHHffffIII")
 BYTES_PER_PIXEL = 44_000 / 128**2  # what a view may cost: 27 views at 128² then fit into 1.2 MB
 MANIFEST_FORMAT, MANIFEST_VERSION = "ivid-view-manifest", 1
 
@@ -48,14 +49,16 @@ def pack_view(view: View, depth_range: DepthRange) -> bytes:
     """
     view = view.quantised()
     colour = _webp(view.rgb, lossless=True)
-    budget = view.size**2 * BYTES_PER_PIXEL - len(colour) - HEADER.size
+    mask = b"" if view.mask is None else zlib.compress(np.packbits(view.mask).tobytes(), 9)
+    budget = view.size**2 * BYTES_PER_PIXEL - len(colour) - len(mask) - HEADER.size
     near, far = _covering(view.depth, depth_range)
     for step in (1, 2, 4, 8, 16):
         depth = _pack_depth(view.depth, (near, far), step)
         if len(depth) <= budget:
             break
-    header = HEADER.pack(MAGIC, view.size, step, near, far, view.edge_threshold, view.trust, len(colour), len(depth))
-    return header + colour + depth
+    planes = (near, far, view.edge_threshold, view.trust)
+    header = HEADER.pack(MAGIC, view.size, step, *planes, len(colour), len(depth), len(mask))
+    return header + colour + depth + mask
 
 
 def pack_preview(
@@ -70,7 +73,7 @@ def pack_preview(
     colour = _webp(rgb, lossless=False)
     near, far = depth_range
     depth = _pack_depth(np.clip(depth_metres, near, far), depth_range, 64)
-    header = HEADER.pack(MAGIC, rgb.shape[0], 64, near, far, edge_threshold, 1.0, len(colour), len(depth))
+    header = HEADER.pack(MAGIC, rgb.shape[0], 64, near, far, edge_threshold, 1.0, len(colour), len(depth), 0)
     return header + colour + depth
 
 
@@ -81,8 +84,9 @@ def unpack_view(content: bytes, camera: Camera) -> View:
         ValueError: the content is no view file, or is damaged.
     """
     try:
-        magic, size, step, near, far, edge_threshold, trust, colour_bytes, depth_bytes = HEADER.unpack_from(content)
-        if magic != MAGIC or len(content) != HEADER.size + colour_bytes + depth_bytes:
+        magic, size, step, near, far, edge_threshold, trust, *lengths = HEADER.unpack_from(content)
+        colour_bytes, _, mask_bytes = lengths
+        if magic != MAGIC or len(content) != HEADER.size + sum(lengths):
             raise ValueError("wrong magic or length")
         with Image.open(io.BytesIO(content[HEADER.size : HEADER.size + colour_bytes]), formats=["WEBP"]) as image:
             rgb = np.array(image.convert("RGB"))
@@ -90,7 +94,11 @@ def unpack_view(content: bytes, camera: Camera) -> View:
         high, low = np.frombuffer(residual, np.uint8).reshape(2, size, size).astype(np.uint16)
         codes = np.cumsum(np.cumsum((high << 8) + low, axis=0, dtype=np.uint16), axis=1, dtype=np.uint16)
         depth = decode(codes.astype(np.float64) * step / 65535, (near, far))
-        return View(rgb, depth, camera, edge_threshold, trust)
+        mask = None
+        if mask_bytes:
+            bits = zlib.decompressobj().decompress(content[-mask_bytes:], -(-size * size // 8))
+            mask = np.unpackbits(np.frombuffer(bits, np.uint8), count=size * size).reshape(size, size).astype(bool)
+        return View(rgb, depth, camera, edge_threshold, trust, mask)
     except (ValueError, OSError, struct.error, zlib.error) as error:
         raise ValueError(f"this is not a view file, or it is damaged ({error})") from None
 

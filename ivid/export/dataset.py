@@ -59,7 +59,10 @@ def _write(scene: Scene, folder: Path, progress: Progress | None) -> None:
     steps = len(scene.views) + 1
     for index, view in enumerate(scene.views):
         Image.fromarray(view.rgb).save(folder / _picture(index))
-        Image.fromarray(depth_millimetres(view.depth)).save(folder / _depth(index))
+        millimetres = depth_millimetres(view.depth)
+        if view.mask is not None:
+            millimetres[~view.mask] = 0
+        Image.fromarray(millimetres).save(folder / _depth(index))
         if progress:
             progress(index + 1, steps)
     cloud = fused_cloud(scene, voxel_pixels=1.0)

@@ -1,7 +1,8 @@
 """The surface a scene shows, as oriented samples: what point clouds, splats and meshes are made from.
 
-Every pixel of every view is a sample of the surface: a point, a normal, a colour and the view-angle weight with which
-fusion rendering blends it (method §5). Several views see the same piece of surface; `surface_samples` keeps the best.
+Every pixel of every view is a sample of the surface: a point, a normal, a colour and the weight with which fusion
+rendering blends it, by view angle and trust (method §5). Several views see the same piece of surface;
+`surface_samples` keeps the best.
 
 Pixels get larger with distance. `contract` maps the world into the unit ball so that they do not: lengths shrink by
 1 + |p|, which is about the distance to the cameras, one metre from the origin. There a single voxel size fits all.
@@ -58,7 +59,8 @@ class PointCloud:
 class SurfaceMaps:
     """One view's pixels as samples: points and normals [S, S, 3] and weights [S, S] float32, background [S, S] bool.
 
-    The weight of an edge pixel is 0. Background is what lies at the far plane and is no surface.
+    The weight of an edge pixel is 0, as is that of one which its view's mask leaves out. Background is what lies at the
+    far plane and is no surface.
     """
 
     view: View
@@ -109,7 +111,8 @@ def _surface_maps(view: View, background: np.ndarray) -> SurfaceMaps:
     weights = np.maximum(np.exp(-20 * angle), 1e-4)
     edge = edge_pixels(view)
     eroded = _box_maximum(edge, max(1, round(3 * view.size / 128)))
-    weights = np.where(edge, 0, np.where(eroded, weights * ERODED_WEIGHT, weights))
+    left_out = edge if view.mask is None else edge | ~view.mask
+    weights = view.trust * np.where(left_out, 0, np.where(eroded, weights * ERODED_WEIGHT, weights))
     return SurfaceMaps(view, points, normals, weights.astype(np.float32), background)
 
 

@@ -5,6 +5,7 @@
 """
 
 from ivid.fusion.conditions import aggregate_conditions
+from ivid.fusion.consistency import consistent_views, cross_check, speck_share, without_specks
 from ivid.fusion.renderer import FusionRenderer, Rendering
 from ivid.fusion.warping import forward_backward_warp, random_warp_camera
 from ivid.scene.condition import Condition
@@ -14,6 +15,10 @@ __all__ = [
     "FusionRenderer",
     "Rendering",
     "aggregate_conditions",
+    "consistent_views",
+    "cross_check",
     "forward_backward_warp",
     "random_warp_camera",
+    "speck_share",
+    "without_specks",
 ]

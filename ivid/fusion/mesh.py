@@ -66,6 +66,7 @@ class MeshArrays:
         points, normals: vec3 [slots, (S + 2)^2], in their view's camera space.
         flags: uint8 [slots, (S + 2)^2].
         quads: uint8 [slots, (S + 1)^2].
+        masks: uint8 [slots, S, S], 0 for pixels that are left out.
     """
 
     depth: wp.array
@@ -74,6 +75,7 @@ class MeshArrays:
     normals: wp.array
     flags: wp.array
     quads: wp.array
+    masks: wp.array
 
     @classmethod
     def empty(cls, slots: int, size: int, device: wp.Device) -> MeshArrays:
@@ -86,6 +88,7 @@ class MeshArrays:
             normals=empty(vertices, wp.vec3, device),
             flags=empty(vertices, wp.uint8, device),
             quads=empty(quads, wp.uint8, device),
+            masks=empty((slots, size, size), wp.uint8, device),
         )
 
     def take_over(self, other: MeshArrays) -> None:
@@ -157,6 +160,8 @@ class MeshStore:
             rgb = view.rgb if view.rgb.dtype == np.float32 else view.rgb.astype(np.float32) / np.float32(255)
             upload(rgb, self.arrays.colours, slot)
             upload(view.depth, self.arrays.depth, slot)
+            mask = np.ones(view.depth.shape, np.uint8) if view.mask is None else view.mask.astype(np.uint8)
+            upload(mask, self.arrays.masks, slot)
 
         def build(first: int, count: int) -> None:
             edges = empty((self.vertices,), wp.uint8, self._device)
@@ -175,7 +180,8 @@ class MeshStore:
         launch(kernels.place_vertices, self.vertices, inputs, device)
         if settings.normals:
             launch(kernels.find_normals, self.vertices, [slot, size, arrays.points, arrays.normals], device)
-        inputs = [slot, size, ring, atol, settings.rtol, arrays.depth, arrays.points, arrays.quads, edges]
+        inputs = [slot, size, ring, atol, settings.rtol]
+        inputs += [arrays.depth, arrays.masks, arrays.points, arrays.quads, edges]
         launch(kernels.split_quads, self.quads, inputs, device)
         if settings.atol is None:  # all triangles stay plain, as `split_quads` leaves them, and flags are not read
             return

@@ -22,8 +22,9 @@ EDGE, ERODED = wp.constant(1), wp.constant(2)
 # What every fragment of a triangle is; MIXED ones have to be looked at one by one, BACK is found when drawing.
 PLAIN, FADED, HIDDEN, MIXED, BACK = (wp.constant(kind) for kind in range(5))
 
-# A quad's byte: bit 0 its diagonal, bits 1-2 and 3-4 the kinds of its two triangles, bit 5 that it does not exist.
-ABSENT_BIT = wp.constant(32)
+# A quad's byte: bit 0 its diagonal, bits 1-2 and 3-4 the kinds of its two triangles, bit 5 that it does not exist,
+# bits 6 and 7 that its first or second triangle does not.
+ABSENT_BIT, ABSENT_TRIANGLE_BIT = wp.constant(32), wp.constant(64)
 
 CORNERS = wp.constant(0b110010_100110_101110_100010)  # see corners_of
 
@@ -132,11 +133,15 @@ def split_quads(
     atol: float,
     rtol: float,
     depth: wp.array3d[float],
+    masks: wp.array3d[wp.uint8],
     points: wp.array2d[wp.vec3],
     quads: wp.array2d[wp.uint8],
     edges: wp.array[wp.uint8],
 ):
-    """Choose each quad's diagonal and flag the vertices of steep triangles. `atol` < 0 means no edge flags."""
+    """Choose each quad's diagonal and flag the vertices of steep triangles. `atol` < 0 means no edge flags.
+
+    Triangles with a corner that its view's mask leaves out do not exist, but are edges nevertheless.
+    """
     quad = wp.tid()
     row = quad // (size + 1)
     column = quad - row * (size + 1)
@@ -148,7 +153,15 @@ def split_quads(
     falling = wp.length_sq(points[slot, tl + side + 1] - points[slot, tl])
     rising = wp.length_sq(points[slot, tl + 1] - points[slot, tl + side])
     diagonal = wp.where(falling < rising, 1, 0)
-    quads[slot, quad] = wp.uint8(diagonal)
+    bits = diagonal
+    for half in range(2):
+        corners = corners_of(diagonal, half)
+        for which in range(3):
+            i = wp.clamp(row - 1 + ((corners >> which) & 1), 0, size - 1)
+            j = wp.clamp(column - 1 + ((corners >> (3 + which)) & 1), 0, size - 1)
+            if masks[slot, i, j] == wp.uint8(0):
+                bits |= ABSENT_TRIANGLE_BIT << half
+    quads[slot, quad] = wp.uint8(bits)
     if atol < 0.0:
         return
     for half in range(2):

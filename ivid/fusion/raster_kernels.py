@@ -22,7 +22,7 @@ from typing import Any
 
 import warp as wp
 
-from ivid.fusion.mesh_kernels import ABSENT_BIT, BACK, HIDDEN, corner, corners_of
+from ivid.fusion.mesh_kernels import ABSENT_BIT, ABSENT_TRIANGLE_BIT, BACK, HIDDEN, corner, corners_of
 
 wp.set_module_options({"enable_backward": False})
 
@@ -344,6 +344,8 @@ def draw_quads(
     base = view * rows * extent
     last_row = first_row + rows - 1
     for half in range(2):
+        if (bits & (ABSENT_TRIANGLE_BIT << half)) != 0:
+            continue
         corners = corners_of(diagonal, half)
         vertex_a = corner(row * side + column, corners, 0, side)
         vertex_b = corner(row * side + column, corners, 1, side)

@@ -174,6 +174,10 @@ class IvidPipeline:
     ) -> Scene:
         """The scene of the views that `stream` yielded, with a record of how it was made."""
         index = self.class_index(class_label)
+        if self.config.consistency:
+            from ivid.fusion import consistent_views
+
+            views = consistent_views(views)
         return Scene(
             views=views,
             depth_range=self.depth_range,

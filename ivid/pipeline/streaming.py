@@ -57,6 +57,10 @@ def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
                     yield Preview(view_index, step.number, step.steps, levels, depth[index], index)
             trust = pipeline.config.novel_view_trust if view_index > 0 else 1.0
             views = [View(rgb[i], depth[i], camera, edge_threshold, trust) for i, camera in enumerate(cameras)]
+            if pipeline.config.consistency:
+                from ivid.fusion import without_specks
+
+                views = [without_specks(view, earlier) for view, earlier in zip(views, scenes, strict=True)]
         for index, view in enumerate(views):
             scenes[index].append(view)
             yield ViewDone(view_index, view, conditions[index], index)

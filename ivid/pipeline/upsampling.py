@@ -112,13 +112,14 @@ def _stream(
             sampling.novel_guidance,
             condition=lambda condition=condition: condition,
         )
-        rgb, depth = np.empty(0), np.empty(0)
+        rgb, depth, factor = np.empty(0), np.empty(0), condition.shape[-1] // scene.size
         for step in steps:
             rgb, depth = to_pictures(step.clean, pipeline.config.depth)
             for index, levels in enumerate(quantised(rgb)):
                 yield Preview(first + index, step.number, step.steps, levels, depth[index])
         for index, view in enumerate(views):
-            yield ViewDone(first + index, replace(view, rgb=rgb[index], depth=depth[index]), None)
+            mask = None if view.mask is None else view.mask.repeat(factor, axis=0).repeat(factor, axis=1)
+            yield ViewDone(first + index, replace(view, rgb=rgb[index], depth=depth[index], mask=mask), None)
 
 
 def _generator(seed: int, view_index: int) -> torch.Generator:

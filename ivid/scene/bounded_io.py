@@ -139,7 +139,7 @@ def read_png(content: bytes, mode: str, side: int | None = None, max_side: int =
 
     Args:
         content: the file.
-        mode: of Pillow, "RGB" or "RGBA".
+        mode: of Pillow, "RGB", "RGBA", or "1" for bool.
         side: the width and height it must have; any up to `max_side` when None.
 
     Raises:

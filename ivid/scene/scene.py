@@ -41,6 +41,7 @@ class View:
             belong to different surfaces (method §4: atol = rtol = 0.03 at 128²; larger where pixels are further apart).
         trust: from 1e-6 to 1, what this view counts for where several are fused: its blend weight (method §5) is
             multiplied by it. 1 in the published method.
+        mask: bool [S, S], the pixels that are fused and exported; None: all of them. The rest keep colour and depth.
 
     Raises:
         ValueError: shapes, types or values are not as above.
@@ -51,6 +52,7 @@ class View:
     camera: Camera
     edge_threshold: float = EDGE_THRESHOLD
     trust: float = 1.0
+    mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         rgb, depth = np.asarray(self.rgb), np.asarray(self.depth, dtype=np.float32)
@@ -67,6 +69,11 @@ class View:
             raise ValueError(f"a view's edge threshold must be positive, got {self.edge_threshold}")
         if not MIN_TRUST <= self.trust <= 1:
             raise ValueError(f"a view's trust must be from {MIN_TRUST:g} to 1, got {self.trust}")
+        if self.mask is not None:
+            mask = np.asarray(self.mask)
+            if mask.dtype != bool or mask.shape != depth.shape:
+                raise ValueError(f"a view's mask must be bool {depth.shape}, got {mask.dtype} {mask.shape}")
+            object.__setattr__(self, "mask", None if mask.all() else mask)
         object.__setattr__(self, "rgb", rgb)
         object.__setattr__(self, "depth", depth)
 

@@ -1,6 +1,7 @@
 """The scene file `.ivid` (docs/formats.md).
 
-A zip archive: `scene.json`, and per view `NNN.png` (colour) and `NNN.npy` (float32 depth). Lossless, no pickle.
+A zip archive: `scene.json`, and per view `NNN.png` (colour), `NNN.npy` (float32 depth) and perhaps `NNN.mask.png`.
+Lossless, no pickle.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def write_scene_file(scene: Scene, path: str | Path) -> None:
                 "fov_y_deg": view.camera.fov_y_deg,
                 "edge_threshold": view.edge_threshold,
                 "trust": view.trust,
+                "masked": view.mask is not None,
             }
             for view in scene.views
         ],
@@ -67,6 +69,10 @@ def write_scene_file(scene: Scene, path: str | Path) -> None:
             np.save(depth, view.depth, allow_pickle=False)
             _add(archive, f"{index:03d}.png", colour.getvalue(), zipfile.ZIP_STORED)
             _add(archive, f"{index:03d}.npy", depth.getvalue(), zipfile.ZIP_DEFLATED)
+            if view.mask is not None:
+                mask = io.BytesIO()
+                Image.fromarray(view.mask).save(mask, "PNG")
+                _add(archive, f"{index:03d}.mask.png", mask.getvalue(), zipfile.ZIP_STORED)
 
 
 def read_scene_file(path: str | Path) -> Scene:
@@ -151,6 +157,7 @@ def _read_view(archive: zipfile.ZipFile, index: int, size: int, camera: Any) -> 
         placed = Camera(matrix, float(camera["fov_y_deg"]))
         edge_threshold = float(camera.get("edge_threshold", EDGE_THRESHOLD))
         trust = float(camera.get("trust", 1.0))
+        masked = camera.get("masked", False) is True
     except KeyError as error:
         raise ValueError(f"the camera of view {index} has no {error.args[0]}") from None
     except (ValueError, TypeError, OverflowError) as error:
@@ -163,8 +170,9 @@ def _read_view(archive: zipfile.ZipFile, index: int, size: int, camera: Any) -> 
         raise ValueError(f"the depth of view {index} cannot be read: {error}") from None
     if depth.dtype != np.float32 or depth.shape != (size, size):
         raise ValueError(f"the depth of view {index} is {depth.dtype} {depth.shape}, not float32 ({size}, {size})")
+    mask = _read_mask(archive, index, size) if masked else None
     try:
-        return View(rgb, depth, placed, edge_threshold, trust)
+        return View(rgb, depth, placed, edge_threshold, trust, mask)
     except ValueError as error:
         raise ValueError(f"view {index}: {error}") from None
 
@@ -175,6 +183,14 @@ def _read_picture(archive: zipfile.ZipFile, index: int, size: int) -> np.ndarray
         return read_png(content, "RGB", side=size)
     except ValueError as error:
         raise ValueError(f"the picture of view {index} {error}") from None
+
+
+def _read_mask(archive: zipfile.ZipFile, index: int, size: int) -> np.ndarray:
+    content = read_member(archive, f"{index:03d}.mask.png", size * size + 65536)
+    try:
+        return read_png(content, "1", side=size)
+    except ValueError as error:
+        raise ValueError(f"the mask of view {index} {error}") from None
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, compression: int) -> None:

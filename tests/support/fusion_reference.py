@@ -100,6 +100,9 @@ def build_mesh(
             for i in range(side)
         ]
     )
+    if view.mask is not None:
+        kept = np.pad(view.mask, pad, mode="edge").reshape(-1)
+        triangles = [triangle for triangle in triangles if kept[list(triangle)].all()]
     to_world = view.camera.view_to_world
     return Mesh(
         points=points @ to_world[:3, :3].T + to_world[:3, 3],
@@ -377,3 +380,33 @@ def aggregate_conditions(
         for j in range(size):
             mask_rgb[i, j] &= mask[max(i - reach, 0) : i + reach + 1, max(j - reach, 0) : j + reach + 1].all()
     return lanczos(blend.rgb, size) * mask_rgb[..., None], floor * mask, mask, mask_rgb, floor
+
+
+def cross_check(view: View, others: list[View], by_trust: bool) -> tuple[np.ndarray, np.ndarray]:
+    """How many other views support each pixel, and how many see through it (`ivid.fusion.consistency`)."""
+    size = view.size
+    supporting, contradicting = (np.zeros((size, size), int) for _ in range(2))
+    points = view.camera.unproject(view.depth)
+
+    def same(a: float, b: float) -> bool:
+        return abs(a - b) <= view.edge_threshold or abs(1 / a - 1 / b) <= view.edge_threshold
+
+    for row in range(size):
+        for column in range(size):
+            for other in others:
+                seen = other.camera.world_to_view[:3, :3] @ points[row, column] + other.camera.world_to_view[:3, 3]
+                z = -seen[2]
+                if z <= 0:
+                    continue
+                j = math.floor((0.5 + other.camera.focal * seen[0] / z) * size)
+                i = math.floor((0.5 - other.camera.focal * seen[1] / z) * size)
+                if not (0 <= i < size and 0 <= j < size):
+                    continue
+                window = slice(max(i - 1, 0), i + 2), slice(max(j - 1, 0), j + 2)
+                mask = np.ones((size, size), bool) if other.mask is None else other.mask
+                depths, kept = other.depth[window].ravel(), mask[window].ravel()
+                if any(same(z, float(its)) for its in depths[kept]):
+                    supporting[row, column] += 1
+                elif kept.all() and (depths > z).all() and (other.trust >= view.trust or not by_trust):
+                    contradicting[row, column] += 1
+    return supporting, contradicting

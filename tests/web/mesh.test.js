@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { HOME } from "../../viewer/web/camera.js";
 import { catmullRom, keyPose, pathLength, withKey, withoutKey } from "../../viewer/web/input/path.js";
 import { decodeDepth, inflate } from "../../viewer/web/protocol.js";
+import { merge } from "../../viewer/web/render/coarse.js";
 import { buildMesh, computeNormals, EDGE, ERODED, PADDING } from "../../viewer/web/render/mesh.js";
 import { ANGLE_FALLOFF, ERODED_FACTOR, MIN_WEIGHT } from "../../viewer/web/render/weights.js";
 import { vectors } from "./vectors.js";
@@ -11,7 +12,7 @@ test("depth comes out of a view file as it went in", async () => {
   const content = new Uint8Array(vectors.view);
   const header = new DataView(content.buffer);
   const colourBytes = header.getUint32(24, true);
-  const residual = await inflate(content.slice(32 + colourBytes));
+  const residual = await inflate(content.slice(36 + colourBytes));
   const depth = decodeDepth(residual, 32, vectors.step, header.getFloat32(8, true), header.getFloat32(12, true));
   const [near, far] = [0.6, 5];
   vectors.code.forEach((/** @type {number} */ code, /** @type {number} */ k) => {
@@ -77,4 +78,27 @@ test("a path of keyframes passes through them and closes", () => {
     [0, 1],
   );
   assert.equal(catmullRom(0, 1, 2, 3, 0.5), 1.5);
+});
+
+test("triangles with a corner that the mask leaves out are points, in fine and coarse meshes", () => {
+  const [size, focal] = [8, 1.2];
+  const depth = new Float32Array(size * size).fill(1);
+  const mask = new Uint8Array(size * size).fill(1);
+  mask[3 * size + 4] = 0;
+  const whole = buildMesh(depth, size, focal);
+  const masked = buildMesh(depth, size, focal, { mask });
+  const dropped = (3 + 1) * (size + 2) + 4 + 1;
+  /** @param {ArrayLike<number>} indices */
+  const triangles = (indices) => {
+    const found = [];
+    for (let k = 0; k < indices.length; k += 3) found.push([indices[k], indices[k + 1], indices[k + 2]]);
+    return found.filter(([a, b, c]) => a !== b && b !== c);
+  };
+  const kept = triangles(masked.indices);
+  assert.deepEqual(
+    kept,
+    triangles(whole.indices).filter((corners) => !corners.includes(dropped)),
+  );
+  assert.ok(kept.length < triangles(whole.indices).length);
+  for (const corners of triangles(merge(masked, 0.01))) assert.ok(!corners.includes(dropped));
 });

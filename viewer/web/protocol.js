@@ -36,10 +36,11 @@
  * @property {ImageBitmap} colour
  * @property {Float32Array} depth  [S·S] metres, top row first
  * @property {number} edgeThreshold  depths that differ by more, in metres and in 1/metres, are of two surfaces
+ * @property {Uint8Array | null} mask  [S·S] 0 for pixels that are left out; null: none is
  * @property {number} trust  from 1e-6 to 1: what the view's weights are multiplied by
  */
 
-const HEADER_BYTES = 32;
+const HEADER_BYTES = 36;
 
 /**
  * @param {ArrayBuffer} content a view file
@@ -56,19 +57,32 @@ export async function decodeView(content) {
   const trust = header.getFloat32(20, true);
   const colourBytes = header.getUint32(24, true);
   const depthBytes = header.getUint32(28, true);
-  const whole = content.byteLength === HEADER_BYTES + colourBytes + depthBytes;
+  const maskBytes = header.getUint32(32, true);
+  const maskAt = HEADER_BYTES + colourBytes + depthBytes;
+  const whole = content.byteLength === maskAt + maskBytes;
   if (!size || !(near > 0) || !(far > near) || !(trust > 0 && trust <= 1) || !whole) {
     throw new Error("a damaged view file");
   }
   const picture = new Blob([new Uint8Array(content, HEADER_BYTES, colourBytes)], { type: "image/webp" });
-  const [colour, residual] = await Promise.all([
+  const [colour, residual, bits] = await Promise.all([
     createImageBitmap(picture, { colorSpaceConversion: "none", premultiplyAlpha: "none" }),
     inflate(new Uint8Array(content, HEADER_BYTES + colourBytes, depthBytes)),
+    maskBytes ? inflate(new Uint8Array(content, maskAt, maskBytes)) : null,
   ]);
-  if (colour.width !== size || colour.height !== size || residual.length !== 2 * size * size) {
+  const complete = residual.length === 2 * size * size && (!bits || bits.length === Math.ceil((size * size) / 8));
+  if (colour.width !== size || colour.height !== size || !complete) {
     throw new Error("a damaged view file");
   }
-  return { size, colour, depth: decodeDepth(residual, size, step, near, far), edgeThreshold, trust };
+  const depth = decodeDepth(residual, size, step, near, far);
+  return { size, colour, depth, mask: bits && unpackBits(bits, size * size), edgeThreshold, trust };
+}
+
+/**
+ * @param {Uint8Array} bits  the highest of a byte first
+ * @param {number} count
+ */
+export function unpackBits(bits, count) {
+  return Uint8Array.from({ length: count }, (_, k) => (bits[k >> 3] >> (7 - (k & 7))) & 1);
 }
 
 /**

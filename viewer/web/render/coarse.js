@@ -4,7 +4,7 @@
  * A quadtree over the grid; a face has every corner of its neighbours on its rim, so that nothing gapes.
  */
 
-import { EDGE, ERODED } from "./mesh.js";
+import { DROPPED, EDGE, ERODED, flagsOf } from "./mesh.js";
 
 const LARGEST = 16; // quads a side of the largest face
 const TOLERANCES = [0.002, 0.006, 0.018]; // in 1/metres: 0.002 is a pixel of 512 when the camera moves by a metre
@@ -35,7 +35,7 @@ export function merge({ side, vertices, indices }, tolerance) {
   const flags = new Uint8Array(side * side);
   for (let k = 0; k < side * side; k++) {
     nearness[k] = 1 / vertices[4 * k];
-    flags[k] = Math.floor((vertices[4 * k + 3] + 1.5) / 4) & (EDGE | ERODED);
+    flags[k] = flagsOf(vertices, k) & (EDGE | ERODED | DROPPED);
   }
 
   /**
@@ -45,6 +45,7 @@ export function merge({ side, vertices, indices }, tolerance) {
    */
   function flat(top, left, bottom, right) {
     const kind = flags[top * side + left];
+    if (kind & DROPPED) return false;
     const [a, b] = [nearness[top * side + left], nearness[top * side + right]];
     const [c, d] = [nearness[bottom * side + left], nearness[bottom * side + right]];
     for (let row = top; row <= bottom; row++) {

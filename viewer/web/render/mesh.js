@@ -8,6 +8,7 @@
 export const EDGE = 1;
 export const ERODED = 2;
 export const PADDING = 4;
+export const DROPPED = 8; // left out by the view's mask
 
 /**
  * @typedef {object} ViewMesh
@@ -21,11 +22,12 @@ export const PADDING = 4;
  * @param {Float32Array} depth  [S·S] metres
  * @param {number} size  S
  * @param {number} focal  in image heights
- * @param {{pad?: number, radius?: number, threshold?: number}} [options]
+ * @param {{pad?: number, radius?: number, threshold?: number, mask?: Uint8Array | null}} [options]
  * @returns {ViewMesh}
  */
 export function buildMesh(depth, size, focal, options = {}) {
   const { pad = Math.round(size / 4), radius = Math.max(1, Math.round((3 * size) / 128)), threshold = 0.03 } = options;
+  const mask = options.mask ?? null;
   const side = size + 2;
   const vertices = new Float32Array(side * side * 4);
   const ringed = new Float32Array(side * side);
@@ -50,10 +52,34 @@ export function buildMesh(depth, size, focal, options = {}) {
   for (let row = 0, k = 0; row < side; row++) {
     for (let column = 0; column < side; column++, k++) {
       const ring = row === 0 || column === 0 || row === side - 1 || column === side - 1;
-      vertices[4 * k + 3] += 4 * ((edge[k] ? EDGE : 0) | (eroded[k] ? ERODED : 0) | (ring ? PADDING : 0));
+      const dropped = mask && !mask[clamp(row - 1, size) * size + clamp(column - 1, size)];
+      const flags = (edge[k] ? EDGE : 0) | (eroded[k] ? ERODED : 0) | (ring ? PADDING : 0) | (dropped ? DROPPED : 0);
+      vertices[4 * k + 3] += 4 * flags;
     }
   }
+  if (mask) collapse(indices, vertices);
   return { side, pad, vertices, indices };
+}
+
+/**
+ * Makes triangles with a dropped corner into points, which are not drawn; every quad keeps its place.
+ *
+ * @param {Uint16Array | Uint32Array} indices
+ * @param {Float32Array} vertices
+ */
+function collapse(indices, vertices) {
+  for (let k = 0; k < indices.length; k += 3) {
+    const corners = [indices[k], indices[k + 1], indices[k + 2]];
+    if (corners.some((corner) => flagsOf(vertices, corner) & DROPPED)) indices.fill(indices[k], k, k + 3);
+  }
+}
+
+/**
+ * @param {Float32Array} vertices
+ * @param {number} k
+ */
+export function flagsOf(vertices, k) {
+  return Math.floor((vertices[4 * k + 3] + 1.5) / 4);
 }
 
 /**

@@ -30,7 +30,8 @@ export function surfacePoint(renderer, pose, x, y) {
     const column = Math.floor((0.5 + (camera.focal * seen.x) / -seen.z) * view.size);
     const row = Math.floor((0.5 - (camera.focal * seen.y) / -seen.z) * view.size);
     const inside = seen.z < 0 && column >= 0 && row >= 0 && column < view.size && row < view.size;
-    if (inside && -seen.z >= view.depth[row * view.size + column]) return point;
+    const pixel = row * view.size + column;
+    if (inside && (!view.mask || view.mask[pixel]) && -seen.z >= view.depth[pixel]) return point;
   }
   return null;
 }

@@ -97,7 +97,8 @@ export class Views {
   set(index, decoded, camera) {
     const { gl } = this;
     this.drop(index);
-    const mesh = buildMesh(decoded.depth, decoded.size, camera.focal, { threshold: decoded.edgeThreshold });
+    const options = { threshold: decoded.edgeThreshold, mask: decoded.mask };
+    const mesh = buildMesh(decoded.depth, decoded.size, camera.focal, options);
     this.pad = mesh.pad;
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 4);
     gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
@@ -138,7 +139,9 @@ export class Views {
    */
   linesOf(view) {
     if (view.lines) return view.lines;
-    const { indices } = buildMesh(view.decoded.depth, view.decoded.size, view.camera.focal);
+    const { indices } = buildMesh(view.decoded.depth, view.decoded.size, view.camera.focal, {
+      mask: view.decoded.mask,
+    });
     const lines = new /** @type {any} */ (indices.constructor)(indices.length);
     for (let k = 0, n = 0; k < indices.length; k += 6) {
       lines.set([indices[k], indices[k + 1], indices[k + 1], indices[k + 2], indices[k + 2], indices[k]], n);

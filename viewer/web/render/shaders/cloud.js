@@ -17,7 +17,7 @@ flat in int vertex;
 out vec4 result;
 
 void main() {
-  if (flags.z > 0.001 || (vertex & 1) != 0) discard;
+  if (flags.z > 0.001 || (vertex & 9) != 0) discard;
   if (round && length(gl_PointCoord - 0.5) > 0.5) discard;
   result = vec4(texture(colours, vec3(uv, float(layer))).rgb, 1.0);
 }
