@@ -129,8 +129,8 @@ class ModelConfig:
         sampling: how it samples by default.
         depth, blending, labels, refiner: see there.
         novel_view_trust: of further views, see `ivid.scene.View`; a first view has 1.
-        consistency: whether views leave out by their masks what floats in the air (`ivid.fusion.consistency`): a further
-            view is judged by those before it as soon as it is made, and all by all others in the finished scene.
+        consistency: whether views leave out by their masks what floats in the air (`ivid.fusion.consistency`): further
+            views are judged by those before them as soon as they are made, all by all others in the finished scene.
         novel_view_noise: whether further views begin with noise, and see noise where nothing is known (method §6); if
             not, zeros stand in its place, and a further view is a function of the views so far.
 
