@@ -15,6 +15,7 @@ from ivid.published.scene_file import save_published_scene
 from ivid.scene.scene import Scene
 from tests.support.page_visits import done, status, take, visit
 from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import until
 
 HELD = "(count) => document.querySelector('.ivid-viewer').ividViewer?.renderer.held.size === count"
 SLOW = "&novel_steps=80"  # a scene that takes long enough to be stopped
@@ -27,11 +28,12 @@ def loaded(served) -> None:
 
 def picture(page: Page) -> np.ndarray:
     """What the viewer shows, once it does not change any more."""
-    page.wait_for_function(
+    until(
+        page,
         """() => {
           const viewer = document.querySelector("#ivid-viewer .ivid-viewer")?.ividViewer;
           return viewer?.renderer?.settled && !viewer.frameRequest;
-        }"""
+        }""",
     )
     shot = page.locator("#ivid-viewer .ivid-viewer").screenshot()
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), np.int16)
@@ -178,13 +180,13 @@ def test_a_scene_dropped_on_the_page_opens(browser, served, tmp_path):
     save_published_scene(whole, tmp_path / "scene_class207_seed00012.npz")
     with visit(browser, served.url) as page:
         expect(done(page)).to_have_count(27)
-        page.wait_for_function(HELD, arg=27)  # nothing that is drawn changes any more
+        until(page, HELD, arg=27)  # nothing that is drawn changes any more
         drag_files(page, tmp_path / "three.ivid", ".ivid-viewer")
         expect(status(page)).to_have_text("three.ivid is open: drawer · seed 9, 3 views.")
-        page.wait_for_function(HELD, arg=3)
+        until(page, HELD, arg=3)
         drag_files(page, tmp_path / "scene_class207_seed00012.npz", "#ivid-controls")
         expect(status(page)).to_contain_text("is open: class 207 · seed 12, 27 views.")
-        page.wait_for_function(HELD, arg=27)
+        until(page, HELD, arg=27)
         expect(page.locator(".ivid-viewer").get_by_text("class 207 · seed 12")).to_be_visible()
 
 
@@ -206,7 +208,7 @@ def test_what_cannot_be_opened_is_one_sentence_and_the_scene_stays(browser, serv
     Image.fromarray(whole.views[0].rgb).save(tmp_path / "picture.png")
     shown = "() => document.querySelector('.ivid-viewer').ividViewer.manifest.views.map((view) => view.url)"
     with visit(browser, served.url) as page:
-        page.wait_for_function(HELD, arg=27)
+        until(page, HELD, arg=27)
         before = page.evaluate(shown)
         drag_files(page, tmp_path / "trap.npz", ".ivid-viewer")
         expect(status(page)).to_have_text(re.compile(r"Trap.npz is refused: it tries to load \w+.system, .*[^.]\.$"))

@@ -21,6 +21,7 @@ from tests.support.page_server import Served, finished, serving_page
 from tests.support.page_visits import done, status, take, visit
 from tests.support.published_network import write_files
 from tests.support.tiny_model import save_tiny_model
+from tests.support.viewer_browser import until
 
 FEW_STEPS = {"first_steps": 2, "novel_steps": 2, "guidance": 0.0}
 
@@ -128,4 +129,4 @@ def test_a_class_of_a_thousand_is_searched_for_and_its_views_enlarged(browser, s
         scene = Scene.load(take(page, "Scene", tmp_path))
         assert (scene.size, scene.class_name) == (256, "goldfish, Carassius auratus")
         viewer = "document.querySelector('#ivid-viewer .ivid-viewer').ividViewer"
-        page.wait_for_function(f"{viewer}.renderer.size === 256")
+        until(page, f"{viewer}.renderer.size === 256")

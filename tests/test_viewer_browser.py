@@ -10,7 +10,7 @@ from PIL import Image
 
 from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
-from tests.support.viewer_browser import FRAME, PATIENCE_MS, open_viewer, settle
+from tests.support.viewer_browser import FRAME, PATIENCE_MS, open_viewer, settle, until
 from viewer.html import write_html
 from viewer.protocol import preview_entry
 
@@ -35,7 +35,7 @@ def pose(page) -> dict:
 def come_to_rest(page) -> None:
     """Wait until the camera stands still; its best picture takes seconds more."""
     page.evaluate(FRAME)
-    page.wait_for_function("() => viewer.resting")
+    until(page, "() => viewer.resting")
 
 
 def test_hands_and_keys_move_the_camera(browser, tmp_path):
@@ -129,7 +129,7 @@ def test_a_lost_context_comes_back(browser, tmp_path):
                 lost.restoreContext();
             }"""
         )
-        page.wait_for_function("() => !viewer.renderer.lost")
+        until(page, "() => !viewer.renderer.lost")
         settle(page)
         assert np.abs(picture(page) - before).mean() < 1
 
@@ -144,7 +144,7 @@ def test_scenes_grow_and_a_view_that_fails_is_left_out(browser, tmp_path):
                 viewer.show({ ...first, views: [...first.views, entry, again] });
             }"""
         )
-        page.wait_for_function("() => viewer.renderer.held.size === 4")
+        until(page, "() => viewer.renderer.held.size === 4")
         page.get_by_text("View 4 did not load; trying again").wait_for()
         assert page.evaluate("() => viewer.renderer.held.has(3)") is False
 
@@ -192,7 +192,7 @@ def test_a_view_that_fails_once_comes_with_the_next_try(browser, tmp_path):
             }"""
         )
         page.get_by_text("View 3 did not load; trying again").wait_for()
-        page.wait_for_function("() => viewer.renderer.held.has(2)")
+        until(page, "() => viewer.renderer.held.has(2)")
         assert len(tries) == 2
 
 
@@ -209,7 +209,7 @@ def test_a_scene_stays_beside_the_next_one(browser, tmp_path):
                 viewer.show({ ...viewer.manifest, title: "another", views: other });
             }"""
         )
-        page.wait_for_function("() => viewer.renderer.held.size === 2 && viewer.compare.renderer?.held.size === 3")
+        until(page, "() => viewer.renderer.held.size === 2 && viewer.compare.renderer?.held.size === 3")
         settle(page)
         assert page.get_by_text("another", exact=True).is_visible()
         shown = picture(page)
@@ -237,14 +237,14 @@ def test_the_page_scrolls_past_a_viewer_without_focus(browser, tmp_path):
         page.evaluate("() => { document.body.style.height = '900px'; viewer.frame.blur(); }")
         page.mouse.move(100, 80)
         page.mouse.wheel(0, 100)
-        page.wait_for_function("() => window.scrollY > 50")
+        until(page, "() => window.scrollY > 50")
         assert pose(page)["radius"] == pytest.approx(1)
 
 
 def test_paths_play_and_keys_are_kept(browser, tmp_path):
     with open_viewer(browser, tmp_path, small_scene(), 420, 300) as page:
         page.keyboard.press(" ")
-        page.wait_for_function("() => Math.abs(viewer.controls.pose().yaw) > 0.02")
+        until(page, "() => Math.abs(viewer.controls.pose().yaw) > 0.02")
         page.keyboard.press(" ")
         assert page.evaluate("() => viewer.timeline.playing") is False
         with page.expect_response("**/keyframes") as answer:
@@ -273,7 +273,7 @@ def test_one_file_works_from_disk_without_requests(browser, tmp_path):
     requested: list[str] = []
     page.on("request", lambda request: requested.append(request.url))
     page.goto(path.as_uri())
-    page.wait_for_function("() => (window.viewer = window.ividViewer)?.renderer?.held.size === 27")
+    until(page, "() => (window.viewer = window.ividViewer)?.renderer?.held.size === 27")
     page.evaluate("() => { viewer.set({ look: 'nearest' }); }")
     settle(page)
     assert np.abs(np.diff(picture(page), axis=0)).mean() > 1

@@ -16,7 +16,7 @@ from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
-from tests.support.viewer_browser import FRAME, open_viewer, settle
+from tests.support.viewer_browser import FRAME, open_viewer, settle, until
 
 EYE_SIDE = 128  # the window is as large as both eyes
 EYE_DISTANCE = 0.063
@@ -65,12 +65,12 @@ def with_headset(browser: Browser, folder: Path, modes: tuple[str, ...] = ("inli
 
 def enter(page: Page) -> None:
     page.get_by_role("button", name="View in VR").click()
-    page.wait_for_function("() => viewer.renderer.lent && window.eyes")
+    until(page, "() => viewer.renderer.lent && window.eyes")
 
 
 def leave(page: Page) -> None:
     page.evaluate("() => viewer.toolbar.headset.button.click()")  # the emulator's picture lies over it
-    page.wait_for_function("() => !viewer.renderer.lent")
+    until(page, "() => !viewer.renderer.lent")
 
 
 def eyes(page: Page) -> list[np.ndarray]:
@@ -135,7 +135,7 @@ def test_each_eye_sees_the_methods_picture_from_its_place(browser, tmp_path):
 def test_whoever_leaves_has_the_ordinary_view_again(browser, tmp_path):
     with with_headset(browser, tmp_path) as page:
         page.evaluate("() => { viewer.host.style.height = '100px'; }")  # lower than an eye's picture
-        page.wait_for_function("() => viewer.renderer.canvas.height === 100")
+        until(page, "() => viewer.renderer.canvas.height === 100")
         settle(page)
         picture = """async () => {
             const blob = await viewer.renderer.picture(viewer.controls.pose(), 1);
@@ -143,7 +143,7 @@ def test_whoever_leaves_has_the_ordinary_view_again(browser, tmp_path):
         }"""
         before = page.evaluate(picture)
         page.evaluate("() => { viewer.controls.jump({ ...viewer.controls.pose(), yaw: 0.1 }); viewer.wake(); }")
-        page.wait_for_function("() => viewer.renderer.refining")  # the still picture is on its way
+        until(page, "() => viewer.renderer.refining")  # the still picture is on its way
         enter(page)
         left, right = eyes(page)
         assert min(left.std(), right.std()) > 0.1

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
-from tests.support.viewer_browser import Fingers, open_viewer
+from tests.support.viewer_browser import Fingers, open_viewer, until
 
 SIDE = 240
 ACROSS = 2 * math.tan(math.radians(22.5))  # of the picture, where the camera looks at
@@ -33,7 +33,7 @@ def page(browser, tmp_path) -> Iterator[Page]:
             }""",
             SIDE,
         )
-        page.wait_for_function("(side) => viewer.renderer.canvas.height === side", arg=SIDE)
+        until(page, "(side) => viewer.renderer.canvas.height === side", arg=SIDE)
         yield page
 
 

@@ -8,13 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from ivid.scene.scene import Scene
 from viewer.server import SceneServer
 
-PATIENCE_MS = 90_000  # on a machine that does other things too
+PATIENCE_MS = 150_000  # on a machine that does other things too
 FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def until(page: Page, condition: str, arg: object = None) -> None:
+    """Wait until a condition in JavaScript holds in the page.
+
+    Raises:
+        AssertionError: it does not within PATIENCE_MS; the message says which condition, and what the page shows.
+    """
+    try:
+        page.wait_for_function(condition, arg=arg, timeout=PATIENCE_MS)
+    except TimeoutError as error:
+        shown = " / ".join(page.locator("body").inner_text().split("\n"))[:500]
+        raise AssertionError(f"not so after {PATIENCE_MS / 1000:g} s: {condition} The page shows: {shown}") from error
 
 
 @contextmanager
@@ -52,8 +65,8 @@ def open_viewer(
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server.url + anchor)
-        page.wait_for_function("() => (window.viewer = document.getElementById('viewer')?.ividViewer)?.manifest")
-        page.wait_for_function(f"() => viewer.renderer.held.size === {len(scene.views)}")
+        until(page, "() => (window.viewer = document.getElementById('viewer')?.ividViewer)?.manifest")
+        until(page, f"() => viewer.renderer.held.size === {len(scene.views)}")
         yield page
         page.close()
         assert not errors, errors
@@ -107,4 +120,4 @@ class Fingers:
 def settle(page: Page) -> None:
     """Wait until the best picture of the present camera is on screen."""
     page.evaluate(FRAME)
-    page.wait_for_function("() => viewer.renderer.settled && !viewer.renderer.compositor.next && !viewer.frameRequest")
+    until(page, "() => viewer.renderer.settled && !viewer.renderer.compositor.next && !viewer.frameRequest")
