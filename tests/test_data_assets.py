@@ -22,6 +22,8 @@ from ivid.data.true_views import DEPTH_RANGE, render_views, renderer_of
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.depth import decode
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 BOX = np.array([0.6, 0.3, 1.0])
 

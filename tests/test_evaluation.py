@@ -397,6 +397,7 @@ def model() -> naming.ImageClassifier:
     return naming.train_classifier(shapes(300, 0), samples=1600, batch_size=32, device="cpu", widths=(8, 16, 24, 32))
 
 
+@pytest.mark.training
 class TestClassifier:
     def test_it_learns_to_name_what_it_has_not_seen(self, model: naming.ImageClassifier) -> None:
         unseen = shapes(150, 1)

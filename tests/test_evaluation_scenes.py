@@ -15,6 +15,8 @@ from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
 from tests.support.tiny_model import save_tiny_model
 
+pytestmark = pytest.mark.training
+
 SIZE = 32  # of the tiny model
 
 

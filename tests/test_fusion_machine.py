@@ -19,6 +19,8 @@ from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
 from tests.support.synthetic import DEPTH_RANGE, synthetic_scene
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 TARGET = Camera.orbit(0.22, 0.07)
 

@@ -116,6 +116,7 @@ class TestPublishedLayout:
         assert sorted(files(folder)) == [f"results/rgb_{name}.png", f"scenes/scene_{name}.npz"]
 
 
+@pytest.mark.slow
 class TestProcesses:
     @given(st.integers(0, 40), st.integers(1, 5), st.integers(1, 6))
     def test_shares_are_whole_batches_and_everything_once(self, count, of, batch):

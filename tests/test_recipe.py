@@ -12,6 +12,8 @@ import trimesh
 
 from ivid.pipeline.loading import load_pipeline
 
+pytestmark = [pytest.mark.training, pytest.mark.slow]
+
 RECIPE = Path(__file__).parent.parent / "recipes" / "lowpoly.sh"
 TOY = {
     "SIZE": "32",

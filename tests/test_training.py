@@ -25,6 +25,8 @@ from ivid.training.networks import build_unet
 from tests.support.tiny_renders import SIZE, UNET, Discs, write_renders
 from tests.support.tiny_training import CONFIG, weights
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_a_killed_run_resumes_to_the_identical_weights(tmp_path, optimiser):

@@ -23,6 +23,8 @@ from ivid.training.packaging import bundle
 from tests.support.tiny_renders import MODELS, SIZE, Discs, write_renders
 from tests.support.tiny_training import CONFIG, weights
 
+pytestmark = pytest.mark.training
+
 
 def embeddings(unet: UNet2DModel) -> torch.Tensor:
     return unet.get_parameter("class_embedding.weight").detach()

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ivid.cli import main
@@ -15,6 +16,8 @@ from ivid.pipeline.upsampling import upsampled
 from ivid.training.loop import train
 from tests.support.tiny_renders import SIZE, write_renders
 from tests.support.tiny_training import CONFIG
+
+pytestmark = pytest.mark.training
 
 
 def test_three_runs_become_a_model(tmp_path):

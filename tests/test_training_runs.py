@@ -27,6 +27,8 @@ from ivid.training.loop import LOSS_SCALING, train
 from ivid.training.networks import build_unet
 from tests.support.tiny_renders import SIZE, UNET, Discs
 
+pytestmark = pytest.mark.training
+
 CONFIG = TrainingConfig(
     network="first_view",
     unet=UNET,
