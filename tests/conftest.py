@@ -32,7 +32,11 @@ def browser() -> Iterator[Browser]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the browser."""
+    """Mark the tests that use the browser, and put files that take long first, so that two workers end together."""
+    long = set()
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+        if any(item.get_closest_marker(name) for name in ("browser", "training", "slow")):
+            long.add(item.path)
+    items.sort(key=lambda item: item.path not in long)

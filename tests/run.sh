@@ -28,10 +28,14 @@ fi
 [ -x .venv/bin/python ] || python3 -m venv .venv
 python_packages="$(cat requirements.txt requirements-test.txt)"
 if [ "$python_packages" != "$(cat .venv/installed.txt 2>/dev/null)" ]; then
-    .venv/bin/pip install -q --disable-pip-version-check -r requirements.txt -r requirements-test.txt
+    # Most of what is installed is never imported: what is compiles itself.
+    .venv/bin/pip install -q --no-compile --disable-pip-version-check -r requirements.txt -r requirements-test.txt
     printf '%s\n' "$python_packages" >.venv/installed.txt
 fi
-[ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
+if ! cmp -s package-lock.json node_modules/installed.json; then
+    npm ci --silent --no-audit --no-fund
+    cp package-lock.json node_modules/installed.json
+fi
 
 lint() {
     local failed=0
@@ -44,7 +48,7 @@ lint() {
 
 tests() {
     # Networks of tests are small: a second thread costs them more than it brings, and each worker has a core.
-    OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
+    OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
 }
 
 case $target in
@@ -53,6 +57,7 @@ fast) tests -m "not browser and not training and not slow" "$@" ;;
 all)
     lint >.lint.log 2>&1 &
     linters=$!
+    trap 'kill $linters 2>/dev/null || true' EXIT
     failed=0
     tests "$@" || failed=$?
     wait $linters || { echo "lint failed:" && failed=1; }
