@@ -1,7 +1,8 @@
 """What other programs may rely on: the names of the README, and what importing them loads."""
 
-import importlib
+import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,23 @@ def test_peeking_is_what_loading_says(tmp_path):
 def test_the_version_is_that_of_the_project():
     project = (Path(__file__).parent.parent / "pyproject.toml").read_text()
     assert f'version = "{ivid.__version__}"' in project
+
+
+def exists(path: str) -> bool:
+    """Whether there is such a module, or such a name in a module."""
+    parent, _, name = path.rpartition(".")
+    try:
+        return importlib.util.find_spec(path) is not None or hasattr(importlib.import_module(parent), name)
+    except ModuleNotFoundError:
+        return hasattr(importlib.import_module(parent), name)
+
+
+def test_the_new_paths_of_the_changelog_exist():
+    rows = re.findall(r"^\| (`.*?) \| (`.*?) \|$", Path("CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(rows) > 15
+    for before, now in rows:
+        for path in re.findall(r"`((?:ivid|viewer)[\w.]*)", now):
+            assert exists(path), path
+        listed = re.search(r"\((.*)\)", before)
+        for name in re.findall(r"`(\w+)`", listed[1] if listed else ""):
+            assert hasattr(importlib.import_module(now.strip("`")), name), (now, name)
