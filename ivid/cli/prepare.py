@@ -12,7 +12,21 @@ from ivid.data.staging import POSES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     sources = parser.add_subparsers(required=True, metavar="SOURCE")
     _add_models(subcommand(sources, "models", prepare_models, "render RGBD images of 3D assets: FOLDER/CLASS/*.glb"))
+    told = "draw scenes whose true views are known, to train novel-view networks on what they know of each view"
+    _add_rollouts(subcommand(sources, "rollouts", prepare_rollouts, told))
     _add_photos(subcommand(sources, "photos", prepare_photos, "estimate the depth of photographs: FOLDER/[CLASS/]*"))
+
+
+def _add_rollouts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="the model that draws them: a name or a folder")
+    parser.add_argument("--data", type=Path, required=True, help="renders with true views, from prepare models --views")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the records; records that are there are gone on with"
+    )
+    parser.add_argument("--scenes", type=positive, default=1000, help="how many (default: %(default)s)")
+    parser.add_argument("--views", type=positive, default=8, help="of each, recorded (default: %(default)s)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="of what is drawn by chance (default: %(default)s)")
+    parser.add_argument("--batch", type=positive, default=8, help="scenes drawn together (default: %(default)s)")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +101,17 @@ def prepare_models(options: argparse.Namespace) -> None:
         views=options.views,
         workers=options.workers,
     )
+
+
+def prepare_rollouts(options: argparse.Namespace) -> None:
+    from ivid.data.renders import Renders
+    from ivid.pipeline.loading import load_pipeline
+    from ivid.pipeline.models import model_folder
+    from ivid.training.rollouts import RolloutSettings, record_rollouts
+
+    renders, settings = Renders.open(options.data), RolloutSettings(options.seed, options.views)
+    pipeline = load_pipeline(model_folder(options.model))
+    record_rollouts(pipeline, renders, options.out, options.scenes, settings, options.batch)
 
 
 def prepare_photos(options: argparse.Namespace) -> None:

@@ -12,7 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="a file like those in configs/")
     parser.add_argument("--data", type=Path, required=True, help="a folder made by prepare")
     parser.add_argument(
-        "--further", type=Path, metavar="DATA", help="make the samples with a condition of this folder in its place"
+        "--further",
+        type=Path,
+        metavar="DATA",
+        help="make the samples with a condition of this folder in its place; or use those prepare rollouts put there",
     )
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
     parser.add_argument("--size", type=positive, help="side to bring photographs to (default: the config's, or 128)")
@@ -37,8 +40,16 @@ def run(options: argparse.Namespace) -> None:
 
     max_seconds = options.max_minutes * 60 if options.max_minutes else None
     size = options.size or config.size or 128
-    further = open_data(options.further, size) if options.further else None
+    further = open_further(options.further, options.data, size) if options.further else None
     train(config, open_data(options.data, size), options.out, max_seconds, further)
+
+
+def open_further(folder: Path, data: Path, size: int):
+    """Training data of further views: of either kind, or recorded of the renders `data`."""
+    from ivid.data.recorded_views import RecordedViews, is_recorded
+    from ivid.data.renders import Renders
+
+    return RecordedViews(folder, Renders.open(data)) if is_recorded(folder) else open_data(folder, size)
 
 
 def open_data(folder: Path, size: int):

@@ -185,16 +185,26 @@ class Renders:
         Raises:
             IndexError: there is no such view.
         """
-        if view == 0:
-            rgb, depth, camera = self.rgb[index], self.depth[index], Camera.orbit(0.0, 0.0, fov_y_deg=self.fov_y_deg)
-        else:
-            if self.view_rgb is None or self.view_depth is None or self.view_angles_rad is None:
-                raise IndexError(f"{self.folder} holds no further views")
-            rgb, depth = self.view_rgb[index, view - 1], self.view_depth[index, view - 1]
-            yaw, pitch = map(float, self.view_angles_rad[index, view - 1])
-            camera = Camera.orbit(yaw, pitch, fov_y_deg=self.fov_y_deg)
+        rgb, depth = self.scene_arrays(index, view)
         metres = decode(depth.astype(np.float32) / np.float32(DEPTH_STEPS), self.depth_range)
-        return View(np.array(rgb), metres, camera, edge_threshold, trust)
+        return View(rgb, metres, self.scene_camera(index, view), edge_threshold, trust)
+
+    def scene_arrays(self, index: int, view: int) -> tuple[np.ndarray, np.ndarray]:
+        """Colour uint8 [S, S, 3] and depth uint16 [S, S], as stored, of a true view (see `scene_view`)."""
+        if view == 0:
+            return np.array(self.rgb[index]), np.array(self.depth[index])
+        if self.view_rgb is None or self.view_depth is None:
+            raise IndexError(f"{self.folder} holds no further views")
+        return np.array(self.view_rgb[index, view - 1]), np.array(self.view_depth[index, view - 1])
+
+    def scene_camera(self, index: int, view: int) -> Camera:
+        """The camera of a true view (see `scene_view`)."""
+        if view == 0:
+            return Camera.orbit(0.0, 0.0, fov_y_deg=self.fov_y_deg)
+        if self.view_angles_rad is None:
+            raise IndexError(f"{self.folder} holds no further views")
+        yaw, pitch = map(float, self.view_angles_rad[index, view - 1])
+        return Camera.orbit(yaw, pitch, fov_y_deg=self.fov_y_deg)
 
     @property
     def view_count(self) -> int:

@@ -33,7 +33,8 @@ class TrainingSamples(Dataset):
 
     `clean` float32 [4, S, S] in [-1, 1]; `label` int64, the null class being len(classes); where there are further
     views also `known` float32 [4, S, S], colour and d in [0, 1] and 0 outside their masks, and `masks` bool [2, S, S],
-    the colour's first. Nothing is known of first views.
+    the colour's first, and `depth_floor` float32 [1, S, S], 0 where that is no constraint. Nothing is known of first
+    views.
 
     Args:
         images: first views.
@@ -65,9 +66,11 @@ class TrainingSamples(Dataset):
         if further is not None:
             sample["known"] = np.zeros_like(sample["clean"])
             sample["masks"] = np.zeros((2, *d.shape), bool)
+            sample["depth_floor"] = np.zeros((1, *d.shape), np.float32)
             if condition is not None:
                 sample["known"] = channels_first(condition.rgb, condition.depth)
                 sample["masks"] = np.stack([condition.mask_rgb, condition.mask])
+                sample["depth_floor"] = condition.depth_floor[None]
         return sample
 
 

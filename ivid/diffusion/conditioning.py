@@ -51,10 +51,10 @@ class ConditionBatch:
 
     @classmethod
     def of_training(cls, batch: Mapping[str, Tensor]) -> ConditionBatch:
-        """The batch in collated training samples: `known` [B, 4, S, S], colour and d; their `masks` [B, 2, S, S]."""
+        """The batch in collated samples of `ivid.data.training_set`: their `known`, `masks` and `depth_floor`."""
         known, masks = batch["known"], batch["masks"]
         depth = known[:, 3:]
-        return cls(known[:, :3], depth, mask=masks[:, 1:], mask_rgb=masks[:, :1], depth_floor=torch.zeros_like(depth))
+        return cls(known[:, :3], depth, mask=masks[:, 1:], mask_rgb=masks[:, :1], depth_floor=batch["depth_floor"])
 
     def channels(self, noise: Tensor) -> Tensor:
         """[B, 6, S, S], the network's channels beside x_t: mask_rgb, rgb, depth, mask, in [-1, 1] (method §6).

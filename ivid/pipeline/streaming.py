@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from ivid.pipeline.inputs import SceneBatch
 from ivid.pipeline.labels import SceneLabel, sample_label
 from ivid.pipeline.pictures import quantised, to_pictures
 from ivid.pipeline.sampling import ResolvedSampling
+from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
 from ivid.scene.scene import View
 
@@ -64,6 +66,22 @@ def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
         for index, view in enumerate(views):
             scenes[index].append(view)
             yield ViewDone(view_index, view, conditions[index], index)
+
+
+def further_views(
+    pipeline: IvidPipeline,
+    conditions: Sequence[Condition],
+    cameras: Sequence[Camera],
+    labels: Sequence[SceneLabel],
+    generators: Sequence[torch.Generator],
+    sampling: ResolvedSampling,
+    trusts: Sequence[float],
+) -> list[View]:
+    """One further view of each of several scenes, given its condition; the arguments have one entry per scene."""
+    clean = deque(_sample_view(pipeline, conditions, labels, generators, sampling), maxlen=1)[0].clean
+    rgb, depth = to_pictures(clean, pipeline.config.depth)
+    threshold = pipeline.config.depth.edge_threshold
+    return [View(rgb[n], depth[n], cameras[n], threshold, trusts[n]) for n in range(len(cameras))]
 
 
 def _sample_view(

@@ -35,10 +35,12 @@ class TrainingConfig:
         size: side of the pictures it is meant for; any when None.
         labels: what a network is told of a picture: its `class`; or its `instance`, the 3D asset that a render shows.
             Told so much, a network has less to find out in the noise.
-        refines: of a refiner, folders with the first-view and the novel-view UNet2DModel whose guesses it corrects.
+        refines: of a refiner, folders with the first-view and the novel-view UNet2DModel whose guesses it corrects; of
+            a refiner of further views (`novel_refiner`), the folder of the latter alone.
         init_from: a folder with a UNet2DModel to start from; further input channels start at zero.
         loss: `l2`, the squared error, whose least is the mean of what a pixel may be; or `l1`, the absolute error,
-            whose least is the median: an edge that may be here or there is drawn here or there, and not as a ramp.
+            whose least is the median: an edge that may be here or there is drawn here or there, and not as a ramp; or
+            `smooth_l1`, which is l2 for small errors and l1 for others.
         weighting: `none` (the plain error of the prediction) or `v`: a clean-sample prediction weighted like a v loss,
             1 / max(1 - ᾱ, weighting_floor), of absolute errors the square root of that.
         batch_size: samples of a step of one process, over all accumulations: each GPU adds as many (method §10).
@@ -55,21 +57,24 @@ class TrainingConfig:
         timestep_density: 1 draws timesteps uniformly, more draws noisy ones more often: their density grows as the
             (timestep_density - 1)-th power of the distance from the first.
         pairs: how a further view's condition is made of a single picture (method §10).
+        novel_view_noise: whether further views begin with noise (`ivid.pipeline.config.ModelConfig`).
+        known_weight: of a novel-view network, what an error counts for where the condition says what is there.
+        prefer_unknown: draw recorded views (`ivid.data.recorded_views`) in proportion to how much of them is unknown.
         pair_share: share of a refiner's samples that are further views; the others are first views.
         loader_workers: processes that make samples.
         log_every, save_every, sample_every: steps between lines of the log, saved states, and sheets of samples.
         sample_steps: of the sampler that draws those sheets.
     """
 
-    network: Literal["first_view", "novel_view", "refiner", "upsampler"]
+    network: Literal["first_view", "novel_view", "refiner", "novel_refiner", "upsampler"]
     unet: UNetArguments
     scheduler: Schedule
     patch_size: Annotated[int, Field(ge=1, le=64)] = 1
     size: Annotated[int, Field(ge=8, le=1024)] | None = None
     labels: Literal["class", "instance"] = "class"
-    refines: tuple[str, str] | None = None
+    refines: tuple[str, ...] | None = None
     init_from: str | None = None
-    loss: Literal["l2", "l1"] = "l2"
+    loss: Literal["l2", "l1", "smooth_l1"] = "l2"
     weighting: Literal["none", "v"] = "none"
     weighting_floor: Annotated[float, Field(gt=0, le=1)] = 0.04
     batch_size: Annotated[int, Field(gt=0, le=65536)] = 32
@@ -88,6 +93,9 @@ class TrainingConfig:
     timesteps: tuple[_CountOrNone, _Count] | None = None
     timestep_density: Annotated[float, Field(gt=0, le=100)] = 1.0
     pairs: PairSettings = field(default_factory=PairSettings)
+    novel_view_noise: bool = True
+    known_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+    prefer_unknown: bool = False
     pair_share: _Share = 0.5
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     loader_workers: Annotated[int, Field(ge=0, le=1024)] = 0
@@ -97,8 +105,9 @@ class TrainingConfig:
     sample_steps: _Count = 20
 
     def __post_init__(self) -> None:
-        if (self.network == "refiner") != (self.refines is not None):
-            raise ValueError("a refiner, and nothing else, needs the networks it refines (refines)")
+        refined = {"refiner": 2, "novel_refiner": 1}.get(self.network, 0)
+        if len(self.refines or ()) != refined:
+            raise ValueError(f"a {self.network} network needs {refined} folders of networks it refines (refines)")
         if self.batch_size % self.accumulation:
             raise ValueError(f"batch_size {self.batch_size} does not divide into {self.accumulation} accumulations")
         if self.size is not None and self.size % self.patch_size:

@@ -8,6 +8,7 @@ rate of step k are functions of the config alone, so a resumed run takes the ste
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,8 +18,9 @@ from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
-from ivid.data.further_views import WarpedPairs
+from ivid.data.further_views import FurtherViews, WarpedPairs
 from ivid.data.images import RgbdImages
+from ivid.data.recorded_views import RecordedViews
 from ivid.data.renders import Renders
 from ivid.diffusion.schedules import alphas_cumprod
 from ivid.training.batches import batches, noise_generator, samples_per_step
@@ -39,7 +41,7 @@ def train(
     images: RgbdImages,
     out: str | Path,
     max_seconds: float | None = None,
-    further: RgbdImages | None = None,
+    further: RgbdImages | RecordedViews | None = None,
 ) -> None:
     """Train until `config.steps`, or for `max_seconds`, whichever comes first; goes on from what `out` holds.
 
@@ -48,7 +50,8 @@ def train(
         images: labelled RGBD images (`ivid.data.renders.Renders`, or photographs).
         out: the run folder.
         max_seconds: stop and save after this long.
-        further: images like `images`, of which the samples with a condition are made in their place.
+        further: images like `images`, of which the samples with a condition are made in their place; or recorded views
+            of such, which have one.
 
     Raises:
         ValueError: `out` holds a run with another config, or the images are of another size or damaged.
@@ -74,8 +77,7 @@ def train(
     ema.to(accelerator.device)  # a state is read onto the CPU
     task = TASKS[config.network](config, alphas_cumprod(config.scheduler).to(accelerator.device), instances)
     objective = Objective(task, unet, accelerator)
-    pairs = WarpedPairs(further or images, config.pairs) if task.sees_further_views else None
-    stream = batches(config, images, pairs, first_step, accelerator)
+    stream = batches(config, images, _further_views(config, images, further), first_step, accelerator)
     progress = tqdm(
         total=config.steps,
         initial=first_step,
@@ -120,9 +122,20 @@ def train(
     accelerator.end_training()
 
 
+def _further_views(
+    config: TrainingConfig, images: RgbdImages, further: RgbdImages | RecordedViews | None
+) -> FurtherViews | None:
+    """Where the samples with a condition come from; None for networks that see none."""
+    if not TASKS[config.network].sees_further_views:
+        return None
+    if isinstance(further, RecordedViews):
+        return replace(further, prefer_unknown=config.prefer_unknown)
+    return WarpedPairs(further or images, config.pairs)
+
+
 def _checked(
-    config: TrainingConfig, images: RgbdImages, further: RgbdImages | None
-) -> tuple[RgbdImages, RgbdImages | None]:
+    config: TrainingConfig, images: RgbdImages, further: RgbdImages | RecordedViews | None
+) -> tuple[RgbdImages, RgbdImages | RecordedViews | None]:
     """The images, labelled as the config has it.
 
     Raises:
@@ -140,8 +153,12 @@ def _checked(
         if not isinstance(images, Renders):
             raise ValueError("the config tells the network which asset a picture shows: the data must be renders")
         images = images.by_instance()
-        further = further.by_instance() if isinstance(further, Renders) else further
-    if further is not None and _nature(further) != _nature(images):
+        if isinstance(further, RecordedViews):
+            further = replace(further, renders=further.renders.by_instance())
+        elif isinstance(further, Renders):
+            further = further.by_instance()
+    alike = further.renders if isinstance(further, RecordedViews) else further
+    if alike is not None and _nature(alike) != _nature(images):
         raise ValueError("the images for further views are of another size, show other things or code depth otherwise")
     return images, further
 

@@ -45,6 +45,9 @@ def build_unet(config: TrainingConfig, size: int, class_count: int, instances: I
     if config.init_from:
         start = Path(config.init_from)
         start_from(unet, UNet2DModel.from_pretrained(start), instances if labels else None, known_labels(start))
+    if task.begins_at_zero:
+        for weight in unet.get_submodule("conv_out").parameters():
+            torch.nn.init.zeros_(weight)
     return unet
 
 

@@ -1,4 +1,4 @@
-"""The loss of a task: noise at random timesteps, and how far a network's output is from its target (method §7, §10)."""
+"""The loss of a task: noise at random timesteps, and how far an output is from its target (method §7, §10)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from ivid.diffusion.denoiser import labels_for
 from ivid.training.tasks import NoisyBatch, Task
+
+SMOOTH_BELOW = 0.05
+"""Errors under this are squared in the loss `smooth_l1`; pictures lie in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -50,4 +53,8 @@ class Objective:
         error = functional.pixel_shuffle(output.float(), config.patch_size) - target
         if config.weighting == "v":
             error = error / batch.sigma.square().clamp_min(config.weighting_floor).sqrt()
-        return error.square().mean() if config.loss == "l2" else error.abs().mean()
+        losses = error.square() if config.loss == "l2" else error.abs()
+        if config.loss == "smooth_l1":
+            losses = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=SMOOTH_BELOW)
+        weights = self.task.weights(batch)
+        return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()

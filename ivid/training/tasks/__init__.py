@@ -2,6 +2,7 @@
 
 from ivid.training.tasks.base import NoisyBatch, Task
 from ivid.training.tasks.first_view import FirstView
+from ivid.training.tasks.novel_refiner import NovelRefiner
 from ivid.training.tasks.novel_view import NovelView
 from ivid.training.tasks.refiner import Refiner
 from ivid.training.tasks.upsampler import Upsampler
@@ -10,8 +11,9 @@ TASKS: dict[str, type[Task]] = {
     "first_view": FirstView,
     "novel_view": NovelView,
     "refiner": Refiner,
+    "novel_refiner": NovelRefiner,
     "upsampler": Upsampler,
 }
 """The task of each `network` that a config can name."""
 
-__all__ = ["TASKS", "FirstView", "NoisyBatch", "NovelView", "Refiner", "Task", "Upsampler"]
+__all__ = ["TASKS", "FirstView", "NoisyBatch", "NovelRefiner", "NovelView", "Refiner", "Task", "Upsampler"]

@@ -75,10 +75,12 @@ class Task(ABC):
     Class attributes:
         input_channels: of the network, without folding: x_t and what stands beside it (method §9).
         sees_further_views: whether its samples have a condition.
+        begins_at_zero: whether what the network puts out is 0 at first, also when it starts from another one.
     """
 
     input_channels: ClassVar[int]
     sees_further_views: ClassVar[bool] = False
+    begins_at_zero: ClassVar[bool] = False
 
     def __init__(self, config: TrainingConfig, alphas_cumprod: Tensor, instances: Instances | None = None) -> None:
         self.config, self.alphas_cumprod, self.instances = config, alphas_cumprod, instances
@@ -96,6 +98,10 @@ class Task(ABC):
     @abstractmethod
     def inputs(self, batch: NoisyBatch) -> tuple[Tensor, Tensor]:
         """What the network is given [B, input_channels, S, S], and what it should put out [B, 4, S, S]."""
+
+    def weights(self, batch: NoisyBatch) -> Tensor | None:
+        """What the error of each value counts for, [B, 4, S, S]; None where all count alike."""
+        return None
 
     @abstractmethod
     def write_picture(self, path: Path, unet: UNet2DModel, images: RgbdImages) -> None:
