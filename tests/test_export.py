@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from ivid.export import export_scene
 from ivid.export.splats import OPACITY, SH_DC
+from ivid.export.surface import at_far_plane
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
@@ -76,6 +78,9 @@ def read_ply(path):
     return np.frombuffer(body, layout)
 
 
+UPRIGHT = np.float32([-1, -1, 1])  # viewers turn splat files by 180° about z
+
+
 def read_splats(path):
     record = [("position", "<f4", 3), ("scale", "<f4", 3), ("colour", "u1", 4), ("rotation", "u1", 4)]
     return np.frombuffer(path.read_bytes(), record)
@@ -94,11 +99,11 @@ def vertices_of(path):
         records = np.frombuffer(
             path.read_bytes(), [("xyz", "<f4", 3), ("size", "<f4", 3), ("rgba", "u1", 4), ("q", "u1", 4)]
         )
-        return records["xyz"], records["rgba"][:, :3].astype(float)
+        return records["xyz"] * UPRIGHT, records["rgba"][:, :3].astype(float)
     if path.name == "splats.ply":
         columns = read_ply(path)
         points = np.stack([columns[name] for name in "xyz"], axis=-1)
-        return points, 255 * (0.5 + SH_DC * np.stack([columns[f"f_dc_{i}"] for i in range(3)], axis=-1))
+        return points * UPRIGHT, 255 * (0.5 + SH_DC * np.stack([columns[f"f_dc_{i}"] for i in range(3)], axis=-1))
     loaded = trimesh.load(path, process=False)
     if path.name == "mesh.glb":
         (mesh,) = loaded.geometry.values()
@@ -190,6 +195,55 @@ def test_both_splat_files_hold_the_same_splats(folder):
     assert (np.diff(records["scale"].prod(axis=1)) <= 0).all()  # the largest first
 
 
+def raw_ply(splats):
+    return {name: splats[name].astype(np.float64) for name in splats.dtype.names}
+
+
+@pytest.mark.parametrize("suffix", [".compressed.ply", ".sog", ".spz"])
+def test_compressed_splats_hold_nearly_the_same_splats(scene, folder, tmp_path, suffix):
+    gaussforge = pytest.importorskip("gaussforge")
+    export_scene(scene, tmp_path / f"s{suffix}", "splats")
+    content = gaussforge.GaussForge().convert((tmp_path / f"s{suffix}").read_bytes(), suffix[1:], "ply")["data"]
+    (tmp_path / "back.ply").write_bytes(content)
+    back, true = raw_ply(read_ply(tmp_path / "back.ply")), raw_ply(read_ply(folder / "splats.ply"))
+    if suffix == ".spz":  # y up, as its specification has it
+        back |= {"x": -back["x"], "y": -back["y"]}
+    assert len(back["x"]) == len(true["x"])
+    assert (tmp_path / f"s{suffix}").stat().st_size < 0.4 * (folder / "splats.ply").stat().st_size
+    for axis in "xyz":
+        assert np.abs(np.sort(back[axis]) - np.sort(true[axis])).max() < 2e-3
+    for index in range(3):
+        colours, true_colours = (SH_DC * np.sort(each[f"f_dc_{index}"]) for each in (back, true))
+        assert np.abs(colours - true_colours).mean() < 0.01
+        assert np.sort(back[f"scale_{index}"]) == pytest.approx(np.sort(true[f"scale_{index}"]), abs=0.1)
+
+
+def test_splats_in_glb_follow_the_ratified_extension(scene, folder, tmp_path):
+    export_scene(scene, tmp_path / "s.glb", "splats")
+    tree, buffer = glb_parts(tmp_path / "s.glb")
+    (primitive,) = tree["meshes"][0]["primitives"]
+    assert tree["extensionsUsed"] == ["KHR_gaussian_splatting"]
+    assert primitive["mode"] == 0
+    assert primitive["extensions"]["KHR_gaussian_splatting"]["kernel"] == "ellipse"
+    assert primitive["extensions"]["KHR_gaussian_splatting"]["colorSpace"] == "srgb_rec709_display"
+
+    def values(name):
+        accessor = tree["accessors"][primitive["attributes"][name]]
+        view = tree["bufferViews"][accessor["bufferView"]]
+        dtype = {5126: "<f4", 5121: "u1"}[accessor["componentType"]]
+        columns = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[accessor["type"]]
+        return np.frombuffer(buffer, dtype, accessor["count"] * columns, view["byteOffset"]).reshape(-1, columns)
+
+    true = read_ply(folder / "splats.ply")
+    assert np.array_equal(values("POSITION"), np.stack([true[axis] for axis in "xyz"], axis=-1) * UPRIGHT)
+    assert np.allclose(np.linalg.norm(values("KHR_gaussian_splatting:ROTATION"), axis=1), 1, atol=1e-5)
+    assert np.allclose(values("KHR_gaussian_splatting:SCALE")[:, 0], np.exp(true["scale_0"]), rtol=1e-5)
+    assert np.allclose(values("KHR_gaussian_splatting:OPACITY"), OPACITY)
+    assert np.allclose(values("KHR_gaussian_splatting:SH_DEGREE_0_COEF_0")[:, 1], true["f_dc_1"])
+    accessor = tree["accessors"][primitive["attributes"]["POSITION"]]
+    assert np.allclose(accessor["max"], values("POSITION").max(0))
+
+
 def test_higher_harmonics_are_written_as_zeros(scene, tmp_path):
     export_scene(scene, tmp_path / "s.ply", "splats", sh_degree=3)
     columns = read_ply(tmp_path / "s.ply")
@@ -208,9 +262,51 @@ def test_nerfstudio_gets_the_same_cameras_pictures_and_depths(folder, scene):
         assert np.array_equal(np.array(Image.open(root / frame["file_path"])), view.rgb)
         depth = np.array(Image.open(root / frame["depth_file_path"]))
         assert depth.dtype == np.uint16
-        assert np.abs(depth / 1000 - view.depth).max() < 5.1e-4
-    assert (transforms["w"], transforms["h"], transforms["cx"], transforms["cy"]) == (64, 64, 32, 32)
+        known = ~at_far_plane(view.depth, scene.depth_range)
+        assert np.abs(depth / 1000 - view.depth)[known].max() < 5.1e-4
+        assert not depth[~known].any()
+        assert (frame["cx"], frame["cy"]) == (32, 32)
+    assert (transforms["w"], transforms["h"]) == (64, 64)
+    assert not {"fl_x", "fl_y", "cx", "cy"} & transforms.keys()  # readers take those for all frames
     assert len(read_ply(root / transforms["ply_file_path"])) > 5000
+
+
+def test_every_frame_keeps_its_own_field_of_view(scene, tmp_path):
+    pairs = zip(scene.views[:3], (45, 30, 60), strict=True)
+    views = [replace(view, camera=replace(view.camera, fov_y_deg=fov)) for view, fov in pairs]
+    export_scene(Scene(views, scene.depth_range), tmp_path / "capture", "nerfstudio")
+    frames = json.loads((tmp_path / "capture" / "transforms.json").read_text())["frames"]
+    expected = [view.size * view.camera.focal for view in views]
+    assert [frame["fl_x"] for frame in frames] == pytest.approx(expected)
+    lines = (tmp_path / "capture" / "sparse" / "0" / "cameras.txt").read_text().splitlines()[1:]
+    assert [float(line.split()[4]) for line in lines] == pytest.approx(expected)
+
+
+def test_a_far_plane_may_be_kept_as_depth(scene, tmp_path):
+    export_scene(Scene(scene.views[:1], scene.depth_range), tmp_path / "capture", "nerfstudio", keep_far=True)
+    depth = np.array(Image.open(tmp_path / "capture" / "depths" / "frame_00001.png"))
+    assert np.abs(depth / 1000 - scene.views[0].depth).max() < 5.1e-4
+
+
+def test_colmap_reads_the_binary_model_as_the_text_one(folder, tmp_path):
+    pycolmap = pytest.importorskip("pycolmap")
+    model, text = folder / "capture" / "sparse" / "0", tmp_path
+    for name in ("cameras.txt", "images.txt", "points3D.txt"):
+        (text / name).write_bytes((model / name).read_bytes())
+    binary = tmp_path / "binary"
+    binary.mkdir()
+    for name in ("cameras.bin", "images.bin", "points3D.bin"):
+        (binary / name).write_bytes((model / name).read_bytes())
+    one, other = pycolmap.Reconstruction(str(binary)), pycolmap.Reconstruction(str(text))
+    assert one.num_images() == other.num_images() == len(list((folder / "capture" / "images").iterdir()))
+    assert one.num_points3D() == other.num_points3D() > 1000
+    for index, image in one.images.items():
+        twin = other.images[index]
+        assert image.name == twin.name
+        assert np.allclose(image.cam_from_world().matrix(), twin.cam_from_world().matrix(), atol=1e-9)
+        assert np.allclose(image.camera.params, twin.camera.params)
+    point = next(iter(one.points3D))
+    assert np.allclose(one.points3D[point].xyz, other.points3D[point].xyz, rtol=1e-4)
 
 
 def test_colmap_sees_its_points_where_the_pictures_show_them(folder, scene):

@@ -1,15 +1,19 @@
 """Meshes and splats in the programs people open them with: three.js and a splat reader from npm, in Chromium."""
 
 import base64
+import csv
 import io
 import mimetypes
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from ivid.export import export_scene
+from ivid.export.surface import at_far_plane
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
@@ -25,7 +29,7 @@ PATCHES = {"sphere": (64, 44), "red box": (62, 82), "ground": (112, 24)}  # row,
 PAGE = f"""<!doctype html><canvas width={SIZE} height={SIZE}></canvas>
 <script type="importmap">{{"imports": {{
   "three": "/modules/three/build/three.module.js", "three/addons/": "/modules/three/examples/jsm/",
-  "splats": "/modules/{SPLATS}"
+  "splats": "/modules/{SPLATS}", "playcanvas": "/modules/playcanvas/build/playcanvas.mjs"
 }}}}</script>"""
 
 DRAW = """async (matrix) => {
@@ -69,11 +73,16 @@ def scene():
 
 
 @pytest.fixture(scope="module")
-def page(browser, scene, tmp_path_factory):
+def page_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def page(browser, scene, page_folder):
     """A page that finds the exported files under /files and packages of npm under /modules."""
     if not (MODULES / SPLATS).exists() or not (MODULES / "three").exists():
         pytest.skip("three.js and the splat reader are not installed (npm ci)")
-    folder = tmp_path_factory.mktemp("exports")
+    folder = page_folder
     export_scene(scene, folder / "mesh.glb")
     export_scene(scene, folder / "splats.ply", "splats")
     export_scene(scene, folder / "splats.splat")
@@ -120,10 +129,94 @@ def test_a_splat_reader_finds_the_same_splats_in_both_files(page, scene):
     sizes = np.sort(ordered[0][:, 7:], axis=1)
     assert (sizes[:, 0] < 0.2 * sizes[:, 1]).all()
     fused = 255 * FusionRenderer().render(scene.views, CAMERA, SIZE, 2).rgb
-    x, y, z = (ordered[0][:, :3] @ CAMERA.world_to_view[:3, :3].T + CAMERA.world_to_view[:3, 3]).T
+    x, y, z = (ordered[0][:, :3] * [-1, -1, 1] @ CAMERA.world_to_view[:3, :3].T + CAMERA.world_to_view[:3, 3]).T
     column, row = SIZE * (0.5 + CAMERA.focal * x / -z), SIZE * (0.5 - CAMERA.focal * y / -z)
     for patch, (centre_row, centre_column) in PATCHES.items():
         inside = (np.abs(row - centre_row) < 4) & (np.abs(column - centre_column) < 4)
         front = inside & (-z < -z[inside].max() + 0.08)
         expected = fused[centre_row - 4 : centre_row + 4, centre_column - 4 : centre_column + 4].mean((0, 1))
         assert np.abs(ordered[0][front, 3:6].mean(0) - expected).max() < 7, patch
+
+
+SPLAT_FILES = ("s.ply", "s.compressed.ply", "s.splat", "s.sog", "s.spz", "s.glb")
+PLAYCANVAS = "playcanvas/build/playcanvas.mjs"
+
+DRAW_SPLATS = """async ([name, size, turned]) => {
+  const pc = await import("playcanvas");
+  const canvas = document.createElement("canvas");
+  document.body.append(canvas);
+  const app = new pc.Application(canvas, { graphicsDeviceOptions: { preserveDrawingBuffer: true, antialias: false } });
+  app.setCanvasResolution(pc.RESOLUTION_FIXED, size, size);
+  app.start();
+  const camera = new pc.Entity();
+  const clearColor = new pc.Color(0, 0, 0, 0);
+  const asTheyAre = { toneMapping: pc.TONEMAP_NONE, gammaCorrection: pc.GAMMA_SRGB };
+  camera.addComponent("camera", { fov: 45, nearClip: 0.05, farClip: 50, clearColor, ...asTheyAre });
+  camera.setPosition(0, 0, 1);
+  app.root.addChild(camera);
+  const container = name.endsWith(".glb");
+  const asset = new pc.Asset(name, container ? "container" : "gsplat", { url: `/files/${name}`, filename: name });
+  await new Promise((resolve, reject) => {
+    asset.on("load", resolve);
+    asset.on("error", reject);
+    app.assets.add(asset);
+    app.assets.load(asset);
+  });
+  const entity = container ? asset.resource.instantiateRenderEntity() : new pc.Entity();
+  if (!container) entity.addComponent("gsplat", { asset });
+  if (turned) entity.setLocalEulerAngles(0, 0, 180);
+  app.root.addChild(entity);
+  let shown = "";
+  for (let still = 0; still < 5; ) {  // splats are sorted by a worker: until the picture no longer changes
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const now = canvas.toDataURL();
+    still = now === shown && now.length > 2000 ? still + 1 : 0;
+    shown = now;
+  }
+  app.destroy();
+  canvas.remove();
+  return shown;
+}"""
+
+
+@pytest.fixture(scope="module")
+def splat_folder(scene, page_folder):
+    for name in SPLAT_FILES:
+        export_scene(scene, page_folder / name, "splats")
+    return page_folder
+
+
+def test_splat_transform_finds_the_same_splats_in_every_file(splat_folder):
+    command = MODULES / ".bin" / "splat-transform"
+    if not command.exists():
+        pytest.skip("splat-transform is not installed (npm ci)")
+    tables = {}
+    for name in SPLAT_FILES[:-1]:  # it writes .glb, and does not read it
+        told = subprocess.run(
+            [command, "-q", "-w", splat_folder / name, splat_folder / "told.csv"], capture_output=True, text=True
+        )
+        assert told.returncode == 0, told.stderr
+        with (splat_folder / "told.csv").open(encoding="utf-8") as file:
+            tables[name] = list(csv.DictReader(file))
+    true = tables["s.ply"]
+    for name, rows in tables.items():
+        assert len(rows) == len(true)
+        for column, tolerance in (("x", 1e-3), ("y", 1e-3), ("z", 1e-3), ("f_dc_0", 0.02), ("scale_1", 0.02)):
+            sign = -1 if name == "s.spz" and column in "xz" else 1  # read as turned about x, where .ply is about z
+            mean, true_mean = (np.mean([float(row[column]) for row in each]) for each in (rows, true))
+            assert sign * mean == pytest.approx(true_mean, abs=tolerance), (name, column)
+
+
+@pytest.mark.parametrize("name", ["s.ply", "s.compressed.ply", "s.sog", "s.glb"])
+def test_playcanvas_draws_splats_like_the_fused_picture(page, splat_folder, scene, name):
+    if not (MODULES / PLAYCANVAS).exists():
+        pytest.skip("PlayCanvas is not installed (npm ci)")
+    url = page.evaluate(DRAW_SPLATS, [name, SIZE, name != "s.glb"])
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        drawn = np.array(image.convert("RGB")).astype(float) / 255
+    fused = FusionRenderer().render(scene.views, Camera.orbit(0, 0), SIZE, 3)
+    surface = fused.mask & ~at_far_plane(fused.depth, scene.depth_range)
+    inside = ndimage.binary_erosion(surface, iterations=3)  # splats have soft silhouettes
+    assert inside.mean() > 0.5
+    error = np.mean((drawn[inside] - fused.rgb[inside]) ** 2)
+    assert -10 * np.log10(error) >= 25

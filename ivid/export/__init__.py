@@ -58,7 +58,12 @@ KINDS: dict[str, Kind] = {
         Kind("scene", (".ivid",), "the scene file", "files:export_scene_file"),
         Kind("points", (".ply",), "coloured point cloud with normals", "points:export_points"),
         Kind("mesh", (".glb", ".obj", ".ply"), "coloured triangle mesh", "mesh:export_mesh"),
-        Kind("splats", (".splat", ".ply"), "Gaussian splats", "splats:export_splats"),
+        Kind(
+            "splats",
+            (".splat", ".spz", ".sog", ".compressed.ply", ".ply", ".glb"),
+            "Gaussian splats",
+            "splats:export_splats",
+        ),
         Kind("nerfstudio", (".zip", ""), "pictures and cameras, nerfstudio and COLMAP", "dataset:export_dataset"),
         Kind("video", (".mp4", ".webm", ".gif", ".webp"), "video along a camera path", "video:export_video"),
         Kind("grid", (".png",), "picture of all views", "stills:export_grid"),
@@ -79,13 +84,20 @@ def kind_for(path: str | Path) -> str:
     Raises:
         UnknownKindError: the suffix belongs to no kind.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = suffix_of(path)
     if suffix:
         for kind in KINDS.values():
             if suffix in kind.suffixes:
                 return kind.name
     called = f"the suffix {suffix!r} says" if suffix else f"{Path(path).name!r} has no suffix that says"
     raise UnknownKindError(f"{called} no kind of export; there are {_listed()}")
+
+
+def suffix_of(path: str | Path) -> str:
+    """The suffix of a file name in lower case, `.compressed.ply` being one; "" where there is none."""
+    name = Path(path).name.lower()
+    doubled = (suffix for kind in KINDS.values() for suffix in kind.suffixes if suffix.count(".") > 1)
+    return next((suffix for suffix in doubled if name.endswith(suffix)), Path(name).suffix)
 
 
 def export_scene(
@@ -113,7 +125,7 @@ def export_scene(
     name = kind_for(path) if kind is None else kind
     if name not in KINDS:
         raise UnknownKindError(f"there is no export kind {name!r}; there are {_listed()}")
-    wanted, suffix = KINDS[name], Path(path).suffix.lower()
+    wanted, suffix = KINDS[name], suffix_of(path)
     if suffix not in wanted.suffixes and "" not in wanted.suffixes:
         raise UnknownKindError(f"{name} is written as {' or '.join(wanted.suffixes)}, not as {suffix or 'no suffix'!r}")
     unknown = sorted(options.keys() - set(wanted.options()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -13,6 +14,12 @@ PLY_TYPES = {"f4": "float", "u1": "uchar"}
 
 
 def write_ply(path: str | Path, columns: Mapping[str, np.ndarray], comments: Sequence[str] = ()) -> None:
+    """Write vertices as a little-endian binary PLY file; see `write_ply_to`."""
+    with written_aside(path) as aside, aside.open("wb") as file:
+        write_ply_to(file, columns, comments)
+
+
+def write_ply_to(file: BinaryIO, columns: Mapping[str, np.ndarray], comments: Sequence[str] = ()) -> None:
     """Write vertices as a little-endian binary PLY.
 
     Args:
@@ -26,6 +33,5 @@ def write_ply(path: str | Path, columns: Mapping[str, np.ndarray], comments: Seq
     header = ["ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in comments)]
     header.append(f"element vertex {len(vertices)}")
     header += [f"property {PLY_TYPES[values.dtype.str[1:]]} {name}" for name, values in columns.items()]
-    with written_aside(path) as aside, aside.open("wb") as file:
-        file.write("\n".join([*header, "end_header", ""]).encode("ascii"))
-        vertices.tofile(file)
+    file.write("\n".join([*header, "end_header", ""]).encode("ascii"))
+    file.write(vertices.tobytes())

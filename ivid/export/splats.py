@@ -1,17 +1,25 @@
-"""The scene as Gaussian splats: .ply with the names of 3D Gaussian splatting (Kerbl et al. 2023), or .splat.
+"""The scene as Gaussian splats (Kerbl et al., 3D Gaussian Splatting, SIGGRAPH 2023), in the files that viewers take.
 
 One flat Gaussian per surface sample, lying in the surface: as wide as the pixel it comes from, longer down the slope,
 as the pixel's footprint is, and thin along the normal. The colours do not depend on the direction.
+
+Axes: `.spz` and `.glb` have y up, like the scene. Viewers take the other files to have y down and turn them by 180°
+about z (SuperSplat, PlayCanvas), so those are written turned by 180° about z, and stand upright there.
 """
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ivid.export.ply import write_ply
+from ivid.export.glb import POINTS, GlbAttribute, glb_file
+from ivid.export.libraries import library
+from ivid.export.ply import write_ply_to
 from ivid.export.points import fused_cloud
 from ivid.export.surface import PointCloud, Progress, pixel_angle
 from ivid.scene.files import written_aside
@@ -23,9 +31,46 @@ THICKNESS = 0.1  # of the width
 STEEPEST = 0.2  # cosine of the angle to the camera from which on splats get no longer
 OPACITY = 0.98
 
+Y_UP = Rotation.identity()
+Y_DOWN = Rotation.from_euler("z", 180, degrees=True)  # x left, y down, z towards the first camera
+
 SPLAT_RECORD = np.dtype(
     [("position", "<f4", 3), ("scale", "<f4", 3), ("colour", "u1", 4), ("rotation", "u1", 4)]
 )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Splats:
+    """N Gaussians.
+
+    Attributes:
+        positions: [N, 3] float32.
+        normals: [N, 3] float32, the axes along which they are thin.
+        scales: [N, 3] float32, standard deviations along their own axes.
+        rotations: [N, 4] float32, quaternions w, x, y, z, from their own axes to the world's.
+        colours: [N, 3] float32 in [0, 1], sRGB.
+        opacity: of all of them, 0 to 1.
+    """
+
+    positions: np.ndarray
+    normals: np.ndarray
+    scales: np.ndarray
+    rotations: np.ndarray
+    colours: np.ndarray
+    opacity: float = OPACITY
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def rotated(self, rotation: Rotation) -> Splats:
+        """The same Gaussians in axes turned by `rotation`."""
+        turned = rotation * Rotation.from_quat(self.rotations, scalar_first=True)
+        return replace(
+            self,
+            positions=rotation.apply(self.positions).astype(np.float32),
+            normals=rotation.apply(self.normals).astype(np.float32),
+            rotations=turned.as_quat(scalar_first=True).astype(np.float32),
+        )
 
 
 def export_splats(
@@ -37,7 +82,7 @@ def export_splats(
     voxel_pixels: float = 0.7,
     sh_degree: int = 0,
 ) -> None:
-    """Write splats as .ply or .splat.
+    """Write splats as .ply, .splat, .compressed.ply, .sog, .spz or .glb (KHR_gaussian_splatting).
 
     Args:
         keep_far: keep what lies at the far plane (the sky).
@@ -46,17 +91,29 @@ def export_splats(
 
     Raises:
         ValueError: an argument is out of range.
+        MissingLibraryError: the package that writes .compressed.ply, .sog and .spz is not installed.
     """
     if sh_degree not in range(4):
         raise ValueError(f"spherical harmonics have degree 0 to 3 here, got {sh_degree}")
+    name = Path(path).name.lower()
+    suffix = next(each for each in WRITERS if name.endswith(each))
+    if sh_degree and suffix != ".ply":
+        raise ValueError(f"spherical harmonics of a degree above 0 are written to .ply, not to {suffix}")
+    splats = scene_splats(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels)
+    content = ply_file(splats.rotated(Y_DOWN), sh_degree) if suffix == ".ply" else WRITERS[suffix](splats)
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
+
+
+def scene_splats(
+    scene: Scene, progress: Progress | None = None, *, keep_far: bool = False, voxel_pixels: float = 0.7
+) -> Splats:
+    """The splats of a scene, in the scene's axes."""
     cloud = fused_cloud(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels)
     pixel = float(np.median([pixel_angle(view) for view in scene.views]))
     spacing = voxel_pixels * pixel * (1 + np.linalg.norm(cloud.points, axis=-1))  # of voxels in contracted space
-    scales, quaternions = shapes(cloud, WIDTH * np.maximum(cloud.footprints, spacing))
-    if Path(path).suffix.lower() == ".splat":
-        _write_records(path, cloud, scales, quaternions)
-    else:
-        _write_ply(path, cloud, scales, quaternions, sh_degree)
+    scales, rotations = shapes(cloud, WIDTH * np.maximum(cloud.footprints, spacing))
+    return Splats(cloud.points, cloud.normals, scales, rotations, cloud.colours)
 
 
 def shapes(cloud: PointCloud, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,27 +134,82 @@ def shapes(cloud: PointCloud, width: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return scales.astype(np.float32), Rotation.from_matrix(axes).as_quat(scalar_first=True).astype(np.float32)
 
 
-def _write_ply(
-    path: str | Path, cloud: PointCloud, scales: np.ndarray, quaternions: np.ndarray, sh_degree: int
-) -> None:
-    columns = {name: cloud.points[:, axis] for axis, name in enumerate(("x", "y", "z"))}
-    columns |= {name: cloud.normals[:, axis] for axis, name in enumerate(("nx", "ny", "nz"))}
-    coefficients = (cloud.colours - np.float32(0.5)) / np.float32(SH_DC)
-    columns |= {f"f_dc_{channel}": coefficients[:, channel] for channel in range(3)}
-    zeros = np.zeros(len(cloud), np.float32)
+def ply_file(splats: Splats, sh_degree: int = 0) -> bytes:
+    """The .ply file with the names of 3D Gaussian splatting, in the axes that the splats have."""
+    columns = {name: splats.positions[:, axis] for axis, name in enumerate(("x", "y", "z"))}
+    columns |= {name: splats.normals[:, axis] for axis, name in enumerate(("nx", "ny", "nz"))}
+    columns |= {f"f_dc_{channel}": values for channel, values in enumerate(_coefficients(splats).T)}
+    zeros = np.zeros(len(splats), np.float32)
     columns |= {f"f_rest_{index}": zeros for index in range(3 * (sh_degree + 1) ** 2 - 3)}
-    columns["opacity"] = zeros + np.float32(np.log(OPACITY / (1 - OPACITY)))
-    columns |= {f"scale_{axis}": np.log(scales[:, axis]) for axis in range(3)}
-    columns |= {f"rot_{index}": quaternions[:, index] for index in range(4)}
-    write_ply(path, columns)
+    columns["opacity"] = zeros + np.float32(np.log(splats.opacity / (1 - splats.opacity)))
+    columns |= {f"scale_{axis}": np.log(splats.scales[:, axis]) for axis in range(3)}
+    columns |= {f"rot_{index}": splats.rotations[:, index] for index in range(4)}
+    stream = io.BytesIO()
+    write_ply_to(stream, columns)
+    return stream.getvalue()
 
 
-def _write_records(path: str | Path, cloud: PointCloud, scales: np.ndarray, quaternions: np.ndarray) -> None:
+def splat_file(splats: Splats) -> bytes:
     """The .splat file: 32 bytes a splat, the largest first, because viewers draw them while they load."""
-    records = np.empty(len(cloud), SPLAT_RECORD)
-    records["position"], records["scale"] = cloud.points, scales
-    records["colour"][:, :3] = np.rint(cloud.colours * 255)
-    records["colour"][:, 3] = round(OPACITY * 255)
-    records["rotation"] = np.clip(np.rint(quaternions * 128 + 128), 0, 255)
-    with written_aside(path) as aside:
-        records[np.argsort(-scales.prod(axis=-1), kind="stable")].tofile(aside)
+    turned = splats.rotated(Y_DOWN)
+    records = np.empty(len(turned), SPLAT_RECORD)
+    records["position"], records["scale"] = turned.positions, turned.scales
+    records["colour"][:, :3] = np.rint(turned.colours * 255)
+    records["colour"][:, 3] = round(turned.opacity * 255)
+    records["rotation"] = np.clip(np.rint(turned.rotations * 128 + 128), 0, 255)
+    return records[np.argsort(-turned.scales.prod(axis=-1), kind="stable")].tobytes()
+
+
+def khr_file(splats: Splats) -> bytes:
+    """The .glb file with the extension KHR_gaussian_splatting; viewers without it show a point cloud."""
+    attribute = "KHR_gaussian_splatting:"
+    colours = np.empty((len(splats), 4), np.uint8)
+    colours[:, :3], colours[:, 3] = np.rint(splats.colours * 255), round(splats.opacity * 255)
+    return glb_file(
+        {
+            "POSITION": GlbAttribute(splats.positions, bounds=True),
+            "COLOR_0": GlbAttribute(colours, normalized=True),
+            f"{attribute}ROTATION": GlbAttribute(np.roll(splats.rotations, -1, axis=1)),  # x, y, z, w
+            f"{attribute}SCALE": GlbAttribute(splats.scales),
+            f"{attribute}OPACITY": GlbAttribute(np.full(len(splats), splats.opacity, np.float32)),
+            f"{attribute}SH_DEGREE_0_COEF_0": GlbAttribute(_coefficients(splats)),
+        },
+        mode=POINTS,
+        extension=(
+            "KHR_gaussian_splatting",
+            {
+                "kernel": "ellipse",
+                "colorSpace": "srgb_rec709_display",
+                "sortingMethod": "cameraDistance",
+                "projection": "perspective",
+            },
+        ),
+    )
+
+
+def _coefficients(splats: Splats) -> np.ndarray:
+    return (splats.colours - np.float32(0.5)) / np.float32(SH_DC)
+
+
+def _converted(name: str, rotation: Rotation) -> Callable[[Splats], bytes]:
+    """A writer by GaussForge, which is given a .ply in the axes of `rotation`."""
+
+    def write(splats: Splats) -> bytes:
+        gaussforge = library("gaussforge", "gaussforge", f"writing .{name}")
+        answer = gaussforge.GaussForge().convert(ply_file(splats.rotated(rotation)), "ply", name)
+        if "error" in answer:
+            raise ValueError(f"the splats could not be written as .{name}: {answer['error']}")
+        return answer["data"]
+
+    return write
+
+
+# The first of these endings that a file's name has says how it is written.
+WRITERS: dict[str, Callable[[Splats], bytes]] = {
+    ".compressed.ply": _converted("compressed.ply", Y_DOWN),
+    ".ply": lambda splats: ply_file(splats.rotated(Y_DOWN)),
+    ".splat": splat_file,
+    ".sog": _converted("sog", Y_DOWN),
+    ".spz": _converted("spz", Y_UP),
+    ".glb": khr_file,
+}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ivid.scene.depth import encode
+from ivid.scene.depth import DepthRange, encode
 from ivid.scene.scene import Scene, View
 
 Progress = Callable[[int, int], object]
@@ -85,6 +85,11 @@ def pixel_angle(view: View) -> float:
     return 1 / (view.camera.focal * view.size)
 
 
+def at_far_plane(depth_metres: np.ndarray, depth_range: DepthRange) -> np.ndarray:
+    """Where a depth map [S, S] shows what lies at the far plane: bool [S, S]."""
+    return encode(depth_metres, depth_range) > FAR_PLANE_D
+
+
 def scene_maps(scene: Scene, keep_far: bool = False) -> list[SurfaceMaps]:
     """The samples of every pixel of every view.
 
@@ -94,7 +99,7 @@ def scene_maps(scene: Scene, keep_far: bool = False) -> list[SurfaceMaps]:
     Raises:
         ValueError: every pixel of every view lies on a depth edge.
     """
-    maps = [_surface_maps(view, encode(view.depth, scene.depth_range) > FAR_PLANE_D) for view in scene.views]
+    maps = [_surface_maps(view, at_far_plane(view.depth, scene.depth_range)) for view in scene.views]
     if not any((each.weights > 0).any() for each in maps):
         raise ValueError("the scene shows no surface: every pixel of its views lies on a depth edge")
     if keep_far or not any(((each.weights > 0) & ~each.background).any() for each in maps):
