@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from benchmarks.scenes import example_scene
 from benchmarks.timing import Row
 from ivid.export import export_scene
 from ivid.export.splats import SH_DC, Y_DOWN, Splats, scene_splats
+from ivid.export.surface import at_far_plane
 from ivid.fusion import FusionRenderer
 from ivid.scene import Camera, Scene
 
@@ -25,11 +27,11 @@ DILATION_PX2 = 0.3  # what viewers add to the variance of a splat on the screen
 NEAREST = 0.05
 
 
-def draw(splats: Splats, camera: Camera, size: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(splats: Splats, camera: Camera, size: int) -> np.ndarray:
     """Splats as viewers draw them: projected Gaussians, blended front to back (Kerbl et al. 2023, §4).
 
     Returns:
-        colour [size, size, 3] on black and coverage [size, size], 0 to 1.
+        colour [size, size, 3], on black.
     """
     world_to_view, focal = camera.world_to_view, camera.focal * size
     points = splats.positions @ world_to_view[:3, :3].T + world_to_view[:3, 3]
@@ -56,17 +58,18 @@ def draw(splats: Splats, camera: Camera, size: int) -> tuple[np.ndarray, np.ndar
         window = slice(low[1], high[1]), slice(low[0], high[0])
         colour[window] += (through[window] * alpha)[..., None] * splats.colours[index]
         through[window] *= 1 - alpha
-    return colour, 1 - through
+    return colour
 
 
 def psnr_db(splats: Splats, scene: Scene, renderer: FusionRenderer) -> float:
-    """Mean over `CAMERAS` of the PSNR of the drawing to the fused picture, where splats cover a pixel."""
+    """Mean over `CAMERAS` of the PSNR of the drawing to the fused picture, where that shows a surface."""
     scores = []
     for camera in CAMERAS:
         fused = renderer.render(scene.views, camera, SIZE, 3)
-        colour, coverage = draw(splats, camera, SIZE)
-        inside = (coverage > 0.95) & fused.mask
-        error = np.mean((colour[inside] / coverage[inside][:, None] - fused.rgb[inside]) ** 2)
+        colour = draw(splats, camera, SIZE)
+        surface = fused.mask & ~at_far_plane(fused.depth, scene.depth_range)
+        inside = np.asarray(ndimage.binary_erosion(surface, iterations=2))  # splats have soft silhouettes
+        error = np.mean((colour[inside] - fused.rgb[inside]) ** 2)
         scores.append(-10 * math.log10(error))
     return float(np.mean(scores))
 
