@@ -52,7 +52,7 @@ def test_a_still_is_drawn_from_the_camera_told(scene, export):
         "a.png", "--as", "still", "--yaw", 0.2, "--pitch", -0.1, "--radius", 0.9, "--fov", 50, "--size", 40,
         "--supersample", 2,
     )  # fmt: skip
-    expected = FusionRenderer().render(scene.views, Camera.orbit(0.2, -0.1, 0.9, 50), 40, 2)
+    expected = FusionRenderer().render(scene.views, Camera.orbit(0.2, -0.1, 0.9, 50), 40, 2, blend="anchored")
     assert np.array_equal(np.array(Image.open(out)), np.rint(expected.rgb * 255).astype(np.uint8))
 
 
@@ -67,7 +67,7 @@ def test_a_video_lasts_as_long_as_told_and_follows_keyframes(scene, export, tmp_
     frames = iio.imread(out, plugin="FFMPEG")
     assert frames.shape == (4, 64, 128, 3)
     assert iio.immeta(out, plugin="FFMPEG")["fps"] == 8
-    first = FusionRenderer().render(scene.views, Camera.orbit(0.2, 0), 64).rgb * 255
+    first = FusionRenderer().render(scene.views, Camera.orbit(0.2, 0), 64, blend="anchored").rgb * 255
     assert np.abs(frames[0, :, :64] - first).mean() < 5
 
 

@@ -81,9 +81,18 @@ def test_other_sets_fill_a_nearly_square_grid(name, rows, columns):
         assert (np.diff(yaws) < 0).all()  # from left to right as in the published grid
 
 
+def test_a_still_can_be_the_methods(scene, tmp_path):
+    where = {"yaw": 0.0, "pitch": 0.0, "size": 48, "supersample": 2}
+    for blend in ("exact", "anchored"):
+        export_scene(scene, tmp_path / f"{blend}.png", "still", blend=blend, **where)
+        expected = FusionRenderer().render(scene.views, Camera.orbit(0, 0), 48, 2, blend=blend).rgb
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"{blend}.png")), np.rint(expected * 255))
+    assert (tmp_path / "exact.png").read_bytes() != (tmp_path / "anchored.png").read_bytes()
+
+
 def test_a_still_is_the_fused_picture(scene, tmp_path):
     export_scene(scene, tmp_path / "a.png", "still", yaw=0.3, pitch=-0.1, size=48, supersample=2, what="both")
-    expected = FusionRenderer().render(scene.views, Camera.orbit(0.3, -0.1), 48, 2)
+    expected = FusionRenderer().render(scene.views, Camera.orbit(0.3, -0.1), 48, 2, blend="anchored")
     picture = np.array(Image.open(tmp_path / "a.png"))
     assert picture.shape == (48, 96, 3)
     assert np.array_equal(picture[:, :48], np.rint(expected.rgb * 255).astype(np.uint8))
@@ -107,7 +116,7 @@ def test_videos_hold_the_fused_frames(few, tmp_path, suffix):
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     renderer = FusionRenderer()
     for frame, camera in zip(frames, camera_path(few, frames=4), strict=True):
-        expected = renderer.render(few.views, camera, 96, 1).rgb * 255
+        expected = renderer.render(few.views, camera, 96, 1, blend="anchored").rgb * 255
         assert np.abs(frame - expected).mean() < 5
         assert np.abs((frame - expected).mean(axis=(0, 1))).max() < 2
         assert np.abs(frame[60:70, 20:30].mean(axis=(0, 1)) - expected[60:70, 20:30].mean(axis=(0, 1))).max() < 4

@@ -24,6 +24,10 @@ EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
         "choices": SHOWN,
         "help": "of a video, a still or a grid; both: side by side, in a grid one above the other (default: colour)",
     },
+    "blend": {
+        "choices": ("anchored", "exact"),
+        "help": "of a video or a still; anchored: views as they are at their cameras (default); exact: as published",
+    },
     "trajectory": {"choices": PATHS, "help": "camera path of a video (default: swing)"},
     "keyframes": {"type": Path, "metavar": "FILE", "help": "a .json list of cameras that a video passes through"},
     "loop": {"action": "store_true", "help": "close the path of a video, so that it repeats without a stop"},

@@ -86,7 +86,7 @@ def render_all(
         try:
             if opened is None or opened[0] != picture.scene_file:
                 opened = picture.scene_file, open_scene(picture.scene_file)
-            options: dict[str, Any] = {**picture_options, "what": picture.what}
+            options: dict[str, Any] = {"blend": "exact", **picture_options, "what": picture.what}
             if trajectory_name == "random":
                 kind = "still"
                 options["camera"] = trajectory("random", 1, seed=zlib.crc32(picture.scene_file.stem.encode()))[0]

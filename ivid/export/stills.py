@@ -18,6 +18,7 @@ from ivid.scene.scene import Scene
 
 if TYPE_CHECKING:
     from ivid.fusion import FusionRenderer
+    from ivid.fusion.rasteriser import Blend
 
 SHOWN = ("colour", "depth", "both")
 MILLIMETRES = "millimetres"
@@ -48,6 +49,7 @@ def export_still(
     size: int = 512,
     supersample: int = 3,
     what: str = "colour",
+    blend: Blend = "anchored",
     device: str | None = None,
 ) -> None:
     """Write one fused picture, `size` pixels square, as PNG.
@@ -56,6 +58,8 @@ def export_still(
         camera: where from; else `yaw` and `pitch` in radians on the sphere of `radius`, and `fov` in degrees.
         what: "colour", "depth", "both" side by side, or "millimetres": the depth map as 16-bit grey in millimetres
             along the viewing axis, 0 where nothing is known.
+        blend: "anchored" shows views as they are at their own cameras, "exact" is the method's picture; see
+            `FusionRenderer.render`.
         device: where to render; the first GPU unless told, or else the CPU.
 
     Raises:
@@ -68,7 +72,7 @@ def export_still(
         rendering = renderer.render(scene.views, camera, size, supersample)
         picture = np.where(rendering.mask, depth_millimetres(rendering.depth), 0).astype(np.uint16)
     else:
-        picture = fused_picture(renderer, scene, camera, size, supersample, what)
+        picture = fused_picture(renderer, scene, camera, size, supersample, what, blend)
     _save(path, picture)
     if progress:
         progress(1, 1)
@@ -142,10 +146,16 @@ def fastest_device() -> str:
 
 
 def fused_picture(
-    renderer: FusionRenderer, scene: Scene, camera: Camera, size: int, supersample: int, what: str
+    renderer: FusionRenderer,
+    scene: Scene,
+    camera: Camera,
+    size: int,
+    supersample: int,
+    what: str,
+    blend: Blend = "anchored",
 ) -> np.ndarray:
     """The scene from a camera, uint8 [size, size, 3], or [size, 2·size, 3] for `what="both"`; black where empty."""
-    rendering = renderer.render(scene.views, camera, size, supersample)
+    rendering = renderer.render(scene.views, camera, size, supersample, blend=blend)
     pictures = []
     if what != "depth":
         pictures.append(np.rint(np.clip(rendering.rgb, 0, 1) * 255).astype(np.uint8))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ivid.export.paths import Keyframe, camera_path
 from ivid.export.stills import check_picture, fastest_device, fused_picture, renderer_on
 from ivid.export.surface import Progress
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene
+
+if TYPE_CHECKING:
+    from ivid.fusion.rasteriser import Blend
 
 CPU_SAMPLES = 512  # samples along the side of a frame
 
@@ -63,6 +66,7 @@ def export_video(
     size: int = 512,
     supersample: int | None = None,
     what: str = "colour",
+    blend: Blend = "anchored",
     device: str | None = None,
 ) -> None:
     """Write a video as .mp4 (H.264), .webm (VP9), .gif or .webp.
@@ -75,6 +79,7 @@ def export_video(
         supersample: rendered this many times larger and reduced; 3 on a GPU unless told, on the CPU as much as
             leaves about four frames a second on two cores: 1 at 512 pixels, 4 at 128.
         what: "colour", "depth", or "both" side by side.
+        blend: see `export_still`.
         device: where to render; the first GPU unless told, or else the CPU.
 
     Raises:
@@ -105,7 +110,7 @@ def export_video(
         with contextlib.closing(encoder):
             encoder.send(None)  # starts ffmpeg
             for index, camera in enumerate(cameras):
-                encoder.send(fused_picture(renderer, scene, camera, size, supersample, what))
+                encoder.send(fused_picture(renderer, scene, camera, size, supersample, what, blend))
                 if progress:
                     progress(index + 1, len(cameras))
         if not aside.stat().st_size:

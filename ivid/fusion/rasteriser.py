@@ -10,6 +10,7 @@ import numpy as np
 import warp as wp
 
 from ivid.fusion import blend_kernels, raster_kernels, shading_kernels
+from ivid.fusion.anchoring import Anchor
 from ivid.fusion.mesh import MeshStore
 from ivid.fusion.runtime import empty, launch, split
 from ivid.scene.cameras import Camera
@@ -18,6 +19,7 @@ BAND_BYTES = 96_000_000  # of z-buffers at a time; larger pictures are drawn in 
 
 Planes = tuple[float, float]
 Shading = Literal["fragment", "pixel"]
+Blend = Literal["exact", "anchored"]
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,26 @@ class Rasteriser:
 
             split(band.rows, self._threads, shade)
         return Samples(levels.numpy(), closeness.numpy(), good.numpy(), good.numpy())
+
+    def layer(
+        self, store: MeshStore, slot: int, camera: Camera, target: Target, threshold: float, anchor: Anchor
+    ) -> np.ndarray:
+        """The anchor's mesh, to be laid over the enlarged picture: float32 [k*S, k*S, 4], colour and what it counts."""
+        views = self._array(np.asarray([slot], np.int32), int)
+        magnification = target.camera.focal * target.size / (camera.focal * store.size)
+        sharpness = min(max(4 / magnification, 1.0), 4.0)  # a pixel that keeps its size keeps its colour
+        layer = empty((target.extent, target.extent), wp.vec4, self._device)
+        projected, on_picture = self._projected(store, views, [camera], target)
+        for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=True):
+
+            def shade(first: int, count: int, band: _Band = band) -> None:
+                inputs = [first * target.supersample, band.top * target.supersample, slot, store.size, target.extent]
+                inputs += [store.settings.ring_px, threshold, anchor.weight, anchor.edge_weight, sharpness]
+                inputs += [store.arrays.depth, store.arrays.colours, projected, band.keys, layer]
+                launch(shading_kernels.shade_anchor, (count * target.supersample, target.extent), inputs, self._device)
+
+            split(band.rows, self._threads, shade)
+        return layer.numpy()
 
     def _projected(
         self, store: MeshStore, views: wp.array, cameras: Sequence[Camera], target: Target

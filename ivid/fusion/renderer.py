@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ivid.fusion.anchoring import Anchor, find_anchor
 from ivid.fusion.mesh import MeshSettings, MeshStore, default_erosion_radius
-from ivid.fusion.rasteriser import Planes, Rasteriser, Samples, Shading, Target
-from ivid.fusion.resample import metric_depth, more_than_three_quarters, reduced
+from ivid.fusion.rasteriser import Blend, Planes, Rasteriser, Samples, Shading, Target
+from ivid.fusion.resample import laid_over, metric_depth, more_than_three_quarters, reduced
 from ivid.fusion.runtime import kernel_device, thread_count
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
@@ -70,6 +71,7 @@ class FusionRenderer:
         planes: Planes = PLANES,
         edge_threshold: float | None = None,
         shading: Shading = "fragment",
+        blend: Blend = "exact",
     ) -> Rendering:
         """Fuse `views` into `camera`.
 
@@ -86,6 +88,9 @@ class FusionRenderer:
                 inverses by more than this per metre; the views' own unless told.
             shading: "fragment" weighs and colours every sample on its own (method §5); "pixel" does so once per view
                 and pixel, but keeps what each sample sees and how far away: faster where `supersample` is above 1.
+            blend: "exact" is the method's fusion (§5). "anchored" lays the view whose camera is nearest over its
+                colours; at that camera the picture is the view, and within 4 degrees it becomes the method's
+                (`ivid.fusion.anchoring`). Depth and mask are the same in both.
 
         Raises:
             ValueError: there are no views, or they differ in size, or a number is out of range.
@@ -103,9 +108,17 @@ class FusionRenderer:
             atol=threshold,
             rtol=threshold,
         )
+        if blend not in ("exact", "anchored"):
+            raise ValueError(f"there is no blend {blend!r}; choose exact or anchored")
         samples = self.sample(views, camera, size, supersample, settings, planes, shading)
+        anchor = find_anchor([view.camera for view in views], camera) if blend == "anchored" else None
+        picture = samples.picture
+        if anchor is not None:
+            picture = laid_over(
+                picture, self._layer(views, anchor, Target(camera, size, supersample, planes), settings)
+            )
         return Rendering(
-            rgb=reduced(samples.picture, size),
+            rgb=reduced(picture, size),
             depth=metric_depth(samples.closeness, empty=planes[0]),
             mask=more_than_three_quarters(samples.with_depth, supersample),
         )
@@ -138,6 +151,13 @@ class FusionRenderer:
             cameras, trusts = [view.camera for view in views], [view.trust for view in views]
             target = Target(camera, size, supersample, planes)
             return self._rasteriser.fuse(store, slots, cameras, trusts, target, shading)
+
+    def _layer(self, views: Sequence[View], anchor: Anchor, target: Target, settings: MeshSettings) -> np.ndarray:
+        view = views[anchor.index]
+        with self._turn:
+            store = self._store(view.size, settings)
+            (slot,) = store.slots([view])
+            return self._rasteriser.layer(store, slot, view.camera, target, settings.rtol, anchor)
 
     def _store(self, size: int, settings: MeshSettings) -> MeshStore:
         """The store of one kind of mesh; the kind unused for longest makes room."""

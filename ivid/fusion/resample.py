@@ -17,6 +17,14 @@ def reduced(picture: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(small, np.float32) / np.float32(255)
 
 
+def laid_over(picture: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """An enlarged picture, uint8 or float, under a layer of colour in [0, 1] and opacity, float32 [..., 4]."""
+    scale = 255 if picture.dtype == np.uint8 else 1
+    opacity = layer[..., 3:]
+    mixed = picture * (1 - opacity) + scale * layer[..., :3] * opacity
+    return np.rint(mixed).astype(np.uint8) if scale == 255 else mixed.astype(np.float32)
+
+
 def more_than_three_quarters(samples: np.ndarray, supersample: int) -> np.ndarray:
     """Mask bool [H, W]: more than 75 % of a pixel's supersample^2 samples are set, of which `samples` counts [H, W]."""
     return 4 * samples > 3 * supersample**2

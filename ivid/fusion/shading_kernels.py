@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from ivid.fusion.mesh_kernels import BACK, EDGE, ERODED, FADED, HIDDEN, MIXED, PLAIN, corner, corners_of
+from ivid.fusion.mesh_kernels import BACK, EDGE, ERODED, FADED, HIDDEN, MIXED, PLAIN, corner, corners_of, is_steep
 from ivid.fusion.raster_kernels import (
     COLUMN_BITS,
     DIAGONAL_SHIFT,
@@ -198,3 +198,77 @@ def shade_nearest(
             if sub_row == supersample // 2 and sub_column == supersample // 2:
                 closeness[top + row, column] = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
     good_samples[top + row, column] = good
+
+
+@wp.func
+def of_ring(vertex: int, size: int) -> float:
+    """1 for a ring vertex, 0 for a pixel's."""
+    row = vertex // (size + 2)
+    column = vertex - row * (size + 2)
+    return wp.where(row == 0 or column == 0 or row > size or column > size, 1.0, 0.0)
+
+
+@wp.func
+def pixel_of_vertex(vertex: int, size: int) -> wp.vec2i:
+    """Row and column of a vertex's pixel, of the border for the ring."""
+    row = vertex // (size + 2)
+    column = vertex - row * (size + 2)
+    return wp.vec2i(wp.clamp(row - 1, 0, size - 1), wp.clamp(column - 1, 0, size - 1))
+
+
+@wp.kernel
+def shade_anchor(
+    first_row: int,
+    top: int,
+    slot: int,
+    size: int,
+    extent: int,
+    ring_px: float,
+    threshold: float,
+    weight: float,
+    edge_weight: float,
+    sharpness: float,
+    depth: wp.array3d[float],
+    colours: wp.array3d[wp.vec3],
+    projected: wp.array2d[wp.vec3],
+    depth_keys: wp.array[wp.uint64],
+    layer: wp.array2d[wp.vec4],
+):
+    """Draw one view to be laid over the fused picture (`anchoring`): colour between its pixels, and how much it counts.
+
+    `sharpness` 1 interpolates colours linearly; the higher, the more each sample has that of its nearest pixel.
+    Surface counts `weight`; the middle of what is stretched across a depth edge `edge_weight`, and more towards either
+    side; nothing beyond one pixel outside the view's border.
+    """
+    offset, column = wp.tid()
+    row = first_row + offset
+    key = depth_keys[row * extent + column]
+    low = int(wp.uint32(key))
+    if key == wp.uint64(0) or (low & KIND_BITS) == BACK:
+        layer[top + row, column] = wp.vec4(0.0)
+        return
+    middle = 0.5 * float(extent) - 0.5
+    of = corners_seen(low, 0, size, float(column) - middle, middle - float(top + row), projected)
+    inside = wp.vec3(wp.max(of.inside[0], 1.0e-30), wp.max(of.inside[1], 0.0), wp.max(of.inside[2], 0.0))
+    share = inside / (inside[0] + inside[1] + inside[2])
+    a = pixel_of_vertex(of.vertex_a, size)
+    b = pixel_of_vertex(of.vertex_b, size)
+    c = pixel_of_vertex(of.vertex_c, size)
+    mix = wp.vec3(wp.pow(share[0], sharpness), wp.pow(share[1], sharpness), wp.pow(share[2], sharpness))
+    mix = mix / (mix[0] + mix[1] + mix[2])
+    colour = mix[0] * colours[slot, a[0], a[1]] + mix[1] * colours[slot, b[0], b[1]]
+    colour += mix[2] * colours[slot, c[0], c[1]]
+    outside_px = ring_px * (
+        share[0] * of_ring(of.vertex_a, size)
+        + share[1] * of_ring(of.vertex_b, size)
+        + share[2] * of_ring(of.vertex_c, size)
+    )
+    z = wp.vec3(depth[slot, a[0], a[1]], depth[slot, b[0], b[1]], depth[slot, c[0], c[1]])
+    counts = weight
+    if is_steep(z[0], z[1], z[2], threshold, threshold):
+        near = wp.min(z[0], wp.min(z[1], z[2]))
+        far = wp.max(z[0], wp.max(z[1], z[2]))
+        along = (2.0 * wp.dot(share, z) - near - far) / (far - near)  # -1 on the near side, 1 on the far side
+        counts = edge_weight + (weight - edge_weight) * along * along * along * along
+    counts *= wp.clamp(1.5 - outside_px, 0.0, 1.0)
+    layer[top + row, column] = wp.vec4(colour[0], colour[1], colour[2], counts)

@@ -382,6 +382,28 @@ def aggregate_conditions(
     return lanczos(blend.rgb, size) * mask_rgb[..., None], floor * mask, mask, mask_rgb, floor
 
 
+def anchor_layer(
+    view: View, camera: Camera, size: int, weight: float, edge_weight: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colour and opacity of the view laid over a fused picture (`ivid.fusion.anchoring`)."""
+    ring_px, threshold = view.size / 4, view.edge_threshold
+    mesh = build_mesh(view, "pixels", ring_px, 1, threshold, threshold)
+    fragments = rasterise(mesh, camera, size, 0.1, 200.0, drop_ring_backs=True)
+    columns, rows = mesh.texels.astype(int).T
+    magnification = camera.focal * size / (view.camera.focal * view.size)
+    mix = fragments.share.clip(0) ** np.clip(4 / magnification, 1, 4)
+    mix /= np.maximum(mix.sum(-1, keepdims=True), 1e-30)
+    colour = (mesh.rgb[rows, columns][mesh.triangles[fragments.triangle]] * mix[..., None]).sum(2)
+    z = view.depth[rows, columns].astype(np.float64)[mesh.triangles[fragments.triangle]]
+    near, far = z.min(-1), z.max(-1)
+    steep = (far - near > threshold) & (1 / near - 1 / far > threshold)
+    along = (z * fragments.share).sum(-1)
+    side = np.abs(along - (near + far) / 2) / np.where(steep, (far - near) / 2, 1)
+    opacity = np.where(steep, edge_weight + (weight - edge_weight) * side**4, weight)
+    opacity *= np.clip(1.5 - ring_px * interpolated_flag(fragments, mesh, mesh.ring), 0, 1)
+    return colour, np.where((fragments.triangle >= 0) & ~fragments.back, opacity, 0)
+
+
 def cross_check(view: View, others: list[View], by_trust: bool) -> tuple[np.ndarray, np.ndarray]:
     """How many other views support each pixel, and how many see through it (`ivid.fusion.consistency`)."""
     size = view.size
