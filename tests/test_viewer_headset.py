@@ -69,7 +69,7 @@ def enter(page: Page) -> None:
 
 
 def leave(page: Page) -> None:
-    page.evaluate("() => viewer.toolbar.headset.button.click()")  # the emulator's picture lies over it
+    page.evaluate("() => viewer.toolbar.headset.click()")  # the emulator's picture lies over it
     until(page, "() => !viewer.renderer.lent")
 
 
@@ -138,7 +138,7 @@ def test_whoever_leaves_has_the_ordinary_view_again(browser, tmp_path):
         until(page, "() => viewer.renderer.canvas.height === 100")
         settle(page)
         picture = """async () => {
-            const blob = await viewer.renderer.picture(viewer.controls.pose(), 1);
+            const blob = await viewer.takePicture(1);
             return [...new Uint8Array(await blob.arrayBuffer())];
         }"""
         before = page.evaluate(picture)

@@ -66,7 +66,7 @@ def open_viewer(
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server.url + anchor)
         until(page, "() => (window.viewer = document.getElementById('viewer')?.ividViewer)?.manifest")
-        until(page, f"() => viewer.renderer.held.size === {len(scene.views)}")
+        until(page, f"() => viewer.renderer.held.size === {len(scene.views)} && !viewer.renderer.lost")
         yield page
         page.close()
         assert not errors, errors

@@ -66,9 +66,15 @@ test("the swing is the published one", () => {
   });
 });
 
+test("a covered part of the picture moves the scene up and makes it as much smaller", () => {
+  const corner = (/** @type {number} */ y) => new Vector3(0, y * Math.tan(Math.PI / 8), -1);
+  const at = (/** @type {number} */ y) => corner(y).applyMatrix4(projection(45, 200, 200, undefined, undefined, 0.2)).y;
+  close([at(1), at(0), at(-1)], [1, 0.2, -0.6]);
+});
+
 test("what is covered", () => {
   const grid = coveredRange(vectors.set_3x9.map(sourceCamera));
-  close([grid.yawMin, grid.yawMax, grid.pitchMin, grid.pitchMax], [-0.7, 0.7, -0.25, 0.25]);
+  close([grid.yawMin, grid.yawMax, grid.pitchMin, grid.pitchMax], [-0.65, 0.65, -0.2, 0.2]);
   assert.equal(grid.around, false);
   assert.equal(coveredRange(vectors.set_360.map(sourceCamera)).around, true);
 });

@@ -4,7 +4,7 @@ import { HOME } from "../../viewer/web/camera.js";
 import { catmullRom, keyPose, pathLength, withKey, withoutKey } from "../../viewer/web/input/path.js";
 import { decodeDepth, inflate } from "../../viewer/web/protocol.js";
 import { merge } from "../../viewer/web/render/coarse.js";
-import { buildMesh, computeNormals, EDGE, ERODED, PADDING } from "../../viewer/web/render/mesh.js";
+import { buildMesh, computeNormals, EDGE, ERODED, PADDING, surfaceTriangles } from "../../viewer/web/render/mesh.js";
 import { ANGLE_FALLOFF, ERODED_FACTOR, MIN_WEIGHT } from "../../viewer/web/render/weights.js";
 import { vectors } from "./vectors.js";
 
@@ -47,6 +47,15 @@ test("a step in depth is an edge, its surroundings eroded, the ring padding", ()
     [0, SIZE + 1],
   );
   assert.ok(flagsAt(vertices, 0, 8) & EDGE, "the ring continues the edge");
+});
+
+test("the wireframe has every triangle of the surface, and none across an edge or of the ring", () => {
+  const depth = new Float32Array(SIZE * SIZE).map((_, k) => (k % SIZE < 8 ? 1 : 2));
+  const mesh = buildMesh(depth, SIZE, 1.2);
+  const kept = surfaceTriangles(mesh);
+  assert.equal(kept.length, 3 * 2 * (SIZE - 1) * (SIZE - 2), "all but one column of quads");
+  for (const vertex of kept)
+    assert.ok(!(flagsAt(mesh.vertices, Math.floor(vertex / (SIZE + 2)), vertex % (SIZE + 2)) & PADDING));
 });
 
 test("a wall that faces the camera has normals towards it", () => {

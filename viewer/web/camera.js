@@ -45,6 +45,27 @@ export const FAR = 200;
 /** @type {Readonly<Pose>} */
 export const HOME = Object.freeze({ yaw: 0, pitch: 0, radius: 1, x: 0, y: 0, z: 0, fov: 45 });
 
+const POSE_FIELDS = /** @type {(keyof Pose)[]} */ (Object.keys(HOME));
+
+/**
+ * The fields of a pose in what somebody else wrote, kept within reason; whatever is not a number is left out.
+ *
+ * @param {Partial<Record<keyof Pose, unknown>> | null | undefined} given
+ * @returns {Partial<Pose>}
+ */
+export function readPose(given) {
+  /** @type {Partial<Pose>} */
+  const pose = {};
+  for (const name of POSE_FIELDS) {
+    const value = given?.[name];
+    if (typeof value === "number" && Number.isFinite(value)) pose[name] = value;
+  }
+  if (pose.pitch !== undefined) pose.pitch = MathUtils.clamp(pose.pitch, -1.4, 1.4);
+  if (pose.radius !== undefined) pose.radius = MathUtils.clamp(pose.radius, 0.2, 5);
+  if (pose.fov !== undefined) pose.fov = MathUtils.clamp(pose.fov, 15, 90);
+  return pose;
+}
+
 /** @param {Pose} pose */
 export function position(pose) {
   const across = Math.cos(pose.pitch) * pose.radius;
@@ -65,19 +86,21 @@ export function worldToView(pose) {
 /** @typedef {{count: number, x: number, y: number}} Tile  one of count × count parts of a picture, from the lower left */
 
 /**
- * Clip from camera space. The field of view belongs to the largest square that fits into the whole picture.
+ * Clip from camera space. The field of view belongs to the largest square that fits into the whole picture, less what
+ * tools cover at its bottom.
  *
  * @param {number} fovDeg
  * @param {number} width  pixels of the picture, or of each tile of it
  * @param {number} height
  * @param {{x: number, y: number}} [shift] by which the picture is moved, in pixels, right and up
  * @param {Tile} [tile]
+ * @param {number} [inset]  the covered share of the height, 0 to 1
  */
-export function projection(fovDeg, width, height, shift = { x: 0, y: 0 }, tile = { count: 1, x: 0, y: 0 }) {
+export function projection(fovDeg, width, height, shift = { x: 0, y: 0 }, tile = { count: 1, x: 0, y: 0 }, inset = 0) {
   const reach = NEAR * Math.tan(MathUtils.degToRad(fovDeg) / 2);
-  const perPixel = (2 * reach) / (Math.min(width, height) * tile.count);
+  const perPixel = (2 * reach) / (Math.min(width, height * (1 - inset)) * tile.count);
   const left = ((tile.x - tile.count / 2) * width - shift.x) * perPixel;
-  const bottom = ((tile.y - tile.count / 2) * height - shift.y) * perPixel;
+  const bottom = ((tile.y - (tile.count * (1 + inset)) / 2) * height - shift.y) * perPixel;
   return new Matrix4().makePerspective(left, left + width * perPixel, bottom + height * perPixel, bottom, NEAR, FAR);
 }
 
@@ -136,7 +159,7 @@ export function coveredRange(cameras) {
   const radii = poses.map((pose) => pose.radius);
   const gaps = yaws.map((yaw, k) => (k + 1 < yaws.length ? yaws[k + 1] - yaw : yaws[0] + 2 * Math.PI - yaw));
   const around = yaws.length > 2 && Math.max(...gaps) < 0.6;
-  const margin = yaws.length > 1 ? 0.1 : 0.2;
+  const margin = yaws.length > 1 ? 0.05 : 0.15; // beyond the outermost view, which sees alone
   return {
     yawMin: Math.min(0, ...yaws) - margin,
     yawMax: Math.max(0, ...yaws) + margin,

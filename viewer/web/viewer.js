@@ -5,48 +5,50 @@
  *     const viewer = mount(element, { base: "/files/" });
  *     viewer.show(manifest);          // again whenever it grew
  *
- * The element gets `element.ividViewer` and fires `ivid-camera` with {nearest, pose} when the camera came to rest
- * elsewhere, `ivid-keyframes` with the list when a person's camera path changed.
+ * The element gets `element.ividViewer`. It fires `ivid-load` when the scene is on screen, `ivid-camera` with
+ * {nearest, pose} when the camera came to rest elsewhere, and `ivid-keyframes` with the list when a person's camera path
+ * changed. `docs/embedding.md` describes what other pages may rely on.
  */
 
-import { coveredRange, poseOf, sourceCamera } from "./camera.js";
+import { run, runKey } from "./actions.js";
+import { poseOf, sourceCamera } from "./camera.js";
+import { Content } from "./content.js";
+import { Headset } from "./input/headset.js";
+import { markIdle } from "./input/idle.js";
 import { Input } from "./input/input.js";
 import { observe } from "./input/observers.js";
 import { OrbitControls } from "./input/orbit_controls.js";
-import { Loader } from "./loader.js";
-import { readManifest } from "./protocol.js";
+import { FrameRate } from "./render/frame_rate.js";
 import { surfacePoint } from "./render/pick.js";
+import { takePicture } from "./render/picture.js";
 import { Renderer } from "./render/renderer.js";
+import { defaultSettings, initialState, Observable } from "./state.js";
 import { Compare } from "./ui/compare.js";
 import { h } from "./ui/dom.js";
-import { clearStill, Notices, showStill } from "./ui/notices.js";
+import { Notices } from "./ui/notices.js";
 import { Overview } from "./ui/overview.js";
-import { CameraLink, saveScreenshot } from "./ui/share.js";
+import { CameraLink } from "./ui/share.js";
 import { backdropOf, rimColours } from "./ui/theme.js";
 import { Timeline } from "./ui/timeline.js";
 import { Toolbar } from "./ui/toolbar.js";
 
-/** @typedef {import("./protocol.js").Manifest} Manifest */
-/** @typedef {import("./protocol.js").Keyframe} Keyframe */
 /** @typedef {import("./camera.js").Pose} Pose */
-/** @typedef {import("./render/fusion.js").Look} Look */
+/** @typedef {import("./state.js").Settings} Settings */
 /**
  * @typedef {object} Options
  * @property {string} [base]  put before relative URLs of a manifest
  * @property {boolean} [link]  keep the camera in the page's address
  * @property {boolean} [compare]  offer to compare: other scenes can be opened in this viewer
- * @property {boolean} [eager]  take the focus at once: the viewer is the page
+ * @property {boolean} [eager]  the viewer is the page: it hears every key
  * @property {string} [style]  the style sheet's text, where it cannot be fetched
  */
-/**
- * @typedef {object} Settings
- * @property {Look} look
- * @property {boolean} enhanced  soft rims and smooth pictures on top of the method's
- * @property {number} pointSize
- * @property {"scene" | "dark" | "light"} background
- * @property {boolean} rate  show the frame rate
- * @property {boolean} overview
- */
+
+const MAX_SIDE = 1440; // device pixels; views of 128 pixels gain nothing beyond
+const MAX_SIDE_SOFTWARE = 640;
+const TOOLBAR_HEIGHT = 62; // CSS pixels, its distance from the rim included
+const LOW_HEIGHT = 400; // viewers that are lower have no room to spare: the toolbar lies over the scene
+const NARROW_WIDTH = 460;
+const RELEASE_AFTER_MS = 1000; // off screen
 
 export class Viewer {
   /**
@@ -56,12 +58,12 @@ export class Viewer {
   constructor(host, options) {
     this.host = host;
     this.options = options;
+    this.settings = new Observable(defaultSettings());
+    this.state = new Observable(initialState());
     this.root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
-    this.root.replaceChildren(
-      options.style
-        ? h("style", {}, options.style)
-        : h("link", { rel: "stylesheet", href: new URL("./style.css", import.meta.url).href }),
-    );
+    const style = options.style
+      ? h("style", {}, options.style)
+      : h("link", { rel: "stylesheet", href: new URL("./style.css", import.meta.url).href });
     this.surface = h("div", { class: "surface" });
     this.frame = h(
       "div",
@@ -74,61 +76,83 @@ export class Viewer {
       },
       this.surface,
     );
-    this.root.append(this.frame);
-    this.notices = new Notices(this.frame);
-    /** @type {Settings} */
-    this.settings = { look: "fused", enhanced: true, pointSize: 1, background: "scene", rate: false, overview: false };
+    this.root.replaceChildren(style, this.frame);
+    this.notices = new Notices(this.frame, this.surface);
     this.controls = new OrbitControls();
-    /** @type {Manifest | null} */
-    this.manifest = null;
-    /** @type {Renderer | null} */
-    this.renderer = null;
     this.frameRequest = 0;
     this.lastTick = 0;
     this.resting = true;
+    this.visible = true;
     this.disposed = false;
-    /** @type {(() => void)[]} */
-    this.cleanups = [];
+    this.frameRate = new FrameRate();
+    this.fov = this.settings.value.fov; // the one that was chosen last
 
-    const canvas = h("canvas", { "aria-hidden": "true" });
-    this.surface.append(canvas);
-    try {
-      this.renderer = new Renderer(canvas, this.wake);
-    } catch (error) {
-      canvas.remove();
-      this.excuse = `The scene cannot be drawn in 3D here: ${/** @type {Error} */ (error).message}.`;
-    }
-    this.loader = new Loader(
-      {
-        onView: (index, view, entry) => this.addView(index, view, entry),
-        onPreview: (view, entry) => this.addPreview(view, entry),
-        onFailure: (index, willRetry) => this.reportFailure(index, willRetry),
-      },
-      options.base,
-    );
+    /** Null where there is no WebGL. @type {Renderer | null} */
+    this.renderer = new Renderer(h("canvas", { "aria-hidden": "true" }), {
+      wake: this.wake,
+      onLost: () => this.notices.showPaused(true),
+      onBack: () => this.notices.hideStill(),
+    });
+    this.surface.prepend(this.renderer.canvas);
+    this.content = new Content(this);
     this.overview = new Overview(this.frame, (camera) => this.flyTo(poseOf(camera)));
-    this.timeline = new Timeline(this);
-    this.compare = new Compare(this);
-    this.toolbar = new Toolbar(this);
+    const say = (/** @type {string} */ text) => this.notices.say(text);
+    this.timeline = new Timeline(this.controls, this.settings, this.state, {
+      onMove: () => this.moved(),
+      onKeyframes: (keyframes) => this.dispatch("ivid-keyframes", keyframes),
+      say,
+    });
+    this.compare = new Compare(this.state, {
+      frame: this.frame,
+      surface: this.surface,
+      notices: this.notices,
+      base: options.base,
+      wake: this.wake,
+      onChange: () => this.applySettings(),
+    });
+    this.headset = new Headset(this.controls, this.state, say);
+    this.toolbar = new Toolbar(this.settings, this.state, (command) => run(this, command));
+    this.frame.append(this.timeline.element, ...this.toolbar.elements);
     this.input = new Input(this.surface, this.frame, this.controls, {
       onActivity: () => {
         this.timeline.pause();
-        this.wake();
+        this.moved();
       },
       onCentre: (x, y) => this.centre(x, y),
-      onKey: (key) => this.toolbar.command(key),
+      onKey: (key) => runKey(this, key),
       onIgnoredWheel: () => this.notices.once("wheel", "Click the picture first to zoom with the wheel"),
     });
-    this.surface.addEventListener("pointerdown", () => this.frame.focus({ preventScroll: true }));
-    this.link = options.link ? new CameraLink(this) : null;
-    this.cleanups.push(observe(this));
-    this.set({});
-    if (options.eager) this.frame.focus({ preventScroll: true });
+    this.frame.addEventListener("pointerdown", () => this.visible && this.open());
+    this.surface.addEventListener("pointerdown", () => {
+      this.frame.focus({ preventScroll: true });
+      this.toolbar.closePanels();
+    });
+    this.link = options.link ? new CameraLink(this.controls, () => this.moved()) : null;
+    this.cleanups = [
+      markIdle(this.frame, () => this.toolsInUse()),
+      observe(host, this.surface, {
+        onSize: (width, height, ratio) => this.resize(width, height, ratio),
+        onCalm: (calm) => this.setCalm(calm),
+        onTheme: () => this.applySettings(),
+        onVisible: (visible) => this.setVisible(visible),
+        onGone: () => this.dispose(),
+      }),
+      options.eager ? this.input.listenTo(document) : () => {},
+      () => this.headset.dispose(),
+      () => this.link?.dispose(),
+    ];
+    document.addEventListener("fullscreenchange", this.onFullScreen);
+    this.settings.watch(() => this.applySettings());
+  }
+
+  /** The scene's manifest, or null. */
+  get manifest() {
+    return this.content.manifest;
   }
 
   /** @returns {Renderer[]} */
   renderers() {
-    return [this.renderer, this.compare?.renderer].filter((renderer) => renderer instanceof Renderer);
+    return [this.renderer, this.compare.renderer].filter((renderer) => renderer instanceof Renderer);
   }
 
   /**
@@ -137,167 +161,115 @@ export class Viewer {
    * @param {unknown} value  a manifest, its JSON, or null for nothing
    */
   show(value) {
-    if (value === null || value === undefined || value === "") {
-      this.reset();
-      this.manifest = null;
-      this.notices.place("No scene yet", "Pick a class and a seed and generate one, or open a scene file.");
-      return;
-    }
-    let manifest;
-    try {
-      manifest = readManifest(value);
-    } catch (error) {
-      this.fail(`This scene cannot be shown: ${/** @type {Error} */ (error).message}.`);
-      return;
-    }
-    const another = !this.grows(manifest);
-    if (another) {
-      this.reset(true);
-      this.controls.jump(this.controls.home);
-    }
-    this.manifest = manifest;
-    if (another) this.compare.onScene();
-    this.frame.setAttribute("aria-label", `3D scene ${manifest.title}`.trim());
-    this.toolbar.setTitle(manifest.title);
-    this.timeline.load(manifest.keyframes);
-    if (this.renderer) {
-      this.notices.clearPlace();
-      if (manifest.size && (manifest.views.length || manifest.preview)) {
-        this.renderer.reserve(
-          manifest.size,
-          Math.max(manifest.planned.length, manifest.views.length, 1),
-          manifest.depth_range,
-        );
-      }
-    }
-    this.loader.update(manifest);
-    this.updateCameras();
+    this.content.show(value);
   }
 
-  /**
-   * Whether a manifest continues the scene on screen.
-   *
-   * @param {Manifest} next
-   */
-  grows(next) {
-    const now = this.manifest;
-    if (!now || now.size !== next.size || now.views.length > next.views.length) return false;
-    if (now.views.length) return now.views.every((view, k) => view.url === next.views[k].url);
-    return now.title === next.title && now.preview !== null;
-  }
-
-  /** @param {boolean} keeping  whether the picture stays until there is another */
-  reset(keeping = false) {
-    this.loader.reset();
-    this.renderer?.clear(keeping);
-    clearStill(this.surface);
-    if (this.excuse) this.notices.place("This needs WebGL2", this.excuse);
-    else this.notices.clearPlace();
-    this.wake();
-  }
-
-  /**
-   * One sentence in the scene's place.
-   *
-   * @param {string} message
-   */
+  /** @param {string} message  one sentence in the scene's place */
   fail(message) {
-    this.reset();
-    this.manifest = null;
-    this.notices.place("This scene did not open", message);
-  }
-
-  /**
-   * @param {number} index
-   * @param {import("./protocol.js").DecodedView} view
-   * @param {import("./protocol.js").ViewEntry} entry
-   */
-  addView(index, view, entry) {
-    if (!this.renderer) {
-      if (index === 0) showStill(this.surface, view, this.excuse ?? "");
-      return;
-    }
-    if (view.size !== this.renderer.size) return this.reportFailure(index, false);
-    this.renderer.setView(index, view, sourceCamera(entry));
-    if (index === 0) {
-      this.setHome();
-      this.set({});
-    }
-    this.updateCameras();
-  }
-
-  /**
-   * @param {import("./protocol.js").DecodedView} view
-   * @param {import("./protocol.js").PreviewEntry} entry
-   */
-  addPreview(view, entry) {
-    if (!this.renderer) return showStill(this.surface, view, this.excuse ?? "");
-    if (view.size !== this.renderer.size)
-      this.renderer.reserve(view.size, this.renderer.capacity, this.renderer.depthRange);
-    this.renderer.setView(0, view, sourceCamera(entry), true);
-    this.set({});
-    this.updateCameras();
-  }
-
-  /** The first view's camera is where the scene is at home; a link may say otherwise. */
-  setHome() {
-    const first = this.renderer?.held.get(0);
-    if (!first) return;
-    const moved = !this.controls.atHome();
-    this.controls.home = poseOf(first.camera);
-    if (!moved) this.controls.jump(this.controls.home);
-    this.link?.restore();
-  }
-
-  /** What the views cover bounds the camera; what is made and what is to come shows in the overview. */
-  updateCameras() {
-    if (!this.manifest) return;
-    const done = new Set(
-      [...(this.renderer?.held ?? [])].filter(([, { preview }]) => !preview).map(([index]) => index),
-    );
-    const planned = this.manifest.planned.length ? this.manifest.planned : this.manifest.views;
-    // Views on their way count: the camera of a link may look from where one of them will be.
-    const covering = this.manifest.views.length
-      ? this.manifest.views.map(sourceCamera)
-      : (this.renderer?.cameras() ?? []);
-    if (covering.length) this.controls.bounds = coveredRange(covering);
-    this.overview.setCameras(planned.map(sourceCamera), done);
-    this.toolbar.setProgress(done.size, planned.length);
-    this.wake();
-  }
-
-  /**
-   * @param {number} index
-   * @param {boolean} willRetry
-   */
-  reportFailure(index, willRetry) {
-    const next = willRetry ? "trying again" : "the scene is shown without it";
-    this.notices.say(`View ${index + 1} did not load; ${next}`);
-    if (this.renderer && !willRetry) {
-      this.renderer.keeping = false; // that picture was of another scene
-      this.wake();
-    }
+    this.content.fail(message);
   }
 
   /** @param {Partial<Settings>} change */
   set(change) {
-    Object.assign(this.settings, change);
-    const { look, enhanced, pointSize, background } = this.settings;
+    this.settings.set(change);
+  }
+
+  applySettings() {
+    const { look, enhanced, pointSize, background, fov, overview, timeline } = this.settings.value;
     for (const renderer of this.renderers()) {
       const first = renderer.held.get(0)?.view.colour;
       const backdrop = backdropOf(background, this.host, first ? rimColours(first) : null);
       Object.assign(renderer, { look, exact: !enhanced, pointSize, backdrop }).invalidate();
     }
-    this.overview.show(this.settings.overview);
-    this.toolbar.refresh();
+    if (this.compare.renderer && this.renderer) {
+      const { width, height } = this.renderer.canvas;
+      this.compare.renderer.inset = this.renderer.inset;
+      if (this.compare.renderer.canvas.width !== width) this.compare.renderer.resize(width, height);
+    }
+    if (fov !== this.fov) {
+      this.fov = this.controls.fov = fov;
+      this.moved();
+    }
+    this.overview.show(overview);
+    this.frame.classList.toggle("with-timeline", timeline);
     this.wake();
   }
 
-  /** @param {Pose} pose */
+  /**
+   * @param {number} width  device pixels
+   * @param {number} height
+   * @param {number} ratio  device pixels to a CSS pixel
+   */
+  resize(width, height, ratio) {
+    const inset = height / ratio < LOW_HEIGHT ? 0 : (TOOLBAR_HEIGHT * ratio) / height;
+    for (const renderer of this.renderers()) {
+      const most = renderer.budget.software ? MAX_SIDE_SOFTWARE : MAX_SIDE;
+      const scale = Math.min(1, most / Math.max(width, height));
+      renderer.inset = inset;
+      renderer.resize(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
+    }
+    this.frame.classList.toggle("narrow", width / ratio < NARROW_WIDTH);
+    this.frame.classList.toggle("low", height / ratio < LOW_HEIGHT);
+    this.wake();
+  }
+
+  /** @param {boolean} calm  whether less motion is wanted */
+  setCalm(calm) {
+    this.controls.still = calm;
+    for (const renderer of this.renderers()) renderer.fade = !calm;
+  }
+
+  /**
+   * On screen the viewer has a graphics context; off screen it lets it go after a while, and its last picture stands in.
+   *
+   * @param {boolean} visible
+   */
+  setVisible(visible) {
+    this.visible = visible;
+    if (visible) this.open();
+    else setTimeout(() => this.visible || this.close(), RELEASE_AFTER_MS);
+  }
+
+  /** Takes graphics contexts, if the viewer has none. */
+  open() {
+    try {
+      for (const renderer of this.renderers()) renderer.open();
+    } catch (error) {
+      if (this.renderer?.compositor)
+        this.notices.showPaused(true); // there was one before, and will be again
+      else this.excuse(/** @type {Error} */ (error).message);
+    }
+  }
+
+  close() {
+    if (this.disposed || !this.renderer || this.renderer.lent) return;
+    this.notices.keep(this.renderer);
+    this.notices.showPaused(false);
+    for (const renderer of this.renderers()) renderer.release();
+  }
+
+  /** @param {string} reason  why nothing can be drawn */
+  excuse(reason) {
+    const first = this.renderer?.held.get(0);
+    this.renderer?.canvas.remove();
+    this.renderer = null;
+    this.notices.excuse(`The scene cannot be drawn in 3D here: ${reason}.`);
+    if (first) this.notices.showFirst(first.view);
+  }
+
+  /** Whether something is open that must stay in sight. */
+  toolsInUse() {
+    const { looks, options, bar } = this.toolbar;
+    return !looks.hidden || !options.hidden || this.settings.value.timeline || bar.matches(":has(:focus-visible)");
+  }
+
+  onFullScreen = () => this.state.set({ fullScreen: document.fullscreenElement === this.host });
+
+  /** @param {Pose} pose  its field of view stays the one chosen */
   flyTo(pose) {
     this.timeline.pause();
     this.controls.flyTo({ ...pose, fov: this.controls.fov });
-    this.wake();
+    this.moved();
   }
 
   /**
@@ -308,6 +280,25 @@ export class Viewer {
   flyToView(index) {
     const entry = this.manifest?.planned[index] ?? this.manifest?.views[index];
     if (entry) this.flyTo(poseOf(sourceCamera(entry)));
+  }
+
+  /** Where the camera stands. */
+  get camera() {
+    return this.controls.pose();
+  }
+
+  /**
+   * Puts the camera elsewhere; it springs back into the range that the views cover.
+   *
+   * @param {Partial<Pose>} pose  what it leaves out stays
+   * @param {{fly?: boolean}} [how]  fly there, or be there at once
+   */
+  setCamera(pose, { fly = true } = {}) {
+    const to = { ...this.controls.pose(), ...pose };
+    this.timeline.pause();
+    if (fly) this.controls.flyTo(to);
+    else this.controls.jump(to);
+    this.moved();
   }
 
   /**
@@ -323,6 +314,13 @@ export class Viewer {
     const reach = this.controls.bounds.panMax;
     const [px, py, pz] = [point.x, point.y, point.z].map((v) => Math.min(Math.max(v, -reach), reach));
     this.flyTo({ ...pose, x: px, y: py, z: pz });
+  }
+
+  /** A person or a program moves the camera. */
+  moved() {
+    this.resting = false;
+    if (this.visible) this.open();
+    this.wake();
   }
 
   wake = () => {
@@ -345,37 +343,48 @@ export class Viewer {
     let drawing = false;
     for (const renderer of this.renderers()) drawing = renderer.tick(pose, now) || drawing;
     this.overview.update(pose);
-    this.toolbar.update(now);
+    if (this.renderer && this.settings.value.rate) this.state.set({ rate: this.frameRate.read(this.renderer, now) });
     if (active || this.controls.held) this.resting = false;
     else if (!this.resting) this.rest(pose);
-    if (active || drawing) this.frameRequest = requestAnimationFrame(this.tick);
+    if (this.renderer && !this.renderer.lost) this.notices.follow(this.renderer);
+    this.content.onTick();
+    if ((active || drawing) && !this.frameRequest) this.frameRequest = requestAnimationFrame(this.tick);
   };
 
   /** @param {Pose} pose */
   rest(pose) {
     this.resting = true;
+    this.settings.set({ fov: pose.fov });
     this.link?.write(pose);
-    const nearest = this.renderer?.nearest(pose)[0]?.index ?? 0;
-    this.host.dispatchEvent(new CustomEvent("ivid-camera", { bubbles: true, detail: { nearest, pose } }));
+    this.dispatch("ivid-camera", { nearest: this.renderer?.held.nearest(pose)[0]?.index ?? 0, pose });
   }
 
-  /** @param {Keyframe[]} keyframes */
-  keyframesChanged(keyframes) {
-    this.host.dispatchEvent(new CustomEvent("ivid-keyframes", { bubbles: true, detail: keyframes }));
+  /**
+   * @param {string} name
+   * @param {unknown} detail
+   */
+  dispatch(name, detail) {
+    this.host.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
   }
 
-  /** @param {number} scale  1 to 4 times the picture on screen */
-  screenshot(scale) {
-    return saveScreenshot(this, scale);
+  /**
+   * @param {number} [scale]  1 to 4 times the picture on screen
+   * @returns {Promise<Blob | null>} a PNG without the tools, or null where nothing can be drawn
+   */
+  async takePicture(scale = 1) {
+    this.open();
+    const picture = this.renderer && (await takePicture(this.renderer, this.controls.pose(), scale));
+    if (!this.visible) this.close();
+    return picture;
   }
 
   dispose() {
     if (this.disposed) return;
     this.disposed = true;
     cancelAnimationFrame(this.frameRequest);
+    document.removeEventListener("fullscreenchange", this.onFullScreen);
     for (const cleanup of this.cleanups) cleanup();
-    this.link?.dispose();
-    this.loader.reset();
+    this.content.dispose();
     for (const renderer of this.renderers()) renderer.dispose();
     this.root.replaceChildren();
   }

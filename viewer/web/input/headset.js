@@ -1,10 +1,8 @@
 /** Standing in the scene, where the browser has WebXR. */
 
 import { HOME, position } from "../camera.js";
-import { iconButton, relabel } from "../ui/icons.js";
 import { Matrix4 } from "../vendor/three/three.core.min.js";
 
-/** @typedef {import("../viewer.js").Viewer} Viewer */
 /** @typedef {import("../render/renderer.js").Renderer} Renderer */
 
 /**
@@ -27,35 +25,39 @@ const REFUSALS = {
 };
 
 export class Headset {
-  /** @param {Viewer} viewer */
-  constructor(viewer) {
-    this.viewer = viewer;
-    this.button = iconButton("headset", "View in VR", () => this.toggle(), { hidden: true });
+  /**
+   * @param {import("./orbit_controls.js").OrbitControls} controls
+   * @param {import("../state.js").Observable<import("../state.js").State>} state
+   * @param {(text: string) => void} say
+   */
+  constructor(controls, state, say) {
+    this.controls = controls;
+    this.state = state;
+    this.say = say;
     /** @type {any} */
     this.session = null;
     this.xr = /** @type {any} */ (navigator).xr;
-    if (!this.xr || !viewer.renderer) return;
-    this.xr.addEventListener("devicechange", this.lookForOne);
-    viewer.cleanups.push(() => {
-      this.xr.removeEventListener("devicechange", this.lookForOne);
-      this.session?.end();
-    });
+    this.xr?.addEventListener("devicechange", this.lookForOne);
     this.lookForOne();
   }
 
   lookForOne = async () => {
-    const asking = this.xr.isSessionSupported("immersive-vr");
-    this.button.hidden = !(await asking.catch(() => false)); // a page that may not ask has no headset
+    if (!this.xr || this.session) return;
+    const found = await this.xr.isSessionSupported("immersive-vr").catch(() => false); // a page that may not ask
+    if (!this.session) this.state.set({ headset: found ? "ready" : "absent" });
   };
 
-  async toggle() {
-    const { renderer, notices } = this.viewer;
-    if (this.session) await this.session.end();
-    else if (renderer) {
-      await this.start(renderer).catch((error) => {
-        notices.say(`The headset did not start: ${REFUSALS[error.name] ?? error.message}`);
-      });
-    }
+  /** @param {Renderer} renderer */
+  async toggle(renderer) {
+    if (this.session) return this.session.end();
+    await this.start(renderer).catch((error) => {
+      this.say(`The headset did not start: ${REFUSALS[error.name] ?? error.message}`);
+    });
+  }
+
+  dispose() {
+    this.xr?.removeEventListener("devicechange", this.lookForOne);
+    this.session?.end();
   }
 
   /** @param {Renderer} renderer */
@@ -76,7 +78,7 @@ export class Headset {
       };
       session.requestAnimationFrame(draw);
       renderer.lend(true);
-      relabel(this.button, "headset", "Leave VR");
+      this.state.set({ headset: "entered" });
     } catch (error) {
       await this.session?.end();
       throw error;
@@ -95,7 +97,7 @@ export class Headset {
     const seen = frame.getViewerPose(space);
     if (!seen || renderer.lost) return;
     const { compositor } = renderer;
-    const { home } = this.viewer.controls;
+    const { home } = this.controls;
     const start = new Matrix4()
       .makeTranslation(position(home).negate())
       .premultiply(new Matrix4().makeRotationY(-home.yaw));
@@ -127,6 +129,6 @@ export class Headset {
   ended(renderer) {
     this.session = null;
     renderer.lend(false);
-    relabel(this.button, "headset", "View in VR");
+    this.state.set({ headset: "ready" });
   }
 }

@@ -51,9 +51,24 @@ export class Input {
     surface.addEventListener("wheel", this.onWheel, { passive: false });
     surface.addEventListener("dblclick", this.onDouble);
     surface.addEventListener("contextmenu", (event) => event.preventDefault());
-    root.addEventListener("keydown", this.onKeyDown);
-    root.addEventListener("keyup", this.onKeyUp);
+    this.listenTo(root);
     root.addEventListener("focusout", () => this.keys.clear());
+  }
+
+  /**
+   * Hears keys.
+   *
+   * @param {HTMLElement | Document} target
+   * @returns {() => void} stops it
+   */
+  listenTo(target) {
+    const [down, up] = /** @type {EventListener[]} */ ([this.onKeyDown, this.onKeyUp]);
+    target.addEventListener("keydown", down);
+    target.addEventListener("keyup", up);
+    return () => {
+      target.removeEventListener("keydown", down);
+      target.removeEventListener("keyup", up);
+    };
   }
 
   /** @param {PointerEvent} event */
@@ -113,7 +128,7 @@ export class Input {
   /** @param {WheelEvent} event */
   onWheel = (event) => {
     const focused = this.root.contains(/** @type {any} */ (this.root.getRootNode()).activeElement);
-    if (!focused) {
+    if (!focused && mayScroll(this.surface)) {
       this.events.onIgnoredWheel();
       return; // the page scrolls
     }
@@ -133,7 +148,7 @@ export class Input {
 
   /** @param {KeyboardEvent} event */
   onKeyDown = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const target = /** @type {HTMLElement} */ (event.composedPath()[0]);
     const key = event.key.toLowerCase();
     if (target.matches("input, select, textarea") && key !== "escape") return;
@@ -162,4 +177,20 @@ export class Input {
     }
     return this.keys.size > 0;
   }
+}
+
+/**
+ * Whether the wheel over an element may be meant for the page around it.
+ *
+ * @param {HTMLElement} element
+ */
+function mayScroll(element) {
+  if (window.parent !== window) return true; // whether the page around a frame scrolls cannot be known
+  for (let at = /** @type {Node | null} */ (element); at; at = at instanceof ShadowRoot ? at.host : at.parentNode) {
+    if (!(at instanceof Element) || at.scrollHeight <= at.clientHeight + 1) continue;
+    const { overflowY } = getComputedStyle(at);
+    const page = at === document.scrollingElement;
+    if (page ? overflowY !== "hidden" : overflowY === "auto" || overflowY === "scroll") return true;
+  }
+  return false;
 }

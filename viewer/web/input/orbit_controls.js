@@ -6,10 +6,11 @@ import { HOME, mixPoses, rubber, samePose } from "../camera.js";
 /** @typedef {import("../camera.js").Bounds} Bounds */
 /** @typedef {"yaw" | "pitch" | "zoom" | "x" | "y" | "z"} Axis */
 
-const GIVE = { yaw: 0.25, pitch: 0.2, zoom: 0.25, x: 0.12, y: 0.12, z: 0.12 };
+// How far the camera can be pulled past its bounds: little where it turns, for hardly two views see anything there.
+const GIVE = { yaw: 0.08, pitch: 0.07, zoom: 0.2, x: 0.1, y: 0.1, z: 0.1 };
 const AXES = /** @type {Axis[]} */ (["yaw", "pitch", "zoom", "x", "y", "z"]);
 const COAST_PER_S = 5; // how fast thrown motion dies away
-const SPRING_PER_S = 11; // how fast the camera comes back from beyond the edge
+const SPRING_PER_S = 14; // how fast the camera comes back from beyond the edge
 const FLIGHT_S = 0.7;
 
 export class OrbitControls {

@@ -6,7 +6,7 @@
 import { projection } from "../camera.js";
 import { Matrix3, Matrix4 } from "../vendor/three/three.core.min.js";
 import { bindTexture, createFramebuffer, createProgram, createTarget, createTexture, deleteTarget } from "./gl.js";
-import { cloudFragment } from "./shaders/cloud.js";
+import { pointFragment, wireFragment } from "./shaders/cloud.js";
 import { meshFragment, meshVertex, quickFragment } from "./shaders/mesh.js";
 import { resolveFragment, screenVertex } from "./shaders/screen.js";
 
@@ -24,6 +24,7 @@ import { resolveFragment, screenVertex } from "./shaders/screen.js";
  * @property {number} height pixels
  * @property {{x: number, y: number}} shift  of the picture, in pixels
  * @property {import("../camera.js").Tile} [tile]  of a larger picture
+ * @property {number} inset  the share of the height that tools cover at the bottom: the scene stands above them
  * @property {{index: number, gain: number}[]} selection  the views to blend and their shares
  * @property {Look} look
  * @property {boolean} exact  the method's picture and nothing else: nearest texels, hard rims, black behind
@@ -52,8 +53,8 @@ export class Fusion {
     this.meshProgram = createProgram(gl, meshVertex, meshFragment);
     this.quickProgram = createProgram(gl, meshVertex, quickFragment, ["QUICK"]);
     this.resolveProgram = createProgram(gl, screenVertex, resolveFragment);
-    this.pointProgram = createProgram(gl, meshVertex, cloudFragment, ["POINTS"]);
-    this.lineProgram = createProgram(gl, meshVertex, cloudFragment);
+    this.pointProgram = createProgram(gl, meshVertex, pointFragment, ["POINTS"]);
+    this.wireProgram = createProgram(gl, meshVertex, wireFragment, ["WIRE"]);
     this.width = 0;
     this.height = 0;
     /** @type {WebGLTexture | null} */
@@ -175,7 +176,8 @@ export class Fusion {
    */
   useMesh(program, frame, view, index) {
     const { gl } = this;
-    const clip = frame.projection ?? projection(frame.fov, frame.width, frame.height, frame.shift, frame.tile);
+    const clip =
+      frame.projection ?? projection(frame.fov, frame.width, frame.height, frame.shift, frame.tile, frame.inset);
     const clipFromSource = new Matrix4().multiplyMatrices(clip, frame.worldToView).multiply(view.camera.viewToWorld);
     gl.useProgram(program.handle);
     bindTexture(gl, 0, gl.TEXTURE_2D_ARRAY, this.views.vertexData);
@@ -236,7 +238,7 @@ export class Fusion {
   }
 
   /**
-   * Points of the views, or the lines of their meshes, without fusion.
+   * Points of the views, or the wireframes of their meshes, without fusion.
    *
    * @param {Frame} frame
    * @param {{index: number, gain: number}[]} selection
@@ -253,14 +255,10 @@ export class Fusion {
       gl.bindFramebuffer(gl.FRAMEBUFFER, output);
       gl.viewport(0, 0, frame.width, frame.height);
       gl.enable(gl.DEPTH_TEST);
-      const lines = frame.look === "mesh";
-      const { at } = this.useMesh(lines ? this.lineProgram : this.pointProgram, frame, view, index);
-      gl.uniform1f(at.pointSize, frame.pointSize);
-      gl.uniform1i(at.round, lines ? 0 : 1);
-      if (lines) {
-        gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.views.linesOf(view));
-        gl.drawElements(gl.LINES, view.count, view.indexType, 0);
-      } else {
+      if (frame.look === "mesh") this.drawWire(frame, view, index);
+      else {
+        const { at } = this.useMesh(this.pointProgram, frame, view, index);
+        gl.uniform1f(at.pointSize, frame.pointSize);
         gl.drawArrays(gl.POINTS, 0, this.views.size ** 2);
       }
       yield;
@@ -269,10 +267,28 @@ export class Fusion {
     gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, null);
   }
 
+  /**
+   * @param {Frame} frame
+   * @param {StoredView} view
+   * @param {number} index
+   */
+  drawWire(frame, view, index) {
+    const { gl } = this;
+    const { handle, at } = this.useMesh(this.wireProgram, frame, view, index);
+    this.setBackdrop(at, frame);
+    const { buffer, count } = this.views.wireOf(view);
+    const corner = gl.getAttribLocation(handle, "index");
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.enableVertexAttribArray(corner);
+    gl.vertexAttribIPointer(corner, 1, gl.UNSIGNED_INT, 0, 0);
+    gl.drawArrays(gl.TRIANGLES, 0, count);
+    gl.disableVertexAttribArray(corner);
+  }
+
   dispose() {
     this.freeTargets();
-    const { meshProgram, quickProgram, resolveProgram, pointProgram, lineProgram } = this;
-    for (const { handle } of [meshProgram, quickProgram, resolveProgram, pointProgram, lineProgram]) {
+    const { meshProgram, quickProgram, resolveProgram, pointProgram, wireProgram } = this;
+    for (const { handle } of [meshProgram, quickProgram, resolveProgram, pointProgram, wireProgram]) {
       this.gl.deleteProgram(handle);
     }
   }

@@ -209,3 +209,19 @@ function dilate(flags, side, radius) {
   }
   return both;
 }
+
+/**
+ * The triangles that are surface: not of the ring, not left out by the mask, and not across a depth edge.
+ *
+ * @param {ViewMesh} mesh
+ * @returns {number[]} indices, three a triangle
+ */
+export function surfaceTriangles({ vertices, indices }) {
+  const kept = [];
+  for (let k = 0; k < indices.length; k += 3) {
+    const [a, b, c] = [0, 1, 2].map((corner) => flagsOf(vertices, indices[k + corner]));
+    if ((a | b | c) & (PADDING | DROPPED) || a & b & c & EDGE) continue;
+    kept.push(indices[k], indices[k + 1], indices[k + 2]);
+  }
+  return kept;
+}

@@ -15,11 +15,12 @@ const STEPS = 200;
  * @returns {Vector3 | null} world coordinates
  */
 export function surfacePoint(renderer, pose, x, y) {
-  const held = renderer.held.get(renderer.nearest(pose)[0]?.index ?? -1);
+  const held = renderer.held.get(renderer.held.nearest(pose)[0]?.index ?? -1);
   if (!held) return null;
   const { camera, view } = held;
+  const { width, height } = renderer.canvas;
   const toWorld = worldToView(pose).invert();
-  const toCamera = projection(pose.fov, renderer.canvas.width, renderer.canvas.height).invert();
+  const toCamera = projection(pose.fov, width, height, undefined, undefined, renderer.inset).invert();
   const far = new Vector4(2 * x - 1, 1 - 2 * y, 1, 1).applyMatrix4(toCamera);
   const ray = new Vector3(far.x, far.y, far.z).divideScalar(-far.z);
   const [near, reach] = [renderer.depthRange[0] * 0.3, renderer.depthRange[1]];

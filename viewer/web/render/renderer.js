@@ -2,50 +2,43 @@
  * One scene on one canvas: decides what to draw when, from the camera it is given. Draws only when something changed.
  */
 
-import { blendedSelection, nearestViews, samePose, worldToView } from "../camera.js";
-import { Matrix4, Vector3 } from "../vendor/three/three.core.min.js";
+import { blendedSelection, samePose, worldToView } from "../camera.js";
 import { Budget } from "./budget.js";
 import { Compositor } from "./compositor.js";
-import { isSoftware, upright } from "./gl.js";
+import { isSoftware } from "./gl.js";
+import { GraphicsContext } from "./graphics_context.js";
+import { HeldViews } from "./held_views.js";
 
 /** @typedef {import("../camera.js").Pose} Pose */
 /** @typedef {import("../camera.js").SourceCamera} SourceCamera */
 /** @typedef {import("./fusion.js").Frame} Frame */
 /** @typedef {import("./fusion.js").Look} Look */
 /** @typedef {import("../protocol.js").DecodedView} DecodedView */
-/** @typedef {{view: DecodedView, camera: SourceCamera, born: number, preview: boolean}} Held */
 
 const FADE_IN_MS = 450;
 const CROSSFADE_MS = 140;
 const SETTLE_MS = 90; // of rest before a still picture is begun
 const PATIENCE_MS = 2500; // ... while views are to come and the processor draws: it has these views to make
 
-export class Renderer {
+export class Renderer extends GraphicsContext {
   /**
+   * Holds views at once; draws after `open`.
+   *
    * @param {HTMLCanvasElement} canvas
-   * @param {() => void} wake  called when the renderer wants to be ticked again
+   * @param {import("./graphics_context.js").ContextEvents} events
    */
-  constructor(canvas, wake) {
-    this.canvas = canvas;
-    this.wake = wake;
-    const gl = canvas.getContext("webgl2", {
-      alpha: false,
-      antialias: false,
-      depth: false,
-      powerPreference: "high-performance",
-    });
-    if (!gl) throw new Error("this browser offers no WebGL2");
-    this.gl = gl;
-    this.budget = new Budget(isSoftware(gl));
-    this.compositor = new Compositor(gl, this.budget.software);
-    /** @type {Map<number, Held>} */
-    this.held = new Map();
+  constructor(canvas, events) {
+    super(canvas, events);
+    /** @type {Compositor} */
+    this.compositor = /** @type {any} */ (null);
+    this.budget = new Budget(false);
+    this.held = new HeldViews();
     this.size = 0;
     this.capacity = 1;
     this.expected = 1; // views, those to come included
     this.grewAt = -Infinity;
     this.keeping = false; // the picture on screen, of a scene that is gone
-    this.lent = false; // the compositor, to a headset: nothing is drawn on the canvas
+    this.sized = false; // whether anything has said how large the canvas is
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.patience = undefined;
     this.depthRange = /** @type {[number, number]} */ ([0.6, 5]);
@@ -53,10 +46,10 @@ export class Renderer {
     this.look = "fused";
     this.exact = false;
     this.pointSize = 1;
+    this.inset = 0; // the share of the height that tools cover at the bottom
     this.fade = true; // soft changes; off where motion is reduced
     /** @type {import("./fusion.js").Backdrop} */
     this.backdrop = { bottom: [0.07, 0.08, 0.1], top: [0.13, 0.14, 0.17] };
-    this.lost = false;
     this.dirty = true; // the picture on screen is not that of this camera and these views
     this.settled = false; // ... or is, but not yet the best there is
     this.movedAt = -Infinity;
@@ -69,27 +62,29 @@ export class Renderer {
     /** @type {Pose | null} */
     this.pose = null;
     this.frames = 0; // drawn so far, of any kind
-    this.stepsPerTick = this.budget.software ? 2 : 24; // of a still picture, so that a hand never waits long
-    canvas.addEventListener("webglcontextlost", this.onLost);
-    canvas.addEventListener("webglcontextrestored", this.onRestored);
+    this.stepsPerTick = 24; // of a still picture, so that a hand never waits long
   }
 
-  /** @param {Event} event */
-  onLost = (event) => {
-    event.preventDefault();
-    this.lost = true;
-    this.refining = null;
-    this.pending = null;
-  };
-
-  onRestored = () => {
-    this.lost = false;
+  /** Puts on the card what is to be drawn. */
+  begin() {
+    if (!this.compositor) {
+      this.budget = new Budget(isSoftware(this.gl));
+      this.stepsPerTick = this.budget.software ? 2 : 24;
+    }
     this.compositor = new Compositor(this.gl, this.budget.software);
     if (this.size) this.compositor.views.reserve(this.size, this.capacity, this.depthRange);
     for (const [index, { view, camera }] of this.held) this.compositor.views.set(index, view, camera);
-    this.resize(this.canvas.width, this.canvas.height);
-    this.invalidate();
-  };
+    if (this.sized) this.resize(this.canvas.width, this.canvas.height);
+  }
+
+  end() {
+    this.compositor.dispose();
+  }
+
+  stop() {
+    this.refining = null;
+    this.pending = null;
+  }
 
   /**
    * @param {number} size
@@ -107,11 +102,6 @@ export class Renderer {
     this.invalidate();
   }
 
-  /** Whether views are to come. */
-  incomplete() {
-    return [...this.held.values()].filter(({ preview }) => !preview).length < this.expected;
-  }
-
   /**
    * Drops all views.
    *
@@ -119,7 +109,7 @@ export class Renderer {
    */
   clear(keeping = false) {
     this.held.clear();
-    this.compositor.views.clear();
+    if (!this.lost) this.compositor.views.clear();
     this.keeping = keeping;
     this.invalidate();
   }
@@ -139,13 +129,6 @@ export class Renderer {
     this.invalidate();
   }
 
-  /** @param {number} index */
-  dropView(index) {
-    this.held.delete(index);
-    if (!this.lost) this.compositor.views.drop(index);
-    this.invalidate();
-  }
-
   /**
    * @param {number} width pixels
    * @param {number} height pixels
@@ -153,6 +136,7 @@ export class Renderer {
   resize(width, height) {
     this.canvas.width = width;
     this.canvas.height = height;
+    this.sized = true;
     this.keeping = false;
     if (!this.lost) this.compositor.resize(width, height);
     this.refining = null;
@@ -174,32 +158,7 @@ export class Renderer {
     this.dirty = true;
     this.settled = false;
     this.refining = null;
-    this.wake();
-  }
-
-  /** @returns {SourceCamera[]} the cameras of the views that are here, in no order a caller should rely on */
-  cameras() {
-    return [...this.held.values()].map(({ camera }) => camera);
-  }
-
-  /**
-   * The views nearest to a pose, by index, the nearest first.
-   *
-   * @param {Pose} pose
-   */
-  nearest(pose) {
-    return this.nearestTo(worldToView(pose).invert());
-  }
-
-  /** @param {Matrix4} viewToWorld */
-  nearestTo(viewToWorld) {
-    const indices = [...this.held.keys()];
-    const eye = new Vector3().setFromMatrixPosition(viewToWorld);
-    const backward = new Vector3().setFromMatrixColumn(viewToWorld, 2);
-    return nearestViews(this.cameras(), eye, backward).map(({ index, distance }) => ({
-      index: indices[index],
-      distance,
-    }));
+    this.events.wake();
   }
 
   /**
@@ -213,6 +172,7 @@ export class Renderer {
     const scale = this.exact ? 1 : level.scale;
     const [width, height] = [this.canvas.width, this.canvas.height].map((n) => Math.max(Math.round(n * scale), 1));
     const eye = worldToView(pose);
+    const inset = this.exact ? 0 : this.inset;
     return {
       worldToView: eye,
       projection: null,
@@ -220,11 +180,12 @@ export class Renderer {
       width,
       height,
       shift: { x: 0, y: 0 },
+      inset,
       selection: this.select(eye.clone().invert(), this.exact ? this.held.size : level.views, now),
       look: this.look,
       exact: this.exact,
       quick: moving && !this.exact,
-      pointSize: this.pointPixels(Math.min(width, height) / (2 * Math.tan((pose.fov * Math.PI) / 360))),
+      pointSize: this.pointPixels(Math.min(width, height * (1 - inset)) / (2 * Math.tan((pose.fov * Math.PI) / 360))),
       backdrop: this.backdrop,
     };
   }
@@ -232,15 +193,15 @@ export class Renderer {
   /**
    * The views to blend for a camera; those that have just come count for less.
    *
-   * @param {Matrix4} viewToWorld  of that camera
+   * @param {import("../vendor/three/three.core.min.js").Matrix4} viewToWorld  of that camera
    * @param {number} wanted  how many, if the look allows
    * @param {number} now
    */
   select(viewToWorld, wanted, now) {
     const alone = this.look === "nearest" || this.look === "mesh";
     const views = alone ? 1 : this.look === "points" ? Math.min(2 * wanted, 12) : wanted;
-    return blendedSelection(this.nearestTo(viewToWorld), views).map(({ index, gain }) => {
-      const age = (now - /** @type {Held} */ (this.held.get(index)).born) / FADE_IN_MS;
+    return blendedSelection(this.held.nearestTo(viewToWorld), views).map(({ index, gain }) => {
+      const age = (now - /** @type {import("./held_views.js").Held} */ (this.held.get(index)).born) / FADE_IN_MS;
       return { index, gain: this.look === "nearest" ? 1 : gain * Math.min(Math.max(age, 0.01), 1) ** 2 };
     });
   }
@@ -285,7 +246,7 @@ export class Renderer {
       const patience = this.grewAt + PATIENCE_MS - now;
       if (this.budget.software && patience > 0 && this.incomplete()) {
         clearTimeout(this.patience);
-        this.patience = setTimeout(this.wake, patience);
+        this.patience = setTimeout(this.events.wake, patience);
         return false;
       }
       this.refine(pose, now);
@@ -362,38 +323,29 @@ export class Renderer {
     return false;
   }
 
+  /** @returns {boolean} whether views are to come */
+  incomplete() {
+    return this.held.finished().size < this.expected;
+  }
+
   /**
-   * The picture at `scale` times the canvas's resolution, in tiles, so that any card can do it.
+   * The picture on screen, to be shown while there is no graphics context.
    *
-   * @param {Pose} pose
-   * @param {number} scale  1 to 4
-   * @returns {Promise<Blob | null>}
+   * @param {HTMLCanvasElement} still  gets it
+   * @returns {boolean} whether there was any
    */
-  async picture(pose, scale) {
+  copyTo(still) {
+    if (this.lost || this.lent || !this.held.size || this.dirty || !this.compositor.shown) return false;
     const { width, height } = this.canvas;
-    const sheet = new OffscreenCanvas(width * scale, height * scale);
-    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (sheet.getContext("2d"));
-    const pixels = new Uint8ClampedArray(width * height * 4);
-    for (let k = 0; k < scale * scale; k++) {
-      const tile = { count: scale, x: k % scale, y: Math.floor(k / scale) };
-      const frame = this.frame(pose, false, performance.now());
-      const samples = this.exact ? 5 : this.budget.software ? 1 : 3;
-      for (const _ of this.compositor.refine({ ...frame, tile, pointSize: frame.pointSize * scale }, () => samples));
-      if (this.lost || !this.compositor.next) return null;
-      this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, this.compositor.next.target.framebuffer);
-      this.gl.readPixels(0, 0, width, height, this.gl.RGBA, this.gl.UNSIGNED_BYTE, pixels);
-      context.putImageData(upright(pixels, width, height), tile.x * width, (scale - 1 - tile.y) * height);
-      this.compositor.next = null;
-      await new Promise((resolve) => setTimeout(resolve));
-    }
-    this.invalidate();
-    return sheet.convertToBlob({ type: "image/png" });
+    this.compositor.present(1, width, height); // a canvas can be read only where it was just drawn
+    Object.assign(still, { width, height });
+    still.getContext("2d")?.drawImage(this.canvas, 0, 0);
+    return true;
   }
 
   dispose() {
-    this.canvas.removeEventListener("webglcontextlost", this.onLost);
-    this.canvas.removeEventListener("webglcontextrestored", this.onRestored);
-    if (!this.lost) this.compositor.dispose();
-    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+    clearTimeout(this.patience);
+    this.lent = false;
+    this.release();
   }
 }

@@ -2,7 +2,7 @@
 
 import { coarsen } from "./coarse.js";
 import { bindTexture, createTexture } from "./gl.js";
-import { buildMesh } from "./mesh.js";
+import { buildMesh, surfaceTriangles } from "./mesh.js";
 
 /** @typedef {import("../camera.js").SourceCamera} SourceCamera */
 /** @typedef {import("../protocol.js").DecodedView} DecodedView */
@@ -14,8 +14,8 @@ import { buildMesh } from "./mesh.js";
  * @property {WebGLBuffer} quickTriangles  for a picture in motion: the same, or fewer
  * @property {number} quickCount
  * @property {number} indexType
- * @property {WebGLBuffer | null} lines
- * @property {DecodedView} decoded  kept for the lines, and for when more room is made
+ * @property {{buffer: WebGLBuffer, count: number} | null} wire
+ * @property {DecodedView} decoded  kept for the wireframe, and for when more room is made
  */
 
 const QUICK_TRIANGLES = 9000; // of a view in motion, where the processor draws
@@ -85,7 +85,7 @@ export class Views {
     if (!view) return;
     this.gl.deleteBuffer(view.triangles);
     this.gl.deleteBuffer(view.quickTriangles);
-    this.gl.deleteBuffer(view.lines);
+    this.gl.deleteBuffer(view.wire?.buffer ?? null);
     this.stored.delete(index);
   }
 
@@ -117,7 +117,7 @@ export class Views {
       quickTriangles: quick === mesh.indices ? triangles : this.indexBuffer(quick),
       quickCount: quick.length,
       indexType: mesh.indices instanceof Uint32Array ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT,
-      lines: null,
+      wire: null,
       decoded,
     });
   }
@@ -133,22 +133,24 @@ export class Views {
   }
 
   /**
-   * The three sides of every triangle whose vertices are not all ring; a side that two triangles share comes once.
+   * The vertices of the triangles that are surface, three each: for the wireframe.
    *
    * @param {StoredView} view
    */
-  linesOf(view) {
-    if (view.lines) return view.lines;
-    const { indices } = buildMesh(view.decoded.depth, view.decoded.size, view.camera.focal, {
-      mask: view.decoded.mask,
+  wireOf(view) {
+    if (view.wire) return view.wire;
+    const { gl } = this;
+    const { decoded, camera } = view;
+    const mesh = buildMesh(decoded.depth, decoded.size, camera.focal, {
+      threshold: decoded.edgeThreshold,
+      mask: decoded.mask,
     });
-    const lines = new /** @type {any} */ (indices.constructor)(indices.length);
-    for (let k = 0, n = 0; k < indices.length; k += 6) {
-      lines.set([indices[k], indices[k + 1], indices[k + 1], indices[k + 2], indices[k + 2], indices[k]], n);
-      n += 6;
-    }
-    view.lines = this.indexBuffer(lines);
-    return view.lines;
+    const corners = Uint32Array.from(surfaceTriangles(mesh));
+    const buffer = gl.createBuffer();
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.bufferData(gl.ARRAY_BUFFER, corners, gl.STATIC_DRAW);
+    view.wire = { buffer, count: corners.length };
+    return view.wire;
   }
 
   dispose() {

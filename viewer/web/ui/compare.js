@@ -6,18 +6,30 @@ import { readManifest } from "../protocol.js";
 import { Renderer } from "../render/renderer.js";
 import { h } from "./dom.js";
 
-/** @typedef {import("../viewer.js").Viewer} Viewer */
+/** @typedef {import("../protocol.js").Manifest} Manifest */
+/**
+ * @typedef {object} Around  where the second scene is shown
+ * @property {HTMLElement} frame
+ * @property {HTMLElement} surface
+ * @property {import("./notices.js").Notices} notices
+ * @property {string} [base]  put before relative URLs of a manifest
+ * @property {() => void} wake
+ * @property {() => void} onChange  the second scene came, went, or has its first view
+ */
 
 export class Compare {
-  /** @param {Viewer} viewer */
-  constructor(viewer) {
-    this.viewer = viewer;
+  /**
+   * @param {import("../state.js").Observable<import("../state.js").State>} state
+   * @param {Around} around
+   */
+  constructor(state, around) {
+    this.state = state;
+    this.around = around;
     /** @type {Renderer | null} */
     this.renderer = null;
-    /** A scene that waits for another to stand beside. @type {import("../protocol.js").Manifest | null} */
+    /** A scene that waits for another to stand beside. @type {Manifest | null} */
     this.waiting = null;
     this.share = 0.5;
-    this.canvas = h("canvas", { class: "second", "aria-hidden": "true" });
     this.divider = h("div", {
       class: "divider",
       role: "slider",
@@ -33,7 +45,7 @@ export class Compare {
     });
     this.divider.addEventListener("pointermove", (event) => {
       if (!this.divider.hasPointerCapture(event.pointerId)) return;
-      const box = viewer.surface.getBoundingClientRect();
+      const box = around.surface.getBoundingClientRect();
       this.split((event.clientX - box.left) / box.width);
     });
     this.divider.addEventListener("keydown", (event) => {
@@ -45,14 +57,16 @@ export class Compare {
     });
   }
 
-  /** Keeps this scene, to be shown beside the next one; or ends that. */
-  toggle() {
-    if (this.renderer) this.close();
-    else {
-      this.waiting = this.waiting ? null : this.viewer.manifest;
-      if (this.waiting) this.viewer.notices.say("Open or make another scene: this one stays, beside it");
-    }
-    this.viewer.toolbar.refresh();
+  /**
+   * Keeps a scene, to be shown beside the next one; or ends that.
+   *
+   * @param {Manifest | null} current
+   */
+  toggle(current) {
+    if (this.renderer) return this.close();
+    this.waiting = this.waiting ? null : current;
+    if (this.waiting) this.around.notices.say("Open or make another scene: this one stays, beside it");
+    this.state.set({ comparing: this.waiting ? "waiting" : "no" });
   }
 
   /** Another scene has come. */
@@ -68,56 +82,62 @@ export class Compare {
    * @param {unknown} value  its manifest
    * @param {string} [base]
    */
-  open(value, base = this.viewer.options.base) {
+  open(value, base = this.around.base) {
     this.close();
-    if (!this.viewer.renderer) return;
+    const { frame, surface, notices, wake, onChange } = this.around;
     let manifest;
     try {
       manifest = readManifest(value);
     } catch (error) {
-      this.viewer.notices.say(`The other scene cannot be shown: ${/** @type {Error} */ (error).message}`);
+      notices.say(`The other scene cannot be shown: ${/** @type {Error} */ (error).message}`);
       return;
     }
-    this.viewer.surface.append(this.canvas, this.divider);
-    this.viewer.frame.append(this.caption);
-    this.caption.textContent = manifest.title;
-    const renderer = new Renderer(this.canvas, this.viewer.wake);
+    const renderer = new Renderer(h("canvas", { class: "second", "aria-hidden": "true" }), { wake });
+    try {
+      renderer.open();
+    } catch (error) {
+      notices.say(`The other scene cannot be shown: ${/** @type {Error} */ (error).message}`);
+      return;
+    }
     this.renderer = renderer;
+    surface.append(renderer.canvas, this.divider);
+    frame.append(this.caption);
+    this.caption.textContent = manifest.title;
     renderer.reserve(manifest.size, manifest.views.length, manifest.depth_range);
     this.loader = new Loader(
       {
         onView: (index, view, entry) => {
           renderer.setView(index, view, sourceCamera(entry));
-          if (index === 0) this.viewer.set({}); // its colours are those of the backdrop
+          if (index === 0) onChange(); // its colours are those of the background
         },
         onPreview: () => {},
-        onFailure: (index) => this.viewer.notices.say(`View ${index + 1} of the other scene did not load`),
+        onFailure: (index) => notices.say(`View ${index + 1} of the other scene did not load`),
       },
       base,
     );
     this.loader.update(manifest);
-    renderer.resize(this.viewer.renderer.canvas.width, this.viewer.renderer.canvas.height);
     this.split(this.share);
-    this.viewer.set({});
+    this.state.set({ comparing: "yes" });
+    onChange();
   }
 
   close() {
+    this.state.set({ comparing: this.waiting ? "waiting" : "no" });
     if (!this.renderer) return;
     this.loader?.reset();
+    this.renderer.canvas.remove();
     this.renderer.dispose();
     this.renderer = null;
-    this.canvas.remove();
-    this.canvas = h("canvas", { class: "second", "aria-hidden": "true" }); // the old one's context is gone
     this.divider.remove();
     this.caption.remove();
-    this.viewer.toolbar.refresh();
+    this.around.onChange();
   }
 
   /** @param {number} share  of the width, for the first scene */
   split(share) {
     this.share = Math.min(Math.max(share, 0.02), 0.98);
     const percent = (this.share * 100).toFixed(1);
-    this.canvas.style.clipPath = `inset(0 0 0 ${percent}%)`;
+    if (this.renderer) this.renderer.canvas.style.clipPath = `inset(0 0 0 ${percent}%)`;
     this.divider.style.left = `${percent}%`;
     this.divider.setAttribute("aria-valuenow", String(Math.round(this.share * 100)));
   }

@@ -1,14 +1,25 @@
-/** What the viewer has to say: passing notices, and a sentence in the scene's place. */
+/** What the viewer has to say: passing notices, a sentence in the scene's place, and the picture that stands in for it. */
 
 import { h } from "./dom.js";
+
+/** @typedef {import("../render/renderer.js").Renderer} Renderer */
 
 const STAY_MS = 4200;
 
 export class Notices {
-  /** @param {HTMLElement} frame */
-  constructor(frame) {
+  /**
+   * @param {HTMLElement} frame
+   * @param {HTMLElement} surface  where the scene is
+   */
+  constructor(frame, surface) {
+    this.surface = surface;
     this.list = h("div", { class: "notices", role: "status", "aria-live": "polite" });
     this.placed = h("div", { class: "placed", role: "alert", hidden: true });
+    /** The last picture of the scene, shown while there is no graphics context. */
+    this.still = h("canvas", { class: "still", role: "img" });
+    this.kept = false; // whether there is anything in it
+    this.settled = false; // ... and it is the best there is of this camera
+    this.excused = "";
     frame.append(this.placed, this.list);
     /** @type {Set<string>} */
     this.said = new Set();
@@ -47,24 +58,76 @@ export class Notices {
   clearPlace() {
     this.placed.hidden = true;
   }
-}
 
-/**
- * The first view as a plain picture, where nothing can be drawn in 3D.
- *
- * @param {HTMLElement} surface
- * @param {import("../protocol.js").DecodedView} view
- * @param {string} reason
- */
-export function showStill(surface, view, reason) {
-  const canvas = h("canvas", { class: "still", role: "img", "aria-label": `The first view. ${reason}` });
-  canvas.width = canvas.height = view.size;
-  canvas.getContext("2d")?.drawImage(view.colour, 0, 0);
-  clearStill(surface);
-  surface.append(canvas);
-}
+  /** Nothing of the last scene is shown any more. */
+  forget() {
+    this.kept = this.settled = false;
+    this.still.remove();
+    if (this.excused) this.place("This needs WebGL2", this.excused);
+    else this.clearPlace();
+  }
 
-/** @param {HTMLElement} surface */
-export function clearStill(surface) {
-  surface.querySelector(".still")?.remove();
+  /** @param {string} reason  why nothing can be drawn, ever */
+  excuse(reason) {
+    this.excused = reason;
+    this.place("This needs WebGL2", reason);
+  }
+
+  /**
+   * The first view as a plain picture.
+   *
+   * @param {import("../protocol.js").DecodedView} view
+   */
+  showFirst(view) {
+    this.drawFirst(view);
+    this.show(`The first view. ${this.excused}`);
+  }
+
+  /** @param {import("../protocol.js").DecodedView} view */
+  drawFirst(view) {
+    this.still.width = this.still.height = view.size;
+    this.still.getContext("2d")?.drawImage(view.colour, 0, 0);
+    this.kept = true;
+  }
+
+  /** @param {string} label */
+  show(label) {
+    this.still.setAttribute("aria-label", label);
+    this.surface.append(this.still);
+  }
+
+  /**
+   * Keeps what is on screen, in case the graphics context goes.
+   *
+   * @param {Renderer} renderer  one that is open
+   */
+  keep(renderer) {
+    const first = renderer.held.get(0);
+    if (renderer.copyTo(this.still)) this.kept = true;
+    else if (!this.kept && first) this.drawFirst(first.view);
+  }
+
+  /**
+   * After every turn of the loop: keeps the best picture of a camera, and takes the stand-in away once there is one.
+   *
+   * @param {Renderer} renderer  one that is open
+   */
+  follow(renderer) {
+    if (renderer.settled && !this.settled) this.keep(renderer);
+    this.settled = renderer.settled;
+    if (this.still.isConnected && !renderer.dirty) this.hideStill();
+  }
+
+  /** @param {boolean} lost  whether the browser took the graphics context, rather than the viewer let it go */
+  showPaused(lost) {
+    if (this.kept) this.show("The last picture of the scene");
+    if (lost) {
+      this.place("Paused: touch to go on", "The browser draws only so many 3D views at a time.");
+    }
+  }
+
+  hideStill() {
+    this.still.remove();
+    this.clearPlace();
+  }
 }

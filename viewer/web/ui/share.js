@@ -1,8 +1,8 @@
-/** Taking a view away: the camera in the page's address, and screenshots. */
+/** Taking a view away: the camera in the page's address, and pictures. */
 
+import { readPose } from "../camera.js";
 import { download } from "./dom.js";
 
-/** @typedef {import("../viewer.js").Viewer} Viewer */
 /** @typedef {import("../camera.js").Pose} Pose */
 
 const FIELDS = /** @type {(keyof Pose)[]} */ (["yaw", "pitch", "radius", "x", "y", "z", "fov"]);
@@ -24,21 +24,19 @@ export function formatPose(pose) {
 export function parsePose(text, home) {
   const given = new URLSearchParams(text.replace(/^#/, ""));
   if (!FIELDS.some((name) => given.has(name))) return null;
-  const pose = { ...home };
-  for (const name of FIELDS) {
-    const value = Number.parseFloat(given.get(name) ?? "");
-    if (Number.isFinite(value)) pose[name] = value;
-  }
-  pose.pitch = Math.min(Math.max(pose.pitch, -1.4), 1.4);
-  pose.radius = Math.min(Math.max(pose.radius, 0.2), 5);
-  pose.fov = Math.min(Math.max(pose.fov, 15), 90);
-  return pose;
+  const numbers = Object.fromEntries(FIELDS.map((name) => [name, Number.parseFloat(given.get(name) ?? "")]));
+  return { ...home, ...readPose(numbers) };
 }
 
+/** Keeps the camera in the page's address. */
 export class CameraLink {
-  /** @param {Viewer} viewer */
-  constructor(viewer) {
-    this.viewer = viewer;
+  /**
+   * @param {import("../input/orbit_controls.js").OrbitControls} controls
+   * @param {() => void} onMove  the address changed, and the camera is on its way
+   */
+  constructor(controls, onMove) {
+    this.controls = controls;
+    this.onMove = onMove;
     this.restored = false;
     window.addEventListener("hashchange", this.onHash);
   }
@@ -47,15 +45,15 @@ export class CameraLink {
   restore() {
     if (this.restored) return;
     this.restored = true;
-    const pose = parsePose(location.hash, this.viewer.controls.home);
-    if (pose) this.viewer.controls.jump(pose);
+    const pose = parsePose(location.hash, this.controls.home);
+    if (pose) this.controls.jump(pose);
   }
 
   onHash = () => {
-    const pose = parsePose(location.hash, this.viewer.controls.home);
-    if (!pose || formatPose(pose) === formatPose(this.viewer.controls.pose())) return;
-    this.viewer.controls.fov = pose.fov;
-    this.viewer.flyTo(pose);
+    const pose = parsePose(location.hash, this.controls.home);
+    if (!pose || formatPose(pose) === formatPose(this.controls.pose())) return;
+    this.controls.flyTo(pose);
+    this.onMove();
   };
 
   /** @param {Pose} pose */
@@ -74,33 +72,28 @@ export class CameraLink {
 }
 
 /**
- * The address of this page with the camera in it, copied.
+ * Copies the address of this page with the camera in it.
  *
- * @param {Viewer} viewer
+ * @param {Pose} pose
+ * @returns {Promise<string>} what to tell the person
  */
-export async function copyLink(viewer) {
-  const address = `${location.href.split("#")[0]}#${formatPose(viewer.controls.pose())}`;
+export async function copyLink(pose) {
+  const address = `${location.href.split("#")[0]}#${formatPose(pose)}`;
   try {
     await navigator.clipboard.writeText(address);
-    viewer.notices.say("The link to this view is copied");
+    return "The link to this view is copied";
   } catch {
-    viewer.notices.say(`The link to this view: ${address}`);
+    return `The link to this view: ${address}`;
   }
 }
 
 /**
- * The picture without the tools around it, as a PNG.
- *
- * @param {Viewer} viewer
- * @param {number} scale
+ * @param {Blob} picture  a PNG
+ * @param {string} title  of the scene, for the file's name
  */
-export async function saveScreenshot(viewer, scale) {
-  const blob = await viewer.renderer?.picture(viewer.controls.pose(), scale);
-  if (!blob) return null;
-  const name = (viewer.manifest?.title || "scene").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
-  const url = URL.createObjectURL(blob);
+export function savePicture(picture, title) {
+  const name = (title || "scene").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
+  const url = URL.createObjectURL(picture);
   download(url, `${name}.png`);
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
-  viewer.notices.say("The picture is saved");
-  return blob;
 }

@@ -7,7 +7,9 @@ const BACKDROPS = {
   dark: { bottom: [0.055, 0.06, 0.075], top: [0.12, 0.13, 0.16] },
   light: { bottom: [0.83, 0.845, 0.87], top: [0.95, 0.955, 0.965] },
 };
-const OF_THEME = 0.15; // how much of the theme is in the scene's own backdrop
+const RIM = 0.04; // of the picture's height
+/** @type {WeakMap<ImageBitmap, Backdrop>} */
+const KNOWN_RIMS = new WeakMap();
 
 /**
  * @param {string} background  "scene", "dark" or "light"
@@ -18,29 +20,35 @@ const OF_THEME = 0.15; // how much of the theme is in the scene's own backdrop
 export function backdropOf(background, host, own) {
   const theme = BACKDROPS[host.dataset.theme ?? "dark"];
   if (background !== "scene") return BACKDROPS[background] ?? theme;
-  if (!own) return theme;
-  /** @param {number[]} a @param {number[]} b */
-  const mixed = (a, b) =>
-    /** @type {[number, number, number]} */ (a.map((value, k) => value + (b[k] - value) * OF_THEME));
-  return { bottom: mixed(own.bottom, theme.bottom), top: mixed(own.top, theme.top) };
+  return own ?? theme;
 }
 
 /**
- * The colours of a picture's upper and lower rim: behind a scene they leave no hole where its views end.
+ * The mean colours of a picture's upper and lower rim: behind a scene they leave no hole where its views end.
  *
  * @param {ImageBitmap} picture
  * @returns {Backdrop}
  */
 export function rimColours(picture) {
-  const rows = 12;
-  const canvas = new OffscreenCanvas(1, rows);
-  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.imageSmoothingQuality = "high";
-  context.drawImage(picture, 0, 0, 1, rows);
-  const { data } = context.getImageData(0, 0, 1, rows);
-  /** @param {number} row @returns {[number, number, number]} */
-  const at = (row) => [data[4 * row] / 255, data[4 * row + 1] / 255, data[4 * row + 2] / 255];
-  return { bottom: at(rows - 1), top: at(0) };
+  const known = KNOWN_RIMS.get(picture);
+  if (known) return known;
+  const { width, height } = picture;
+  const rim = Math.max(1, Math.round(height * RIM));
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
+    new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true })
+  );
+  context.drawImage(picture, 0, 0);
+  /** @param {number} top @returns {[number, number, number]} */
+  const mean = (top) => {
+    const { data } = context.getImageData(0, top, width, rim);
+    const sum = [0, 0, 0];
+    for (let k = 0; k < data.length; k++) if (k % 4 < 3) sum[k % 4] += data[k];
+    const [red, green, blue] = sum.map((value) => value / (255 * width * rim));
+    return [red, green, blue];
+  };
+  const rims = { bottom: mean(height - rim), top: mean(0) };
+  KNOWN_RIMS.set(picture, rims);
+  return rims;
 }
 
 /**

@@ -5,10 +5,16 @@ import { keyPose, pathLength, poseOfKey, swingPose, withKey, withoutKey } from "
 import { h } from "./dom.js";
 import { iconButton, relabel } from "./icons.js";
 
-/** @typedef {import("../viewer.js").Viewer} Viewer */
+/** @typedef {import("../input/orbit_controls.js").OrbitControls} OrbitControls */
 /** @typedef {import("../input/path.js").PathName} PathName */
 /** @typedef {import("../protocol.js").Keyframe} Keyframe */
 /** @typedef {"loop" | "bounce" | "once"} Repeat */
+/**
+ * @typedef {object} TimelineEvents
+ * @property {() => void} onMove  the camera was moved, or will be
+ * @property {(keys: Keyframe[]) => void} onKeyframes  a person changed their path
+ * @property {(text: string) => void} say
+ */
 
 const SWING_S = 6;
 const SECONDS_PER_KEY = 1.6;
@@ -18,20 +24,27 @@ const REPEATS = /** @type {Repeat[]} */ (["loop", "bounce", "once"]);
 const REPEAT_NAMES = { loop: "Repeats in a loop", bounce: "Plays forth and back", once: "Plays once" };
 
 export class Timeline {
-  /** @param {Viewer} viewer */
-  constructor(viewer) {
-    this.viewer = viewer;
+  /**
+   * @param {OrbitControls} controls
+   * @param {import("../state.js").Observable<import("../state.js").Settings>} settings
+   * @param {import("../state.js").Observable<import("../state.js").State>} state
+   * @param {TimelineEvents} events
+   */
+  constructor(controls, settings, state, events) {
+    this.controls = controls;
+    this.settings = settings;
+    this.state = state;
+    this.events = events;
     /** @type {PathName} */
     this.path = "swing";
     /** @type {Repeat} */
     this.repeat = "loop";
-    this.playing = false;
     this.forward = true;
     this.at = 0;
     this.eased = 0;
     /** @type {Keyframe[]} */
     this.keys = [];
-    this.loaded = "";
+    this.edited = false; // by the person who looks, since the scene was opened
     this.chosen = -1;
 
     this.playButton = iconButton("play", "Play", () => this.toggle());
@@ -63,28 +76,28 @@ export class Timeline {
       this.removeButton,
       this.repeatButton,
     );
-    viewer.frame.append(this.element);
+    settings.watch(({ timeline }) => {
+      this.element.hidden = !timeline;
+    });
     this.refresh();
   }
 
-  /** @param {Keyframe[]} keys  saved with the scene */
-  load(keys) {
-    const text = JSON.stringify(keys);
-    if (text === this.loaded) return;
-    this.loaded = text;
+  get playing() {
+    return this.state.value.playing;
+  }
+
+  /**
+   * @param {Keyframe[]} keys  saved with the scene
+   * @param {boolean} another  whether it is another scene; else keys that a person set here meanwhile stay
+   */
+  load(keys, another) {
+    if (!another && this.edited) return;
+    this.edited = false;
     this.keys = keys.map((key) => ({ ...key }));
+    this.chosen = -1;
     if (keys.length > 1) this.path = "keys";
+    else if (another && this.path === "keys") this.path = "swing";
     this.refresh();
-  }
-
-  get visible() {
-    return !this.element.hidden;
-  }
-
-  /** @param {boolean} visible */
-  show(visible) {
-    this.element.hidden = !visible;
-    this.viewer.frame.classList.toggle("with-timeline", visible);
   }
 
   length() {
@@ -97,7 +110,7 @@ export class Timeline {
 
   /** @param {number} t */
   poseAt(t) {
-    const { controls } = this.viewer;
+    const { controls } = this;
     if (this.path === "keys" && this.keys.length) return keyPose(this.keys, t, this.repeat === "loop");
     const home = { ...controls.home, fov: controls.fov };
     return swingPose(this.path === "orbit" ? "orbit" : "swing", t, controls.bounds, home);
@@ -110,27 +123,27 @@ export class Timeline {
 
   play() {
     if (this.path === "keys" && this.keys.length < 2) {
-      this.viewer.notices.say("A path of your own needs two keys: add them with the plus, each from another side");
+      this.events.say("A path of your own needs two keys: add them with the plus, each from another side");
       return;
     }
     if (this.path !== "keys") this.at = this.nearestTime();
     else if (this.at >= this.length()) this.at = 0;
-    this.playing = true;
+    this.state.set({ playing: true });
     this.forward = true;
     this.eased = 0;
     this.refresh();
-    this.viewer.wake();
+    this.events.onMove();
   }
 
   pause() {
     if (!this.playing) return;
-    this.playing = false;
+    this.state.set({ playing: false });
     this.refresh();
   }
 
   /** Where on the path the camera is nearest now, so that playing does not begin with a jump. */
   nearestTime() {
-    const pose = this.viewer.controls.pose();
+    const pose = this.controls.pose();
     let best = 0;
     let least = Infinity;
     for (let k = 0; k < 60; k++) {
@@ -160,7 +173,7 @@ export class Timeline {
       } else this.at -= length;
     }
     this.eased = Math.min(this.eased + seconds / EASE_IN_S, 1);
-    const { controls } = this.viewer;
+    const { controls } = this;
     const pull = this.eased >= 1 ? 1 : this.eased ** 2 * (3 - 2 * this.eased);
     controls.jump(mixPoses(controls.pose(), this.poseAt(this.at), pull));
     this.slider.value = String(Math.round((this.at / length) * TRACK));
@@ -171,9 +184,8 @@ export class Timeline {
     this.pause();
     if (this.path === "keys" && !this.keys.length) return;
     this.at = (Number(this.slider.value) / TRACK) * this.length();
-    this.viewer.controls.jump(this.poseAt(this.at));
-    this.viewer.resting = false;
-    this.viewer.wake();
+    this.controls.jump(this.poseAt(this.at));
+    this.events.onMove();
   }
 
   /** @param {PathName} path */
@@ -191,12 +203,13 @@ export class Timeline {
   }
 
   addKey() {
+    this.settings.set({ timeline: true });
     this.pause();
-    this.keys = withKey(this.keys, this.viewer.controls.pose());
+    this.keys = withKey(this.keys, this.controls.pose());
     this.path = "keys";
     this.chosen = this.keys.length - 1;
     this.changed();
-    this.viewer.notices.say(
+    this.events.say(
       this.keys.length < 2 ? "First key set; go elsewhere and add another" : `Key ${this.keys.length} added`,
     );
   }
@@ -210,9 +223,9 @@ export class Timeline {
   }
 
   changed() {
-    this.loaded = JSON.stringify(this.keys);
+    this.edited = true;
     this.refresh();
-    this.viewer.keyframesChanged(this.keys);
+    this.events.onKeyframes(this.keys);
   }
 
   refresh() {
@@ -222,7 +235,6 @@ export class Timeline {
     this.removeButton.hidden = this.path !== "keys" || !this.keys.length;
     this.marks.hidden = this.path !== "keys";
     this.marks.replaceChildren(...this.keys.map((key, index) => this.mark(key, index)));
-    this.viewer.toolbar?.refresh();
   }
 
   /**
@@ -258,7 +270,9 @@ export class Timeline {
       else {
         this.at = key.t;
         this.slider.value = String(Math.round((this.at / this.length()) * TRACK));
-        this.viewer.flyTo(poseOfKey(key));
+        this.pause();
+        this.controls.flyTo({ ...poseOfKey(key), fov: this.controls.fov });
+        this.events.onMove();
         this.refresh();
       }
     });

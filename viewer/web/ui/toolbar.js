@@ -1,254 +1,191 @@
-/** The tools over the picture: a slim toolbar, two panels, help, title and progress. */
+/** The tools over the picture: a slim toolbar, two panels, help, title and progress. They follow settings and state. */
 
-import { Headset } from "../input/headset.js";
+import { LOOKS, tip } from "./commands.js";
 import { h } from "./dom.js";
 import { helpDialog } from "./help.js";
 import { iconButton, relabel } from "./icons.js";
-import { copyLink } from "./share.js";
 
-/** @typedef {import("../viewer.js").Viewer} Viewer */
-/** @typedef {import("../render/fusion.js").Look} Look */
-
-const LOOKS = /** @type {[Look, string][]} */ ([
-  ["fused", "Fused colour"],
-  ["depth", "Depth"],
-  ["normals", "Normals"],
-  ["nearest", "Nearest view"],
-  ["points", "Point cloud"],
-  ["mesh", "Wireframe"],
-]);
+/** @typedef {import("../state.js").Settings} Settings */
+/** @typedef {import("../state.js").State} State */
+/** @typedef {import("./commands.js").CommandName} CommandName */
 
 export class Toolbar {
-  /** @param {Viewer} viewer */
-  constructor(viewer) {
-    this.viewer = viewer;
+  /**
+   * @param {import("../state.js").Observable<Settings>} settings
+   * @param {import("../state.js").Observable<State>} state
+   * @param {(command: CommandName) => void} run  what the buttons do
+   */
+  constructor(settings, state, run) {
+    this.settings = settings;
     this.title = h("div", { class: "chip title", hidden: true });
-    this.progress = h(
-      "div",
-      { class: "progress", role: "progressbar", "aria-label": "Views made", hidden: true },
-      h("i"),
-    );
+    this.progress = h("div", { class: "progress", role: "progressbar", "aria-label": "Views made" }, h("i"));
     this.rate = h("div", { class: "chip rate", "aria-hidden": "true", hidden: true });
-    this.play = iconButton("play", "Play (space)", () => viewer.timeline.toggle());
-    this.looks = iconButton("looks", "Ways of looking", () => this.toggle(this.looks, this.lookPanel), {
-      "aria-expanded": "false",
-    });
-    this.options = iconButton("settings", "Settings", () => this.toggle(this.options, this.optionPanel), {
-      "aria-expanded": "false",
-    });
-    this.cameras = iconButton("cameras", "Cameras (C)", () => viewer.set({ overview: !viewer.settings.overview }));
-    this.times = iconButton("timeline", "Timeline (T)", () => this.showTimeline());
-    this.full = iconButton("expand", "Full screen (F)", () => this.fullScreen());
-    this.headset = new Headset(viewer);
-    this.comparing = iconButton("compare", "Compare with another scene", () => viewer.compare.toggle(), {
-      class: "wide-only",
-    });
+    this.help = helpDialog();
+    this.looks = radioPanel(settings);
+    this.options = optionPanel(settings);
+    /** @param {import("./icons.js").Icon} name @param {CommandName} command @param {Record<string, any>} [attributes] */
+    const button = (name, command, attributes) => iconButton(name, tip(command), () => run(command), attributes);
+    /** @param {import("./icons.js").Icon} name @param {string} label @param {HTMLElement} panel */
+    const opener = (name, label, panel) => {
+      const opens = iconButton(name, label, () => this.togglePanel(panel), { "aria-expanded": "false" });
+      this.openers.set(panel, opens);
+      return opens;
+    };
+    /** @type {Map<HTMLElement, HTMLElement>} the button of each panel */
+    this.openers = new Map();
+    this.play = button("play", "play");
+    this.overview = button("cameras", "overview");
+    this.timeline = button("timeline", "timeline");
+    this.compare = button("compare", "compare", { class: "wide-only" });
+    this.headset = button("headset", "headset");
+    this.full = button("expand", "fullScreen");
     this.bar = h(
       "div",
       { class: "toolbar glass", role: "toolbar", "aria-label": "Viewer" },
       this.play,
-      iconButton("home", "Back to the first view (R)", () => this.command("r")),
+      button("home", "home"),
       h("span", { class: "gap" }),
-      this.looks,
-      this.cameras,
-      this.times,
-      this.options,
-      this.comparing,
+      opener("looks", "Ways of looking", this.looks),
+      this.overview,
+      this.timeline,
+      opener("settings", "Settings", this.options),
+      this.compare,
       h("span", { class: "gap" }),
-      iconButton("camera", "Save a picture (P)", () => this.command("p")),
-      iconButton("link", "Copy a link to this view", () => copyLink(viewer), { class: "wide-only" }),
-      this.headset.button,
+      button("camera", "picture"),
+      button("link", "link", { class: "wide-only" }),
+      this.headset,
       this.full,
-      iconButton("help", "Help (H)", () => this.command("h"), { class: "wide-only" }),
+      button("help", "help", { class: "wide-only" }),
     );
-    this.fov = h("input", { type: "range", min: 20, max: 75, step: 1, id: "fov", oninput: () => this.setFov() });
-    this.fovText = h("output", { for: "fov" });
-    this.points = h("input", {
-      type: "range",
-      min: 0.4,
-      max: 3,
-      step: 0.1,
-      oninput: () => viewer.set({ pointSize: Number(this.points.value) }),
-    });
-    this.background = h(
-      "select",
-      { onchange: () => viewer.set({ background: /** @type {any} */ (this.background.value) }) },
-      ...["scene", "dark", "light"].map((name) => h("option", { value: name }, name[0].toUpperCase() + name.slice(1))),
-    );
-    this.enhanced = h("input", { type: "checkbox", onchange: () => viewer.set({ enhanced: this.enhanced.checked }) });
-    this.showRate = h("input", { type: "checkbox", onchange: () => viewer.set({ rate: this.showRate.checked }) });
-    this.scale = h(
-      "select",
-      {},
-      ...[1, 2, 3, 4].map((n) => h("option", { value: n, ...(n === 2 && { selected: true }) }, `${n}×`)),
-    );
-    this.lookButtons = LOOKS.map(([look, label], k) =>
-      h(
-        "button",
-        { type: "button", role: "radio", "data-look": look, onclick: () => this.viewer.set({ look }) },
-        label,
-        h("kbd", {}, String(k + 1)),
-      ),
-    );
-    this.lookPanel = this.buildLooks();
-    this.optionPanel = this.buildOptions();
-    this.help = helpDialog();
-    viewer.frame.append(this.title, this.progress, this.rate, this.lookPanel, this.optionPanel, this.bar, this.help);
-    viewer.surface.addEventListener("pointerdown", () => this.closePanels());
-    document.addEventListener("fullscreenchange", this.onFullScreen);
-    viewer.cleanups.push(() => document.removeEventListener("fullscreenchange", this.onFullScreen));
-    this.drawn = 0;
-    this.rateSince = 0;
+    this.elements = [this.title, this.progress, this.rate, this.looks, this.options, this.bar, this.help];
+    settings.watch((value) => this.followSettings(value));
+    state.watch((value) => this.followState(value));
   }
 
-  buildLooks() {
-    return h(
-      "div",
-      { class: "panel glass", role: "radiogroup", "aria-label": "Ways of looking", hidden: true },
-      ...this.lookButtons,
-    );
+  /** @param {Readonly<Settings>} settings */
+  followSettings({ overview, timeline, rate }) {
+    this.overview.setAttribute("aria-pressed", String(overview));
+    this.timeline.setAttribute("aria-pressed", String(timeline));
+    this.rate.hidden = !rate;
   }
 
-  buildOptions() {
-    /** @param {string} text @param {...Node} controls */
-    const row = (text, ...controls) => h("label", {}, h("span", {}, text), ...controls);
-    return h(
-      "div",
-      { class: "panel glass options", role: "group", "aria-label": "Settings", hidden: true },
-      row("Field of view", this.fov, this.fovText),
-      row("Point size", this.points),
-      row("Background", this.background),
-      row("Soft rims, smooth pictures", this.enhanced),
-      row("Frame rate", this.showRate),
-      row("Saved picture", this.scale),
-    );
+  /** @param {Readonly<State>} state */
+  followState({ title, done, planned, playing, comparable, comparing, headset, fullScreen, rate }) {
+    this.title.textContent = title;
+    this.title.hidden = !title;
+    this.rate.textContent = rate;
+    this.progress.hidden = done >= planned || planned < 2;
+    this.progress.setAttribute("aria-valuemax", String(planned));
+    this.progress.setAttribute("aria-valuenow", String(done));
+    /** @type {HTMLElement} */ (this.progress.firstChild).style.width = `${(100 * done) / Math.max(planned, 1)}%`;
+    relabel(this.play, playing ? "pause" : "play", playing ? "Pause (Space)" : tip("play"));
+    this.compare.hidden = comparing === "no" && !comparable;
+    this.compare.setAttribute("aria-pressed", String(comparing !== "no"));
+    relabel(this.compare, "compare", comparing === "yes" ? "End the comparison (X)" : tip("compare"));
+    this.headset.hidden = headset === "absent";
+    relabel(this.headset, "headset", headset === "entered" ? "Leave VR (V)" : tip("headset"));
+    relabel(this.full, fullScreen ? "shrink" : "expand", fullScreen ? "Leave full screen (F)" : tip("fullScreen"));
   }
 
-  setFov() {
-    const { controls } = this.viewer;
-    controls.fov = Number(this.fov.value);
-    this.fovText.value = `${this.fov.value}°`;
-    this.viewer.resting = false;
-    this.viewer.wake();
-  }
-
-  /**
-   * @param {HTMLElement} button
-   * @param {HTMLElement} panel
-   */
-  toggle(button, panel) {
+  /** @param {HTMLElement} panel */
+  togglePanel(panel) {
     const open = panel.hidden;
     this.closePanels();
     panel.hidden = !open;
-    button.setAttribute("aria-expanded", String(open));
-    if (open) this.refresh();
+    this.openers.get(panel)?.setAttribute("aria-expanded", String(open));
   }
 
+  /** @returns {boolean} whether one was open */
   closePanels() {
-    const open = !this.lookPanel.hidden || !this.optionPanel.hidden;
-    for (const panel of [this.lookPanel, this.optionPanel]) panel.hidden = true;
-    for (const button of [this.looks, this.options]) button.setAttribute("aria-expanded", "false");
-    return open;
-  }
-
-  showTimeline() {
-    this.viewer.timeline.show(!this.viewer.timeline.visible);
-    this.refresh();
-  }
-
-  async fullScreen() {
-    if (document.fullscreenElement) await document.exitFullscreen();
-    else if (this.viewer.host.requestFullscreen) await this.viewer.host.requestFullscreen();
-    else this.viewer.notices.say("This browser has no full screen for parts of a page");
-  }
-
-  onFullScreen = () => {
-    const full = document.fullscreenElement === this.viewer.host;
-    relabel(this.full, full ? "shrink" : "expand", full ? "Leave full screen (F)" : "Full screen (F)");
-  };
-
-  /**
-   * @param {string} key
-   * @returns {boolean}
-   */
-  command(key) {
-    const { viewer } = this;
-    if (key === "r") {
-      viewer.controls.fov = viewer.controls.home.fov;
-      viewer.flyTo(viewer.controls.home);
-      this.refresh();
-    } else if (key === "f") this.fullScreen();
-    else if (key === " ") viewer.timeline.toggle();
-    else if (key === "p") viewer.screenshot(Number(this.scale.value));
-    else if (key === "h" || key === "?") this.help.open ? this.help.close() : this.help.showModal();
-    else if (key === "c") viewer.set({ overview: !viewer.settings.overview });
-    else if (key === "t") this.showTimeline();
-    else if (key === "k") {
-      viewer.timeline.show(true);
-      viewer.timeline.addKey();
-    } else if (key >= "1" && key <= String(LOOKS.length)) viewer.set({ look: LOOKS[Number(key) - 1][0] });
-    else if (key === "escape") return this.closePanels();
-    else return false;
-    return true;
-  }
-
-  /** @param {string} title */
-  setTitle(title) {
-    this.title.textContent = title;
-    this.title.hidden = !title;
-  }
-
-  /**
-   * @param {number} done
-   * @param {number} all
-   */
-  setProgress(done, all) {
-    this.progress.hidden = done >= all || all < 2;
-    this.progress.setAttribute("aria-valuemax", String(all));
-    this.progress.setAttribute("aria-valuenow", String(done));
-    /** @type {HTMLElement} */ (this.progress.firstChild).style.width = `${(100 * done) / Math.max(all, 1)}%`;
-  }
-
-  /** Brings the controls in line with the state. */
-  refresh() {
-    const { viewer } = this;
-    const { look, enhanced, background, rate, pointSize, overview } = viewer.settings;
-    for (const button of this.lookButtons) {
-      button.setAttribute("aria-checked", String(button.dataset.look === look));
+    const open = [...this.openers].filter(([panel]) => !panel.hidden);
+    for (const [panel, opener] of open) {
+      panel.hidden = true;
+      opener.setAttribute("aria-expanded", "false");
     }
-    relabel(
-      this.play,
-      viewer.timeline.playing ? "pause" : "play",
-      viewer.timeline.playing ? "Pause (space)" : "Play (space)",
-    );
-    this.cameras.setAttribute("aria-pressed", String(overview));
-    this.times.setAttribute("aria-pressed", String(viewer.timeline.visible));
-    this.enhanced.checked = enhanced;
-    this.background.value = background;
-    this.showRate.checked = rate;
-    this.points.value = String(pointSize);
-    this.fov.value = String(viewer.controls.fov);
-    this.fovText.value = `${Math.round(viewer.controls.fov)}°`;
-    this.rate.hidden = !rate;
-    const { renderer, waiting } = viewer.compare;
-    this.comparing.hidden = !renderer && !(viewer.options.compare && viewer.manifest);
-    this.comparing.setAttribute("aria-pressed", String(Boolean(renderer || waiting)));
-    relabel(this.comparing, "compare", renderer ? "End the comparison" : "Compare with another scene");
+    return open.length > 0;
   }
 
-  /** @param {number} now milliseconds */
-  update(now) {
-    const { renderer, settings, frame } = this.viewer;
-    if (!renderer || !settings.rate) return;
-    if (now - this.rateSince < 500) return;
-    const rate = ((renderer.frames - this.drawn) * 1000) / (now - this.rateSince);
-    const { views, scale } = renderer.budget.current();
-    if (this.rateSince)
-      this.rate.textContent =
-        rate < 0.5
-          ? "still"
-          : `${Math.round(rate)} fps · ${views} views${scale < 1 ? ` · ${Math.round(scale * 100)} %` : ""}`;
-    [this.rateSince, this.drawn] = [now, renderer.frames];
-    frame.dataset.rate = rate.toFixed(1);
+  toggleHelp() {
+    if (this.help.open) this.help.close();
+    else this.help.showModal();
   }
+}
+
+/** @param {import("../state.js").Observable<Settings>} settings */
+function radioPanel(settings) {
+  const buttons = LOOKS.map(([look, label], k) =>
+    h(
+      "button",
+      { type: "button", role: "radio", onclick: () => settings.set({ look }) },
+      label,
+      h("kbd", {}, String(k + 1)),
+    ),
+  );
+  settings.watch(({ look }) => {
+    buttons.forEach((button, k) => {
+      button.setAttribute("aria-checked", String(LOOKS[k][0] === look));
+    });
+  });
+  const attributes = { class: "panel glass", role: "radiogroup", "aria-label": "Ways of looking", hidden: true };
+  return h("div", attributes, ...buttons);
+}
+
+/** @param {import("../state.js").Observable<Settings>} settings */
+function optionPanel(settings) {
+  /** @param {number} min @param {number} max @param {number} step @param {(value: number) => Partial<Settings>} change */
+  const range = (min, max, step, change) => {
+    const input = h("input", { type: "range", min, max, step });
+    input.addEventListener("input", () => settings.set(change(Number(input.value))));
+    return input;
+  };
+  /** @param {"enhanced" | "rate"} name */
+  const checkbox = (name) => {
+    const input = h("input", { type: "checkbox" });
+    input.addEventListener("change", () => settings.set({ [name]: input.checked }));
+    return input;
+  };
+  /** @param {[string | number, string][]} options @param {(value: string) => Partial<Settings>} change */
+  const choice = (options, change) => {
+    const select = h("select", {}, ...options.map(([value, label]) => h("option", { value }, label)));
+    select.addEventListener("change", () => settings.set(change(select.value)));
+    return select;
+  };
+  const fov = range(20, 75, 1, (value) => ({ fov: value }));
+  const fovText = h("output");
+  const points = range(0.4, 3, 0.1, (pointSize) => ({ pointSize }));
+  const background = choice(
+    [
+      ["scene", "Scene"],
+      ["dark", "Dark"],
+      ["light", "Light"],
+    ],
+    (value) => ({ background: /** @type {Settings["background"]} */ (value) }),
+  );
+  const enhanced = checkbox("enhanced");
+  const rate = checkbox("rate");
+  const scale = choice(
+    [1, 2, 3, 4].map((n) => [n, `${n}×`]),
+    (value) => ({ pictureScale: Number(value) }),
+  );
+  settings.watch((value) => {
+    fov.value = String(value.fov);
+    fovText.value = `${Math.round(value.fov)}°`;
+    points.value = String(value.pointSize);
+    background.value = value.background;
+    enhanced.checked = value.enhanced;
+    rate.checked = value.rate;
+    scale.value = String(value.pictureScale);
+  });
+  /** @param {string} text @param {...Node} controls */
+  const row = (text, ...controls) => h("label", {}, h("span", {}, text), ...controls);
+  return h(
+    "div",
+    { class: "panel glass options", role: "group", "aria-label": "Settings", hidden: true },
+    row("Field of view", fov, fovText),
+    row("Point size", points),
+    row("Background", background),
+    row("Soft rims, smooth pictures", enhanced),
+    row("Frame rate", rate),
+    row("Saved picture", scale),
+  );
 }

@@ -28,13 +28,23 @@ out vec2 uv;
 out vec3 flags;   // edge, eroded, padding
 flat out int vertex;
 #endif
+#ifdef WIRE
+in uint index;    // of the vertex; three follow one another for every triangle
+out vec3 corner;  // 1 at each of the three
+#endif
 ${weightFunctions}
 void main() {
+#ifdef WIRE
+  int id = int(index);
+  corner = vec3(gl_VertexID % 3 == 0, gl_VertexID % 3 == 1, gl_VertexID % 3 == 2);
+#else
+  int id = gl_VertexID;
+#endif
 #ifdef POINTS
   int inner = side - 2;
-  ivec2 cell = ivec2(gl_VertexID % inner + 1, gl_VertexID / inner + 1);
+  ivec2 cell = ivec2(id % inner + 1, id / inner + 1);
 #else
-  ivec2 cell = ivec2(gl_VertexID % side, gl_VertexID / side);
+  ivec2 cell = ivec2(id % side, id / side);
 #endif
   vec4 data = texelFetch(vertexData, ivec3(cell, layer), 0);
   float bits = floor((data.w + 1.5) / 4.0);
