@@ -16,7 +16,7 @@ from viewer.protocol import data_url, dumps, manifest, pack_view, scene_keyframe
 from viewer.server import planned_cameras
 
 WEB = Path(__file__).with_name("web")
-ENTRY = "viewer.js"
+ENTRY = "standalone.js"
 IMPORT = re.compile(r"""\b(from|import)\s*(["'])(\.{1,2}/[^"']+)\2""")
 
 _PAGE = """<!doctype html>
@@ -31,12 +31,14 @@ style-src 'unsafe-inline'; img-src blob: data:">
 <style>
 html, body {{ height: 100%; margin: 0; background: #101216; font: 15px system-ui, sans-serif; color: #ccd; }}
 @media (prefers-color-scheme: light) {{ html, body {{ background: #eef0f3; color: #334; }} }}
-#viewer {{ height: 100%; --viewer-radius: 0px; }}
-#viewer p {{ padding: 20vh 10% 0; text-align: center; }}
+main {{ height: 100%; --viewer-radius: 0px; }}
+main p {{ padding: 20vh 10% 0; text-align: center; }}
+h1 {{ position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }}
 </style>
 </head>
 <body>
-<div id="viewer"><p>Opening the scene …</p></div>
+<h1>{title}</h1>
+<main id="viewer"><p>Opening the scene …</p></main>
 <noscript>Looking at a scene needs JavaScript.</noscript>
 <script type="application/json" id="scene">{scene}</script>
 <script type="text/plain" id="modules">{modules}</script>
@@ -55,11 +57,9 @@ html, body {{ height: 100%; margin: 0; background: #101216; font: 15px system-ui
     map.type = "importmap";
     map.textContent = JSON.stringify({{ imports }});
     document.head.append(map);
-    const {{ mount }} = await import("ivid-viewer/{entry}");
+    const {{ showAlone }} = await import("ivid-viewer/{entry}");
     host.replaceChildren();
-    const viewer = mount(host, {{ style, link: true, eager: true }});
-    viewer.show(document.getElementById("scene").textContent);
-    window.ividViewer = viewer;
+    window.ividViewer = showAlone(host, document.getElementById("scene").textContent, style);
   }} catch (error) {{
     host.firstElementChild.textContent = "This browser cannot show the scene: " + error.message;
   }}
@@ -80,20 +80,34 @@ def write_html(scene: Scene, path: str | Path) -> Path:
         OSError: the file cannot be written.
     """
     path = Path(path)
+    with written_aside(path) as aside:
+        aside.write_text(scene_page(scene, path.stem), encoding="utf-8")
+    return path
+
+
+def scene_page(scene: Scene, title: str = "scene") -> str:
+    """The self-contained page of a scene; `title` is for scenes that say neither class nor seed."""
     content = manifest(
         [(data_url(pack_view(view, scene.depth_range)), view.camera) for view in scene.views],
         size=scene.size,
         depth_range=scene.depth_range,
         planned=planned_cameras(scene),
-        title=scene_title(scene) or path.stem,
+        title=scene_title(scene) or title,
         keyframes=scene_keyframes(scene),
     )
-    page = _PAGE.format(
+    return _PAGE.format(
         title=html.escape(content["title"]), scene=dumps(content), modules=_packed_viewer(), entry=ENTRY
     )
-    with written_aside(path) as aside:
-        aside.write_text(page, encoding="utf-8")
-    return path
+
+
+def scene_frame(scene: Scene, height_px: int = 480) -> str:
+    """The page of a scene as an HTML `<iframe>` that holds all of it, for notebooks."""
+    page = html.escape(scene_page(scene))
+    title = html.escape(scene_title(scene) or "3D scene")
+    return (
+        f'<iframe title="{title}" srcdoc="{page}" allow="fullscreen; xr-spatial-tracking" '
+        f'style="width: 100%; height: {height_px}px; border: 0"></iframe>'
+    )
 
 
 def _packed_viewer() -> str:

@@ -6,6 +6,7 @@ made.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -134,6 +135,13 @@ class Scene:
     def size(self) -> int:
         """S, the side of every view in pixels."""
         return self.views[0].size
+
+    def _repr_html_(self) -> str:
+        """The scene in a notebook: the viewer in a frame.
+
+        The viewer knows this package, not the other way round, so it is found when it is asked for.
+        """
+        return importlib.import_module("viewer.html").scene_frame(self)
 
     def save(self, path: str | Path) -> None:
         """Write the scene file, aside first and then renamed onto `path`."""

@@ -1,9 +1,11 @@
 /** The viewer as a page of its own, served by `python -m viewer`. */
 
+import { answerParent } from "./messages.js";
 import { mount } from "./viewer.js";
 
 const host = /** @type {HTMLElement} */ (document.getElementById("viewer"));
 const viewer = mount(host, { link: true, eager: true });
+answerParent(viewer);
 
 try {
   const response = await fetch("/scenes.json");
