@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Frame, Page
 
 from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
-from tests.support.viewer_browser import PATIENCE_MS
+from tests.support.viewer_browser import PATIENCE_MS, until
 from viewer.html import write_html
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,9 +55,9 @@ def page_of(browser: Browser, folder: Path, content: str, **viewport: int) -> It
 
 def viewers(page: Page, count: int) -> list[Frame]:
     """The frames, when all of them have their scene."""
-    page.wait_for_function("(count) => frames.length === count", arg=count)
+    until(page, "(count) => frames.length === count", arg=count)
     for frame in page.frames[1:]:
-        frame.wait_for_function(LOADED, timeout=PATIENCE_MS)
+        until(frame, LOADED)
     return page.frames[1:]
 
 
@@ -67,13 +67,13 @@ def test_more_frames_than_contexts_all_show_the_scene_and_wake_when_touched(brow
     with page_of(browser, tmp_path, wall, width=COLUMNS * SIDE, height=3 * SIDE) as page:
         frames = viewers(page, FRAMES)
         for each in frames:
-            each.wait_for_function(SHOWS_SOMETHING, timeout=PATIENCE_MS)
+            until(each, SHOWS_SOMETHING)
         paused = [each for each in frames if each.evaluate(PAUSED)]
         assert paused, "the browser has taken the contexts of some"
         said = paused[0].get_by_role("alert")
         assert "touch to go on" in said.inner_text()
         paused[0].locator("main").click()
-        paused[0].wait_for_function(DRAWN, timeout=PATIENCE_MS)
+        until(paused[0], DRAWN)
         said.wait_for(state="hidden")
 
 
@@ -81,13 +81,13 @@ def test_a_viewer_off_screen_lets_its_context_go_and_takes_one_when_it_is_back(b
     frame = "<iframe src='scene.html' style='border:0;width:200px;height:200px'></iframe><p style='height:1500px'>"
     with page_of(browser, tmp_path, frame) as page:
         [viewer] = viewers(page, 1)
-        viewer.wait_for_function(DRAWN)
+        until(viewer, DRAWN)
         page.evaluate("scrollTo(0, 1000)")
-        viewer.wait_for_function(PAUSED)
+        until(viewer, PAUSED)
         assert viewer.evaluate(SHOWS_SOMETHING), "its last picture stays"
         assert not viewer.get_by_role("alert").is_visible(), "nobody has to do anything"
         page.evaluate("scrollTo(0, 0)")
-        viewer.wait_for_function(DRAWN)
+        until(viewer, DRAWN)
 
 
 def test_the_element_moves_the_camera_takes_pictures_and_tells_of_both(browser, tmp_path):
@@ -101,7 +101,7 @@ def test_the_element_moves_the_camera_takes_pictures_and_tells_of_both(browser, 
         viewer.setCamera({ yaw: 0.1, nonsense: 1 }, { fly: false });
         </script>"""
     with page_of(browser, tmp_path, content) as page:
-        page.wait_for_function("() => heard.some(([name]) => name === 'view')")
+        until(page, "() => heard.some(([name]) => name === 'view')")
         (name, loaded), *views = page.evaluate("heard")
         assert (name, loaded) == ("load", {"title": "still life · seed 0", "views": 2})
         assert views[-1][1]["camera"]["yaw"] == pytest.approx(0.1, abs=0.06), "within what two views cover"
@@ -119,9 +119,9 @@ def test_the_element_moves_the_camera_takes_pictures_and_tells_of_both(browser, 
 def test_only_the_page_around_it_moves_the_viewer(browser, tmp_path):
     content = "<iframe src='scene.html' style='width:160px;height:160px'></iframe><iframe srcdoc='<p>a'></iframe>"
     with page_of(browser, tmp_path, content) as page:
-        page.wait_for_function("frames.length === 2")
+        until(page, "frames.length === 2")
         frame = page.frames[1]
-        frame.wait_for_function(LOADED, timeout=PATIENCE_MS)
+        until(frame, LOADED)
         page.frames[2].evaluate(
             "parent.frames[0].postMessage({ivid: 'setCamera', camera: {yaw: 0.1}, fly: false}, '*')"
         )
@@ -132,7 +132,7 @@ def test_only_the_page_around_it_moves_the_viewer(browser, tmp_path):
 def test_the_page_has_a_main_part_and_a_heading(browser, tmp_path):
     with page_of(browser, tmp_path, "") as page:
         page.goto((tmp_path / "scene.html").as_uri())
-        page.wait_for_function(LOADED)
+        until(page, LOADED)
         assert page.get_by_role("heading", level=1).inner_text() == "still life · seed 0"
         assert page.get_by_role("main").get_by_role("toolbar").count() == 1
 
@@ -141,7 +141,7 @@ def test_a_scene_shows_itself_in_a_notebook(browser, tmp_path):
     scene = small_scene()
     with page_of(browser, tmp_path, scene._repr_html_()) as page:
         [viewer] = viewers(page, 1)
-        viewer.wait_for_function(DRAWN)
+        until(viewer, DRAWN)
         assert page.frame_locator("iframe").get_by_text("still life").first.is_visible()
 
 

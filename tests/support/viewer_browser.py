@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, TimeoutError
+from playwright.sync_api import Browser, Frame, Page, TimeoutError
 
 from ivid.scene.scene import Scene
 from viewer.server import SceneServer
@@ -17,7 +17,7 @@ PATIENCE_MS = 150_000  # on a machine that does other things too
 FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
-def until(page: Page, condition: str, arg: object = None) -> None:
+def until(page: Page | Frame, condition: str, arg: object = None) -> None:
     """Wait until a condition in JavaScript holds in the page.
 
     Raises:
