@@ -34,7 +34,7 @@ def test_a_killed_run_resumes_to_the_identical_weights(tmp_path, optimiser):
     train(config, Discs(), whole)
     train(replace(config, steps=3), Discs(), parts)
     assert json.loads((parts / "state" / "step.json").read_text())["step"] == 3
-    train(config, Discs(), parts)
+    train(config, Discs(), parts, override=["steps"])
     assert json.loads((parts / "state" / "step.json").read_text())["step"] == 6
     one, other = weights(whole / "unet"), weights(parts / "unet")
     for name in one:
@@ -45,7 +45,7 @@ def test_a_run_killed_while_saving_goes_on_from_the_state_before(tmp_path):
     run = tmp_path / "run"
     train(replace(CONFIG, steps=3), Discs(), run)
     (run / "state").rename(run / "state.replaced")  # between the two renames of a save
-    train(replace(CONFIG, steps=4), Discs(), run)
+    train(replace(CONFIG, steps=4), Discs(), run, override=["steps"])
     assert json.loads((run / "state" / "step.json").read_text())["step"] == 4
 
 

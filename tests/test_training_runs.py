@@ -134,7 +134,7 @@ def test_scaled_losses_resume_too(tmp_path, monkeypatch):
     config = replace(CONFIG, accumulation=2)
     train(config, Discs(), tmp_path / "whole")
     train(replace(config, steps=2), Discs(), tmp_path / "parts")
-    train(config, Discs(), tmp_path / "parts")
+    train(config, Discs(), tmp_path / "parts", override=["steps"])
     states = [torch.load(tmp_path / run / "state" / "scaler.pt") for run in ("whole", "parts")]
     assert states[0]["scale"] == pytest.approx(2**20.004, rel=1e-6)
     assert states[0] == states[1]
@@ -155,7 +155,7 @@ def test_averaged_weights_that_were_read_go_to_the_networks_device(tmp_path, mon
         )
     train(replace(CONFIG, steps=1), Discs(), tmp_path / "run")
     calls.clear()
-    train(replace(CONFIG, steps=2), Discs(), tmp_path / "run")
+    train(replace(CONFIG, steps=2), Discs(), tmp_path / "run", override=["steps"])
     assert calls == ["load_state_dict", "to"]
 
 
@@ -164,8 +164,9 @@ def test_the_log_forgets_what_a_killed_run_did_after_its_last_save(tmp_path):
     train(replace(CONFIG, steps=2), Discs(), run)
     with (run / "log.jsonl").open("a") as log:
         log.write('{"step": 3, "samples": 12, "loss": 1.0}\n{"step": 4, "sam')
-    train(CONFIG, Discs(), run)
-    assert [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
+    train(CONFIG, Discs(), run, override=["steps"])
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -29,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD=VALUE",
         help="a field of the config in place of the file's, such as steps=100; can be repeated",
     )
+    parser.add_argument(
+        "--override",
+        nargs="+",
+        default=[],
+        metavar="FIELD",
+        help="fields of the config, or data and further, in which the run that is there may differ; the log records it",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     max_seconds = options.max_minutes * 60 if options.max_minutes else None
     size = options.size or config.size or 128
     further = open_further(options.further, options.data, size) if options.further else None
-    train(config, open_data(options.data, size), options.out, max_seconds, further)
+    train(config, open_data(options.data, size), options.out, max_seconds, further, options.override)
 
 
 def open_further(folder: Path, data: Path, size: int):

@@ -64,5 +64,5 @@ def load_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     used = vertices[faces]
     if not np.isfinite(used).all() or np.ptp(used.reshape(-1, 3), axis=0).max() <= 0:
         raise ValueError(f"{path} has vertices that are not finite, or no extent")
-    visual: Any = mesh.visual if mesh.visual.kind == "vertex" else mesh.visual.to_color()
+    visual: Any = mesh.visual.to_color() if mesh.visual.kind == "texture" else mesh.visual
     return vertices, faces, np.asarray(visual.vertex_colors, np.uint8)[:, :3]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import os
+import pickle
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,59 +17,82 @@ import torch
 from accelerate import Accelerator
 from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
+from safetensors import SafetensorError, safe_open
 
 from ivid.data.renders import Instances
-from ivid.scene.files import written_aside
-from ivid.training.batches import samples_per_step
-from ivid.training.config import TrainingConfig
+from ivid.scene.files import read_json
 from ivid.training.labels import write_labels
 
-_FIXED = ("network", "unet", "scheduler", "patch_size")
-"""Fields that cannot change while a run goes on."""
+_DAMAGES = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+)
+"""What reading a truncated or altered file of a state raises."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run folder: `config.json`, `state/` with everything needed to go on, and `unet/`, the averaged network.
+    """The part of a run folder that grows: `state/` with everything needed to go on, and `unet/`, the averaged network.
 
     Attributes:
         path: the folder.
-        config: of the run.
         accelerator: with everything that belongs to the state prepared or registered.
+        step_size: samples of a step of all processes.
         instances: of the labels, when they are finer than classes.
     """
 
     path: Path
-    config: TrainingConfig
     accelerator: Accelerator
+    step_size: int
     instances: Instances | None = None
 
     def resume(self) -> int:
         """Read the newest state, and return its step; 0 for a new run.
 
         Raises:
-            ValueError: the folder holds a run with another network.
+            ValueError: the state is damaged.
         """
-        recorded = self.path / "config.json"
-        if recorded.exists():
-            before = TrainingConfig.read(recorded)
-            changed = [name for name in _FIXED if getattr(before, name) != getattr(self.config, name)]
-            if changed:
-                raise ValueError(
-                    f"{self.path} holds a run with another {', '.join(changed)}; train into another folder"
-                )
-        if self.accelerator.is_main_process:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with written_aside(recorded) as aside:
-                aside.write_text(self.config.to_json())
-        self.accelerator.wait_for_everyone()
         state, replaced = self.path / "state", self.path / "state.replaced"
-        if not state.exists() and replaced.exists():  # killed between the two renames of a save
-            replaced.rename(state)
+        if self.accelerator.is_main_process and not state.exists() and replaced.exists():
+            replaced.rename(state)  # killed between the two renames of a save
+        self.accelerator.wait_for_everyone()
         if not state.exists():
             return 0
-        self.accelerator.load_state(str(state))
-        return json.loads((state / "step.json").read_text())["step"]
+        step = self._recorded_step(state / "step.json")
+        try:
+            self.accelerator.load_state(str(state))
+        except _DAMAGES as error:
+            path, reason = _damaged_file(state) or (state, error)
+            raise self._damaged(path, reason) from None
+        return step
+
+    @property
+    def saved_step(self) -> int | None:
+        """The step of the newest state; None if there is none."""
+        path = self.path / "state" / "step.json"
+        return self._recorded_step(path) if path.exists() else None
+
+    def _recorded_step(self, path: Path) -> int:
+        try:
+            step = read_json(path)["step"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged(path, error) from None
+        if not isinstance(step, int) or step < 0:
+            raise self._damaged(path, f"{step!r} is no step")
+        return step
+
+    def _damaged(self, path: Path, reason: object) -> ValueError:
+        start = self.path / "unet"
+        onward = f"with --set init_from={start}" if start.exists() else "from the beginning"
+        text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason).strip()
+        text = text.splitlines()[0] if text else type(reason).__name__
+        return ValueError(f"{path} is damaged ({text}); train into another folder, {onward}")
 
     def save(self, unet: torch.nn.Module, ema: EMAModel, step: int) -> None:
         """Write the state and the averaged network aside, then rename."""
@@ -79,7 +104,7 @@ class RunFolder:
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
             return
-        samples = step * samples_per_step(self.config, self.accelerator)
+        samples = step * self.step_size
         (aside / "step.json").write_text(json.dumps({"step": step, "samples": samples}))
         shutil.rmtree(replaced, ignore_errors=True)
         if state.exists():
@@ -109,3 +134,17 @@ def averaged(ema: EMAModel, unet: torch.nn.Module) -> Iterator[None]:
     finally:
         ema.restore(unet.parameters())
         unet.train()
+
+
+def _damaged_file(state: Path) -> tuple[Path, Exception] | None:
+    """The first file of a state that cannot be read, and why; None if each of them can."""
+    for path in sorted(state.iterdir()):
+        try:
+            if path.suffix == ".safetensors":
+                with safe_open(path, framework="pt") as file:
+                    file.keys()
+            elif path.suffix in (".bin", ".pt", ".pkl"):
+                torch.load(path, map_location="cpu", weights_only=False)
+        except Exception as error:  # whatever a library makes of damage: it is told by the caller
+            return path, error
+    return None

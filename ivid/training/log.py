@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from ivid.scene.files import written_aside
 from ivid.training.config import TrainingConfig
+from ivid.training.record import Changes
 
 
 class TrainingLog:
@@ -48,8 +48,6 @@ class TrainingLog:
         self._losses, self._since = [], time.monotonic()
         if self._curves is None:
             return
-        if not math.isfinite(mean):
-            progress.write(f"step {step}: the loss is {mean}")
         progress.set_postfix(loss=f"{mean:.4f}", samples=step * self._batch_size)
         curves = {
             "loss": mean,
@@ -60,6 +58,12 @@ class TrainingLog:
             file.write(json.dumps({"step": step, "samples": step * self._batch_size, **curves}) + "\n")
         for name, value in curves.items():
             self._curves.add_scalar(name, value, step)
+
+    def changed(self, step: int, changes: Changes) -> None:
+        """What is not as it was when the run was begun, from a step on."""
+        if self._curves is not None and changes:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"step": step, "changed": changes}) + "\n")
 
     def picture(self, step: int, path: Path) -> None:
         """A sheet of samples that was drawn after a step."""

@@ -1,13 +1,15 @@
 """Training a network (method §7, §10): one loop for one process or many, killed at any moment and resumed.
 
-A run folder holds `config.json`, `log.jsonl`, `samples/`, `tensorboard/`, `state/` (everything needed to go on) and
-`unet/`, the averaged network in half precision, in diffusers' layout. Sample n, the noise of step k and the learning
-rate of step k are functions of the config alone, so a resumed run takes the step that the killed one would have taken.
+A run folder holds `config.json`, `data.json`, `log.jsonl`, `samples/`, `tensorboard/`, `state/` (everything needed to
+go on) and `unet/`, the averaged network in half precision, in diffusers' layout. Sample n, the noise of step k and the
+learning rate of step k are functions of the config alone, so a resumed run takes the step that the killed one would have
+taken.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,9 +29,11 @@ from ivid.training.batches import batches, noise_generator, samples_per_step
 from ivid.training.checkpoints import RunFolder, averaged
 from ivid.training.config import TrainingConfig
 from ivid.training.log import TrainingLog
+from ivid.training.loss_watch import LossWatch, TrainingDiverged
 from ivid.training.networks import build_unet, keep_null_class_zero
 from ivid.training.objective import Objective
 from ivid.training.optimisers import make_optimiser
+from ivid.training.record import checked_changes, facts_of_data, write_record
 from ivid.training.tasks import TASKS
 
 LOSS_SCALING = GradScalerKwargs(init_scale=2.0**20, growth_factor=2**0.001, backoff_factor=0.5, growth_interval=1)
@@ -42,6 +46,7 @@ def train(
     out: str | Path,
     max_seconds: float | None = None,
     further: RgbdImages | RecordedViews | None = None,
+    override: Collection[str] = (),
 ) -> None:
     """Train until `config.steps`, or for `max_seconds`, whichever comes first; goes on from what `out` holds.
 
@@ -52,9 +57,11 @@ def train(
         max_seconds: stop and save after this long.
         further: images like `images`, of which the samples with a condition are made in their place; or recorded views
             of such, which have one.
+        override: fields of the config, or `data` and `further`, that may differ from those of the run that `out` holds.
 
     Raises:
-        ValueError: `out` holds a run with another config, or the images are of another size or damaged.
+        ValueError: `out` holds another or a damaged run, or the images are of another size or damaged.
+        TrainingDiverged: the loss is not finite any more; what was saved before stays.
     """
     images, further = _checked(config, images, further)
     instances = images.instances if isinstance(images, Renders) else None
@@ -64,6 +71,11 @@ def train(
         gradient_accumulation_steps=config.accumulation,
         kwargs_handlers=[LOSS_SCALING],
     )
+    data = facts_of_data(images, further)
+    changes = checked_changes(out, config, data, override)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        write_record(out, config, data)
     torch.manual_seed(config.seed)
     unet = build_unet(config, images[0][1].shape[0], len(images.classes), instances)
     if accelerator.device.type == "cpu":
@@ -72,7 +84,8 @@ def train(
     ema = EMAModel(unet.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75, model_cls=UNet2DModel)
     unet, optimiser = accelerator.prepare(unet, make_optimiser(config, unet))
     accelerator.register_for_checkpointing(ema)
-    folder = RunFolder(out, config, accelerator, instances)
+    step_size = samples_per_step(config, accelerator)
+    folder = RunFolder(out, accelerator, step_size, instances)
     first_step = folder.resume()
     ema.to(accelerator.device)  # a state is read onto the CPU
     task = TASKS[config.network](config, alphas_cumprod(config.scheduler).to(accelerator.device), instances)
@@ -86,7 +99,9 @@ def train(
         disable=not accelerator.is_main_process,
         dynamic_ncols=True,
     )
-    log = TrainingLog(out, config, samples_per_step(config, accelerator), first_step, accelerator.is_main_process)
+    log = TrainingLog(out, config, step_size, first_step, accelerator.is_main_process)
+    log.changed(first_step, changes)
+    watch = LossWatch(tolerant=config.mixed_precision == "fp16")
     started, step = time.monotonic(), first_step
     while step < config.steps:
         for group in optimiser.param_groups:
@@ -105,9 +120,16 @@ def train(
         ema.step(unet.parameters())
         step += 1
         progress.update()
-        log.loss(step, torch.stack(losses).mean(), progress)
+        loss = torch.stack(losses).mean()
+        watch.see(step, loss)
         out_of_time = max_seconds is not None and _any(accelerator, time.monotonic() - started > max_seconds)
         last = step == config.steps or out_of_time
+        if (last or step % config.save_every == 0 or step % config.log_every == 0) and _any(
+            accelerator, watch.failed()
+        ):
+            progress.close()
+            raise TrainingDiverged(watch.first_failure, folder.saved_step)
+        log.loss(step, loss, progress)
         if last or step % config.save_every == 0:
             folder.save(unet, ema, step)
         if accelerator.is_main_process and (last or step % config.sample_every == 0):
