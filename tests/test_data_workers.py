@@ -15,7 +15,7 @@ import trimesh
 from ivid.data.workers import shared_out
 
 LONG_S = 600
-WAIT_S = 60
+WAIT_S = 300
 
 
 def slow(path: str) -> None:

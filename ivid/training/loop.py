@@ -2,8 +2,8 @@
 
 A run folder holds `config.json`, `data.json`, `log.jsonl`, `samples/`, `tensorboard/`, `state/` (everything needed to
 go on) and `unet/`, the averaged network in half precision, in diffusers' layout. Sample n, the noise of step k and the
-learning rate of step k are functions of the config alone, so a resumed run takes the step that the killed one would have
-taken.
+learning rate of step k are functions of the config alone, so a resumed run takes the step that the killed one would
+have taken.
 """
 
 from __future__ import annotations
