@@ -13,25 +13,9 @@ import pytest
 import trimesh
 
 from ivid.data.workers import shared_out
+from tests.support.worker_tasks import failing, square
 
-LONG_S = 600
 WAIT_S = 300
-
-
-def slow(path: str) -> None:
-    """A task that says that it has begun, and takes very long."""
-    Path(path).touch()
-    time.sleep(LONG_S)
-
-
-def square(number: int) -> int:
-    return number**2
-
-
-def failing(number: int) -> int:
-    if number == 3:
-        raise ValueError("three")
-    return number
 
 
 def children(pid: int) -> list[int]:
@@ -68,7 +52,7 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path, sent: signal.
     started = [str(tmp_path / f"{n}") for n in range(2)]
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys\nfrom ivid.data.workers import shared_out\nfrom tests.test_data_workers import slow\n"
+        "import sys\nfrom ivid.data.workers import shared_out\nfrom tests.support.worker_tasks import slow\n"
         "if __name__ == '__main__':\n    list(shared_out(slow, [(path,) for path in sys.argv[1:]], 2))\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}

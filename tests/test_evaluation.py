@@ -19,7 +19,7 @@ from ivid.evaluation import (
     fid,
     ground_plane_fit,
     inception_score,
-    kid,
+    mmd,
     nearest_neighbours,
     neighbouring_views,
     non_flatness,
@@ -55,7 +55,7 @@ class TestDistances:
         n = len(a)
         within = sum(kernel(s[i], s[j]) for s in (a, b) for i in range(n) for j in range(n) if i != j)
         across = sum(kernel(x, y) for x in a for y in b)
-        mean, deviation = kid(a, b)
+        mean, deviation = mmd(a, b)
         assert mean == pytest.approx(within / (n * (n - 1)) - 2 * across / n**2, rel=1e-6)
         assert deviation == 0
 
@@ -64,11 +64,11 @@ class TestDistances:
         torch.manual_seed(5)
         expected = torch.rand(1)
         torch.manual_seed(5)
-        first = kid(a, b, subsets=20, subset_size=50)
+        first = mmd(a, b, subsets=20, subset_size=50)
         assert torch.equal(torch.rand(1), expected)
-        assert first == kid(a, b, subsets=20, subset_size=50)
+        assert first == mmd(a, b, subsets=20, subset_size=50)
         assert first[1] > 0
-        assert first[0] == pytest.approx(kid(a, b[:150])[0], rel=0.3)
+        assert first[0] == pytest.approx(mmd(a, b[:150])[0], rel=0.3)
 
     def test_inception_score_is_the_formula(self) -> None:
         rng = np.random.default_rng(0)
@@ -94,7 +94,7 @@ class TestDistances:
         with pytest.raises(ValueError, match=r"got \(150, 6\) and \(170, 5\)"):
             fid(a, b[:, :5])
         with pytest.raises(ValueError, match="at least 2 samples"):
-            kid(a[:1], b)
+            mmd(a[:1], b)
         with pytest.raises(ValueError, match="finite"):
             fid(a, b * np.nan)
         with pytest.raises(ValueError, match="sum to 1"):
@@ -294,7 +294,7 @@ class TestFolders:
 
         real, fake = (evaluated(folder, return_features=True) for folder in pictures)
         assert scores.fid == pytest.approx(fid(real, fake), rel=1e-4)
-        assert (scores.kid, scores.kid_deviation) == pytest.approx(kid(real, fake), rel=1e-4)
+        assert (scores.kid, scores.kid_deviation) == pytest.approx(mmd(real, fake), rel=1e-4)
         expected = inception_score(evaluated(pictures[1], no_output_bias=True))
         assert (scores.inception_score, scores.inception_score_deviation) == pytest.approx(expected, rel=1e-4)
         assert (scores.real_pictures, scores.fake_pictures) == (40, 30)
@@ -413,7 +413,7 @@ class TestClassifier:
         nearest, _ = nearest_neighbours(queries, references)
         assert (seen.labels[nearest] == unseen.labels).mean() > 0.8
         discs = references[seen.labels == 0]
-        assert kid(discs[::2], discs[1::2])[0] < kid(discs, references[seen.labels == 2])[0]
+        assert mmd(discs[::2], discs[1::2])[0] < mmd(discs, references[seen.labels == 2])[0]
 
     def test_the_same_seed_gives_the_same_network(self) -> None:
         data = shapes(40, 0)

@@ -10,7 +10,7 @@ from ivid.cli import main
 from ivid.data.rendering import render_assets
 from ivid.evaluation.classifier import ImageClassifier, save_classifier
 from ivid.evaluation.geometry import reprojection_consistency
-from ivid.evaluation.truth import likeness, true_scene
+from ivid.evaluation.truth import true_scene, view_metrics
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
 from tests.support.tiny_model import save_tiny_model
@@ -36,15 +36,15 @@ def test_a_model_is_scored(models, tmp_path, capsys):
     render_assets(models, tmp_path / "data", size=2 * SIZE, images=200, workers=1, progress=False)
     save_tiny_model(tmp_path / "model", classes=("box", "cone"))
     arguments = ["evaluate", "scenes", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "data")]
-    arguments += ["--models", str(models), "--per-class", "3", "--scenes", "3", "--classifier-samples", "6400"]
+    arguments += ["--assets", str(models), "--per-class", "3", "--scenes", "3", "--classifier-samples", "6400"]
     arguments += ["--nearest", str(tmp_path / "nearest.png"), "--first-steps", "2", "--novel-steps", "1"]
     assert main(arguments) == 0
     table = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     table = {what: value.strip() for what, value in table.items()}
-    assert float(table["classifier on renders of held-out models"].rstrip("%")) > 70
+    assert float(table["classifier on renders of held-out assets"].rstrip("%")) > 70
     assert "classifier on 6 generated first views" in table
-    between = abs(float(table["KID between training and held-out renders, x 1000"]))
-    assert float(table["KID to held-out renders, x 1000"]) > 3 * between
+    between = abs(float(table["MMD between training and held-out renders, x 1000"]))
+    assert float(table["MMD to held-out renders, x 1000"]) > 3 * between
     assert "neighbouring views of 3 generated scenes" in table
     assert "classifier on 18 outermost views of those" in table
     true_db = float(table["neighbouring views of 2 true scenes"].split(" dB")[0])
@@ -80,18 +80,18 @@ def test_true_views_agree_with_each_other_and_with_themselves(models):
     assert score.psnr_db > 25
     assert score.depth_error < 0.02
     first, second = scene.views[:2]
-    same, other = likeness(first, first), likeness(second, first)
+    same, other = view_metrics(first, first), view_metrics(second, first)
     assert (same.ssim, same.depth_error) == (1.0, 0.0)
     assert same.psnr_db == np.inf
     assert other.ssim < 0.99
     assert other.depth_error > 0.001
 
 
-def test_likeness_is_that_of_known_noise():
+def test_view_metrics_are_that_of_known_noise():
     rng = np.random.default_rng(0)
     scene_rgb, depth = rng.integers(40, 200, (SIZE, SIZE, 3), dtype=np.uint8), np.full((SIZE, SIZE), 2.0, np.float32)
     truth = View(scene_rgb, depth, Camera.orbit(0, 0))
     made = View(scene_rgb + np.uint8(20), depth * np.float32(1.1), Camera.orbit(0, 0))
-    score = likeness(made, truth)
+    score = view_metrics(made, truth)
     assert score.psnr_db == pytest.approx(20 * np.log10(255 / 20), abs=1e-3)
     assert score.depth_error == pytest.approx(0.1, abs=1e-5)

@@ -46,7 +46,7 @@ def _add_scenes(parser: argparse.ArgumentParser) -> None:
         help="write a picture of samples above the training renders nearest to them",
     )
     parser.add_argument(
-        "--models", type=Path, metavar="FOLDER", help="the folder of 3D models, to compare novel views with true ones"
+        "--assets", type=Path, metavar="FOLDER", help="the folder of 3D assets, to compare novel views with true ones"
     )
     add_sampling(parser)
 
@@ -91,7 +91,7 @@ def score_scenes(options: argparse.Namespace) -> None:
         options.scenes,
         options.classifier_samples,
         options.nearest,
-        options.models,
+        options.assets,
         sampling(options),
     )
     for what, value in evaluate_scenes(pipeline, options.data, settings):

@@ -1,6 +1,6 @@
 """How good are generated pictures and scenes: distances between sets of features, and geometry (method §13)."""
 
-from ivid.evaluation.distances import fid, inception_score, kid, nearest_neighbours
+from ivid.evaluation.distances import fid, inception_score, mmd, nearest_neighbours
 from ivid.evaluation.geometry import (
     Consistency,
     GroundPlane,
@@ -19,7 +19,7 @@ __all__ = [
     "fid",
     "ground_plane_fit",
     "inception_score",
-    "kid",
+    "mmd",
     "nearest_neighbours",
     "neighbouring_views",
     "non_flatness",

@@ -1,6 +1,6 @@
 """A small network that names the class of a render: what it makes of generated pictures tells how good they are.
 
-Trained on renders of the training models and tested on those of held-out models; its features are also the space in
+Trained on renders of the training assets and tested on those of held-out assets; its features are also the space in
 which distances between sets of pictures, and nearest training pictures, are measured.
 """
 

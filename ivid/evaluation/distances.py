@@ -1,4 +1,4 @@
-"""FID, KID and the Inception score of features that are at hand (torchmetrics does the arithmetic)."""
+"""FID, MMD and the Inception score of features that are at hand (torchmetrics does the arithmetic)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ def fid(features_a: np.ndarray, features_b: np.ndarray) -> float:
     return float(metric.compute())
 
 
-def kid(
+def mmd(
     features_a: np.ndarray, features_b: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """Kernel distance between features [N, D] and [M, D] (Bińkowski et al., 2018): mean and deviation over subsets.
+    """Squared maximum mean discrepancy of features [N, D] and [M, D]: mean and deviation over subsets.
 
-    The unbiased squared maximum mean discrepancy under the kernel (x·y/D + 1)³. With fewer samples than `subset_size`
-    in either set, its size is taken; if both have that size, there is one subset, and no deviation.
+    The unbiased estimate under the kernel (x·y/D + 1)³; of Inception features it is the KID (Bińkowski et al., 2018).
+    With fewer samples than `subset_size` in either set, its size is taken; if both have that size, there is one subset,
+    and no deviation.
 
     Raises:
         ValueError: fewer than two samples, other shapes, or values that are not finite.

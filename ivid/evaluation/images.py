@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ivid.data.photos import SUFFIXES
-from ivid.evaluation.distances import fid, inception_score, kid
+from ivid.evaluation.distances import fid, inception_score, mmd
 from ivid.scene.files import is_unfinished, written_aside
 
 NETWORK_FILE = "inception-2015-12-05.pt"
@@ -82,7 +82,7 @@ def evaluate_images(
     real_features = extractor.features(real, reals, "real pictures")
     fake_features = extractor.features(fake, fakes, "generated pictures")
     probabilities = extractor.features(fake, fakes, "class probabilities", classify=True)
-    kid_mean, kid_deviation = kid(real_features, fake_features)
+    kid_mean, kid_deviation = mmd(real_features, fake_features)
     score, score_deviation = inception_score(probabilities, splits=min(10, len(fakes)))
     return ImageScores(
         fid(real_features, fake_features), kid_mean, kid_deviation, score, score_deviation, len(reals), len(fakes)

@@ -19,7 +19,7 @@ from ivid.evaluation.classifier import (
     save_classifier,
     train_classifier,
 )
-from ivid.evaluation.distances import kid, nearest_neighbours
+from ivid.evaluation.distances import mmd, nearest_neighbours
 from ivid.evaluation.geometry import ground_plane_fit, non_flatness, reprojection_consistency
 from ivid.pipeline.batch import generate, plan
 from ivid.pipeline.pipeline import IvidPipeline
@@ -46,7 +46,7 @@ class EvaluationSettings:
         scenes: how many 3x9 scenes, one per class in turn.
         classifier_samples: pictures the classifier is shown, counting repetitions.
         nearest: a picture to write, of samples above the training renders nearest to them.
-        models: the folder of 3D models the renders were made of; without it, nothing is compared with true views.
+        assets: the folder of 3D assets the renders were made of; without it, nothing is compared with true views.
         sampling: how the scenes are sampled.
     """
 
@@ -54,7 +54,7 @@ class EvaluationSettings:
     scenes: int = 12
     classifier_samples: int = CLASSIFIER_SAMPLES
     nearest: Path | None = None
-    models: Path | None = None
+    assets: Path | None = None
     sampling: Sampling = field(default_factory=Sampling)
 
 
@@ -77,44 +77,44 @@ def evaluate_scenes(
     train, held_out = Renders.open(data), Renders.open(data, "held_out")
     if list(train.classes) != pipeline.class_names:
         raise ValueError(f"the model's classes are not those of {data}")
-    judge = judge_of(train, data, settings.classifier_samples)
+    classifier = classifier_of(train, data, settings.classifier_samples)
 
     requests = plan(pipeline, ";".join(pipeline.class_names), range(settings.per_class))
     batch = min(16, settings.per_class)
     made = generate(pipeline, requests, batch, view_set="uncond", sampling=settings.sampling)
     views = [scene.views[0] for _, scene, _ in made]
     labels = np.array([request.class_index for request in requests])
-    yield from _pictures(judge, train, held_out, np.stack([view.rgb for view in views]), labels, settings)
+    yield from _pictures(classifier, train, held_out, np.stack([view.rgb for view in views]), labels, settings)
     yield from _depths(views, held_out, pipeline)
 
     wanted = plan(pipeline, ";".join(pipeline.class_names), range(-(-settings.scenes // len(pipeline.class_names))))
     wanted = sorted(wanted, key=lambda request: request.seed)[: settings.scenes]
     scenes = [scene for _, scene, _ in generate(pipeline, wanted, sampling=settings.sampling)]
     yield from _consistency("generated", scenes)
-    yield from _outermost(judge, scenes, [request.class_index for request in wanted])
-    if settings.models is not None:
-        chosen = [settings.models / name for name in _one_per_class(held_out, settings.scenes)]
-        yield from _truth(pipeline, chosen, held_out.poses, settings.sampling)
+    yield from _outermost(classifier, scenes, [request.class_index for request in wanted])
+    if settings.assets is not None:
+        chosen = [settings.assets / name for name in _one_per_class(held_out, settings.scenes)]
+        yield from _true_views(pipeline, chosen, held_out.poses, settings.sampling)
 
 
 def _pictures(
-    judge: ImageClassifier,
+    classifier: ImageClassifier,
     train: Renders,
     held_out: Renders,
     pictures: np.ndarray,
     labels: np.ndarray,
     settings: EvaluationSettings,
 ) -> Iterator[Row]:
-    reached = accuracy(judge, held_out.rgb, held_out.labels)
-    yield "classifier on renders of held-out models", f"{reached:.1%}"
-    named = float((predict(judge, pictures) == labels).mean())
+    reached = accuracy(classifier, held_out.rgb, held_out.labels)
+    yield "classifier on renders of held-out assets", f"{reached:.1%}"
+    named = float((predict(classifier, pictures) == labels).mean())
     yield f"classifier on {len(pictures)} generated first views", f"{named:.1%} ({named / reached:.0%} of the former)"
 
-    chosen = some_of(train)
-    seen, unseen, generated = (features(judge, rgb) for rgb in (train.rgb[chosen], held_out.rgb, pictures))
-    yield "KID to training renders, x 1000", f"{1000 * kid(seen, generated)[0]:.1f}"
-    yield "KID to held-out renders, x 1000", f"{1000 * kid(unseen, generated)[0]:.1f}"
-    yield "KID between training and held-out renders, x 1000", f"{1000 * kid(seen, unseen)[0]:.1f}"
+    chosen = compared_renders(train)
+    seen, unseen, generated = (features(classifier, rgb) for rgb in (train.rgb[chosen], held_out.rgb, pictures))
+    yield "MMD to training renders, x 1000", f"{1000 * mmd(seen, generated)[0]:.1f}"
+    yield "MMD to held-out renders, x 1000", f"{1000 * mmd(unseen, generated)[0]:.1f}"
+    yield "MMD between training and held-out renders, x 1000", f"{1000 * mmd(seen, unseen)[0]:.1f}"
     indices, distances = nearest_neighbours(generated, seen)
     _, usual = nearest_neighbours(unseen[:: max(1, len(unseen) // 200)], seen)
     yield "distance to the nearest training render", f"{np.median(distances):.3f} (held-out: {np.median(usual):.3f})"
@@ -132,16 +132,16 @@ def _depths(views: Sequence[View], held_out: Renders, pipeline: IvidPipeline) ->
     yield "ground plane error, of the depth extent", f"{np.median(errors):.2%}" if errors else "no ground"
 
 
-def _consistency(kind: str, scenes: Sequence[Scene]) -> Iterator[Row]:
+def _consistency(which: str, scenes: Sequence[Scene]) -> Iterator[Row]:
     psnr, depth = mean_consistency(scenes)
-    yield f"neighbouring views of {len(scenes)} {kind} scenes", f"{psnr:.1f} dB, depth error {depth:.2%}"
+    yield f"neighbouring views of {len(scenes)} {which} scenes", f"{psnr:.1f} dB, depth error {depth:.2%}"
 
 
-def _outermost(judge: ImageClassifier, scenes: Sequence[Scene], labels: Sequence[int]) -> Iterator[Row]:
+def _outermost(classifier: ImageClassifier, scenes: Sequence[Scene], labels: Sequence[int]) -> Iterator[Row]:
     """Of the views that are furthest from the first one, where least of it is seen: is the object still there?"""
     pictures = np.stack([view.rgb for scene in scenes for view in scene.views[-_OUTERMOST:]])
     wanted = np.repeat(labels, _OUTERMOST)
-    named = float((predict(judge, pictures) == wanted).mean())
+    named = float((predict(classifier, pictures) == wanted).mean())
     yield f"classifier on {len(pictures)} outermost views of those", f"{named:.1%}"
 
 
@@ -151,39 +151,39 @@ def mean_consistency(scenes: Sequence[Scene]) -> tuple[float, float]:
     return float(np.mean([s.psnr_db for s in scores])), float(np.mean([s.depth_error for s in scores]))
 
 
-def some_of(train: Renders) -> np.ndarray:
+def compared_renders(train: Renders) -> np.ndarray:
     """Indices of the training renders that generated pictures are compared with; always the same ones."""
     count = min(len(train), _MOST_TRAINING_RENDERS)
     return np.sort(np.random.default_rng(0).choice(len(train), count, replace=False))
 
 
-def _truth(pipeline: IvidPipeline, models: Sequence[Path], poses: str, sampling: Sampling) -> Iterator[Row]:
-    from ivid.evaluation.truth import novel_view_likeness, true_scene  # needs OpenGL
+def _true_views(pipeline: IvidPipeline, assets: Sequence[Path], poses: str, sampling: Sampling) -> Iterator[Row]:
+    from ivid.evaluation.truth import novel_view_metrics, true_scene  # needs OpenGL
 
     threshold = pipeline.config.depth.edge_threshold
-    scenes = [true_scene(model, 0, pipeline.size, pipeline.depth_range, threshold, poses) for model in models]
+    scenes = [true_scene(asset, 0, pipeline.size, pipeline.depth_range, threshold, poses) for asset in assets]
     yield from _consistency("true", scenes)
-    rows = [list(novel_view_likeness(pipeline, model, 0, YAWS_RAD, poses, sampling)) for model in models]
+    rows = [list(novel_view_metrics(pipeline, asset, 0, YAWS_RAD, poses, sampling)) for asset in assets]
     for yaw, scores in zip(YAWS_RAD, zip(*rows, strict=True), strict=True):
         psnr, ssim = np.mean([score.psnr_db for score in scores]), np.mean([score.ssim for score in scores])
         yield f"view at yaw {yaw} from a true first view, to the true one", f"{psnr:.1f} dB, SSIM {ssim:.3f}"
 
 
 def _one_per_class(held_out: Renders, count: int) -> list[str]:
-    """Held-out models, a first one of every class, then a second one, ..."""
+    """Held-out assets, a first one of every class, then a second one, ..."""
     by_class = [[name for name in held_out.asset_names if class_of_asset(name) == label] for label in held_out.classes]
     longest = max(map(len, by_class))
     return [names[turn] for turn in range(longest) for names in by_class if turn < len(names)][:count]
 
 
-def judge_of(train: Renders, data: str | Path, samples: int = CLASSIFIER_SAMPLES) -> ImageClassifier:
+def classifier_of(train: Renders, data: str | Path, samples: int = CLASSIFIER_SAMPLES) -> ImageClassifier:
     """The classifier of a folder of renders: read from there, or trained on `samples` pictures and kept there."""
     path = Path(data) / "classifier.safetensors"
     if path.exists():
         return load_classifier(path)
-    judge = train_classifier(train, samples=samples)
-    save_classifier(judge, path)
-    return judge
+    classifier = train_classifier(train, samples=samples)
+    save_classifier(classifier, path)
+    return classifier
 
 
 def _ground_errors(views: Sequence[View], pipeline: IvidPipeline) -> Iterator[float]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from ivid.data.renders import Renders
 from ivid.evaluation.classifier import features, predict
-from ivid.evaluation.distances import kid
-from ivid.evaluation.scenes import Row, judge_of, mean_consistency, some_of
+from ivid.evaluation.distances import mmd
+from ivid.evaluation.scenes import Row, classifier_of, compared_renders, mean_consistency
 from ivid.pipeline.batch import generate, plan
 from ivid.pipeline.pipeline import IvidPipeline
 
@@ -49,11 +49,11 @@ def compare_first_views(
     """First views of the same classes and seeds, sampled in every way.
 
     Yields:
-        for each way the share whose class the judge names, KID to training renders, and seconds per view.
+        for each way the share that the classifier recognises, MMD to training renders, and seconds per view.
     """
     train = Renders.open(data)
-    judge = judge_of(train, data)
-    seen = features(judge, train.rgb[some_of(train)])
+    classifier = classifier_of(train, data)
+    seen = features(classifier, train.rgb[compared_renders(train)])
     requests = plan(pipeline, ";".join(pipeline.class_names), range(per_class))
     labels = np.array([request.class_index for request in requests])
     for choice in choices:
@@ -69,9 +69,9 @@ def compare_first_views(
         )
         pictures = np.stack([scene.views[0].rgb for _, scene, _ in made])
         seconds = (time.perf_counter() - started) / len(requests)
-        named = float((predict(judge, pictures) == labels).mean())
-        distance = 1000 * kid(seen, features(judge, pictures))[0]
-        yield f"first view, {choice}", f"{named:.1%} named, KID x 1000 {distance:.1f}, {seconds:.2f} s"
+        named = float((predict(classifier, pictures) == labels).mean())
+        distance = 1000 * mmd(seen, features(classifier, pictures))[0]
+        yield f"first view, {choice}", f"{named:.1%} recognised, MMD x 1000 {distance:.1f}, {seconds:.2f} s"
 
 
 def compare_novel_views(pipeline: IvidPipeline, choices: Sequence[Choice], scenes: int = 6) -> Iterator[Row]:
