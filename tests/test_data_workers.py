@@ -15,6 +15,8 @@ import trimesh
 from ivid.data.workers import shared_out
 from tests.support.worker_tasks import failing, square
 
+pytestmark = pytest.mark.slow
+
 WAIT_S = 300
 
 

@@ -18,6 +18,8 @@ from ivid.training.record import HARMLESS, checked_changes, facts_of_data, write
 from tests.support.tiny_renders import Discs, write_renders
 from tests.support.tiny_training import CONFIG
 
+pytestmark = pytest.mark.training
+
 DATA = facts_of_data(Discs(), None)
 
 
