@@ -64,6 +64,20 @@ def test_batches_make_the_same_files(model, tmp_path):
         assert difference.mean() < 1
 
 
+def test_a_sheet_can_show_scenes_turned(model, tmp_path):
+    pictures = []
+    for blend in ("anchored", "exact"):
+        out = tmp_path / f"{blend}.png"
+        arguments = ["--class", "house;tree", "--turn", "--blend", blend, "--out", str(out)]
+        assert main(["sheet", "--model", str(model), *arguments]) == 0
+        with Image.open(out) as sheet:
+            assert sheet.size == (5 * 64, 2 * 64)
+            pictures.append(np.array(sheet).reshape(2, 64, 5, 64, 3).swapaxes(1, 2))
+    same = [np.array_equal(pictures[0][0, column], pictures[1][0, column]) for column in range(5)]
+    assert not same[2]  # at the first view's camera that view is shown
+    assert len(np.unique(pictures[1].reshape(10, -1), axis=0)) == 10
+
+
 def test_sheet_has_a_row_per_class_and_a_column_per_seed(model, tmp_path):
     out = tmp_path / "sheet.png"
     assert main(["sheet", "--model", str(model), "--seeds", "4-5", "--out", str(out)]) == 0

@@ -1,4 +1,4 @@
-"""`ivid sheet`: first views of many classes and seeds in one picture."""
+"""`ivid sheet`: many classes and seeds in one picture: their first views, or their scenes turned."""
 
 from __future__ import annotations
 
@@ -17,9 +17,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="names or indices of classes, separated by semicolons (default: all)",
     )
-    parser.add_argument("--seeds", default="0-7", help="integers and ranges: 3 or 0-9,12 (default: %(default)s)")
+    parser.add_argument("--seeds", help="integers and ranges: 3 or 0-9,12 (default: 0-7, with --turn 0)")
+    parser.add_argument(
+        "--turn",
+        action="store_true",
+        help="whole scenes, a row each, fused at yaw -0.5, -0.25, 0, 0.25 and 0.5, in place of first views",
+    )
+    parser.add_argument(
+        "--blend",
+        choices=("anchored", "exact"),
+        default="anchored",
+        help="of --turn: views as they are at their cameras, or the published fusion (default: %(default)s)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="the picture to write, a .png file")
     add_device(parser, "the networks run")
+
+
+TURN_YAWS_RAD = (-0.5, -0.25, 0.0, 0.25, 0.5)
+TURN_SUPERSAMPLE = 3
 
 
 def run(options: argparse.Namespace) -> None:
@@ -27,17 +42,30 @@ def run(options: argparse.Namespace) -> None:
     from PIL import Image
     from tqdm import tqdm
 
+    from ivid.export.stills import fused_picture, renderer_on
     from ivid.pipeline.batch import generate, parse_seeds, plan
     from ivid.pipeline.loading import load_pipeline
     from ivid.pipeline.models import model_folder
+    from ivid.scene.cameras import Camera
     from ivid.scene.files import written_aside
 
     pipeline = load_pipeline(model_folder(options.model), options.device)
-    seeds = parse_seeds(options.seeds)
+    seeds = parse_seeds(options.seeds or ("0" if options.turn else "0-7"))
     requests = plan(pipeline, options.classes or ";".join(pipeline.class_names), seeds)
-    made = generate(pipeline, requests, batch=len(seeds), view_set="uncond")
-    pictures = [scene.views[0].rgb for _, scene, _ in tqdm(made, total=len(requests), unit="view", dynamic_ncols=True)]
-    rows = [np.concatenate(pictures[i : i + len(seeds)], axis=1) for i in range(0, len(pictures), len(seeds))]
+    made = generate(pipeline, requests, batch=len(seeds), view_set="3x9" if options.turn else "uncond")
+    unit = "scene" if options.turn else "view"
+    scenes = (scene for _, scene, _ in tqdm(made, total=len(requests), unit=unit, dynamic_ncols=True))
+    if options.turn:
+        renderer, cameras = renderer_on(None), [Camera.orbit(yaw, 0.0) for yaw in TURN_YAWS_RAD]
+        drawn = [
+            fused_picture(renderer, scene, camera, 2 * scene.size, TURN_SUPERSAMPLE, "colour", options.blend)
+            for scene in scenes
+            for camera in cameras
+        ]
+        columns = len(cameras)
+    else:
+        drawn, columns = [scene.views[0].rgb for scene in scenes], len(seeds)
+    rows = [np.concatenate(drawn[i : i + columns], axis=1) for i in range(0, len(drawn), columns)]
     with written_aside(options.out) as aside:
         Image.fromarray(np.concatenate(rows)).save(aside)
     print(options.out)
