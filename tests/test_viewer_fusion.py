@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
 from tests.support.viewer_browser import open_viewer
 
-RENDERING = """([yaw, pitch]) => {
+RENDERING = """([yaw, pitch, exact, factor]) => {
   const { renderer } = viewer;
-  Object.assign(renderer, { exact: true, look: "fused" });
+  Object.assign(renderer, { exact, look: "fused" });
   const pose = { yaw, pitch, radius: 1, x: 0, y: 0, z: 0, fov: 45 };
-  for (const _ of renderer.compositor.refine(renderer.frame(pose, false, performance.now()), () => 5));
+  for (const _ of renderer.compositor.refine(renderer.frame(pose, false, performance.now()), () => factor));
   const { target, width, height } = renderer.compositor.next;
   const { gl } = renderer;
   gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
@@ -46,7 +47,7 @@ def test_still_picture_is_the_methods(browser, tmp_path, size, views, side, trus
     renderer = FusionRenderer()
     with open_viewer(browser, tmp_path, scene, side, side) as page:
         for yaw, pitch in POSES:
-            pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, pitch])), np.uint8)
+            pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, pitch, True, 5])), np.uint8)
             picture = pixels.reshape(side, side, 4)[::-1].astype(np.float64) / 255
             truth = renderer.render(scene.views, Camera.orbit(yaw, pitch), side, 5)
             decibels = -10 * math.log10(np.mean((picture[..., :3] - truth.rgb) ** 2))
@@ -55,3 +56,28 @@ def test_still_picture_is_the_methods(browser, tmp_path, size, views, side, trus
             print(f"{size}² {views} views, yaw {yaw} pitch {pitch}: {decibels:.1f} dB, IoU {overlap:.4f}")
             assert decibels >= 35
             assert overlap >= 0.99
+
+
+def test_the_picture_at_rest_is_the_view_and_nothing_pops(browser, tmp_path):
+    """The viewer's own look: at a view's camera that view, and a smooth way to the next."""
+    rng = np.random.default_rng(0)
+    views = [
+        replace(view, depth=(view.depth * np.exp(rng.normal(0, 0.01, view.depth.shape))).astype(np.float32))
+        for view in synthetic_scene(64).views[:9]
+    ]
+    scene = Scene(views, (0.6, 5.0), view_set="3x9")
+    with open_viewer(browser, tmp_path, scene, 64, 64) as page:
+
+        def shown(yaw: float, exact: bool = False) -> np.ndarray:
+            pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, 0.0, exact, 2])), np.uint8)
+            return pixels.reshape(64, 64, 4)[::-1, :, :3].astype(np.float64) / 255
+
+        page.wait_for_timeout(1500)  # views fade in
+        at_rest, truth = shown(0.0), scene.views[0].rgb / 255
+        assert -10 * math.log10(np.mean((at_rest - truth) ** 2)) > 32
+        assert -10 * math.log10(np.mean((shown(0.0, True) - truth) ** 2)) < 28
+        frames = [shown(yaw) for yaw in np.linspace(0, 0.15, 13)]
+        steps = np.array([np.abs(b - a).mean() for a, b in pairwise(frames)])
+        assert steps.max() < 3 * np.median(steps)
+        held = page.evaluate("[...viewer.renderer.held.keys()].length")
+        assert held == len(views)

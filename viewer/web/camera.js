@@ -219,6 +219,31 @@ export function blendedSelection(nearest, count) {
   }));
 }
 
+const REACH = 0.105; // distance of `nearestViews` from which on no view is an anchor: 4 degrees on the unit sphere
+const EDGE_REACH = 0.25; // share of it within which what is stretched across a depth edge fades
+
+/**
+ * @typedef {object} Anchor  the view that is laid over the fused picture (as `ivid.fusion.anchoring` does)
+ * @property {number} index
+ * @property {number} weight  1 at its own camera, 0 from the reach on
+ * @property {number} edgeWeight  of what is stretched across a depth edge
+ */
+
+/**
+ * @param {{index: number, distance: number}[]} nearest  views, the nearest first
+ * @returns {Anchor | null} null where no view is near
+ */
+export function findAnchor(nearest) {
+  if (!nearest.length) return null;
+  const { index, distance } = nearest[0];
+  const reach = Math.min(REACH, 0.5 * (distance + (nearest[1]?.distance ?? Infinity)));
+  const along = reach > 0 ? distance / reach : 0;
+  const weight = 1 - MathUtils.smoothstep(along, 0, 1);
+  return weight > 0
+    ? { index, weight, edgeWeight: weight * (1 - MathUtils.smoothstep(along / EDGE_REACH, 0, 1)) }
+    : null;
+}
+
 /**
  * @param {Pose} from
  * @param {Pose} to

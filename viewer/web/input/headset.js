@@ -119,6 +119,7 @@ export class Headset {
         width: columns,
         height: rows,
         selection,
+        anchor: null, // fixed to no head
         pointSize: renderer.pointPixels((clip.elements[5] * rows) / 2),
       });
       compositor.present(1, width, height, { framebuffer: layer.framebuffer, x, y });

@@ -7,7 +7,7 @@ import { projection } from "../camera.js";
 import { Matrix3, Matrix4 } from "../vendor/three/three.core.min.js";
 import { bindTexture, createFramebuffer, createProgram, createTarget, createTexture, deleteTarget } from "./gl.js";
 import { pointFragment, wireFragment } from "./shaders/cloud.js";
-import { meshFragment, meshVertex, quickFragment } from "./shaders/mesh.js";
+import { anchorFragment, meshFragment, meshVertex, quickFragment } from "./shaders/mesh.js";
 import { resolveFragment, screenVertex } from "./shaders/screen.js";
 
 /** @typedef {import("./gl.js").Target} Target */
@@ -26,6 +26,7 @@ import { resolveFragment, screenVertex } from "./shaders/screen.js";
  * @property {import("../camera.js").Tile} [tile]  of a larger picture
  * @property {number} inset  the share of the height that tools cover at the bottom: the scene stands above them
  * @property {{index: number, gain: number}[]} selection  the views to blend and their shares
+ * @property {import("../camera.js").Anchor | null} anchor  the view to lay over the fused picture
  * @property {Look} look
  * @property {boolean} exact  the method's picture and nothing else: nearest texels, hard rims, black behind
  * @property {boolean} quick  shaded at the vertices, for a picture in motion
@@ -53,6 +54,7 @@ export class Fusion {
     this.meshProgram = createProgram(gl, meshVertex, meshFragment);
     this.quickProgram = createProgram(gl, meshVertex, quickFragment, ["QUICK"]);
     this.resolveProgram = createProgram(gl, screenVertex, resolveFragment);
+    this.anchorProgram = createProgram(gl, meshVertex, anchorFragment);
     this.pointProgram = createProgram(gl, meshVertex, pointFragment, ["POINTS"]);
     this.wireProgram = createProgram(gl, meshVertex, wireFragment, ["WIRE"]);
     this.width = 0;
@@ -63,6 +65,8 @@ export class Fusion {
     this.batchTargets = [];
     /** @type {Target[]} */
     this.sums = [];
+    /** @type {Target | null} */
+    this.anchor = null;
     /** @type {WebGLRenderbuffer | null} */
     this.depthBuffer = null;
   }
@@ -94,6 +98,8 @@ export class Fusion {
     const { gl } = this;
     for (const framebuffer of this.batchTargets) gl.deleteFramebuffer(framebuffer);
     for (const target of this.sums) deleteTarget(gl, target);
+    deleteTarget(gl, this.anchor);
+    this.anchor = null;
     gl.deleteTexture(this.batch);
     gl.deleteRenderbuffer(this.depthBuffer);
     this.sums = [];
@@ -109,10 +115,15 @@ export class Fusion {
    * @returns {Generator<void, void>}
    */
   *draw(frame, output) {
+    if (frame.anchor && !this.views.has(frame.anchor.index)) frame = { ...frame, anchor: null };
     const selection = frame.selection.filter(({ index }) => this.views.has(index));
     if (frame.look === "points" || frame.look === "mesh") {
       yield* this.drawCloud(frame, selection, output);
       return;
+    }
+    if (frame.anchor) {
+      this.drawAnchor(frame, frame.anchor);
+      yield;
     }
     const layers = this.batchTargets.length;
     let sum = 0;
@@ -149,6 +160,47 @@ export class Fusion {
   drawView(frame, index, gain, target) {
     const { gl } = this;
     const view = this.views.get(index);
+    this.begin(frame, target);
+    const { at } = this.useMesh(frame.quick ? this.quickProgram : this.meshProgram, frame, view, index);
+    gl.uniform1i(at.size, this.views.size);
+    gl.uniform1f(at.logGain, Math.log2(Math.max(gain, 1e-3) * view.decoded.trust));
+    gl.uniform1i(at.shows, SHOWN[frame.look]);
+    gl.uniform1i(at.smoothly, frame.exact ? 0 : 1);
+    gl.uniformMatrix3fv(at.sourceToWorld, false, new Matrix3().setFromMatrix4(view.camera.viewToWorld).elements);
+    this.setBackdrop(at, frame);
+    this.drawTriangles(view, frame.quick);
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {import("../camera.js").Anchor} anchor
+   */
+  drawAnchor(frame, { index, weight, edgeWeight }) {
+    const { gl } = this;
+    const view = this.views.get(index);
+    if (!this.anchor) {
+      const texture = createTexture(gl, gl.TEXTURE_2D, gl.RGBA16F, this.width, this.height);
+      const depth = /** @type {WebGLRenderbuffer} */ (this.depthBuffer);
+      const framebuffer = createFramebuffer(gl, texture, null, depth);
+      this.anchor = { texture, framebuffer, width: this.width, height: this.height };
+    }
+    this.begin(frame, this.anchor.framebuffer);
+    const { at } = this.useMesh(this.anchorProgram, frame, view, index);
+    gl.uniform1i(at.size, this.views.size);
+    gl.uniform1f(at.threshold, view.decoded.edgeThreshold);
+    gl.uniform1f(at.weight, weight);
+    gl.uniform1f(at.edgeWeight, edgeWeight);
+    this.drawTriangles(view, frame.quick);
+  }
+
+  /**
+   * Clears a target, to be drawn to with its own depth test.
+   *
+   * @param {Frame} frame
+   * @param {WebGLFramebuffer} target
+   */
+  begin(frame, target) {
+    const { gl } = this;
     gl.bindFramebuffer(gl.FRAMEBUFFER, target);
     gl.viewport(0, 0, frame.width, frame.height);
     gl.disable(gl.BLEND);
@@ -157,15 +209,16 @@ export class Fusion {
     gl.depthFunc(gl.LESS);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    const { at } = this.useMesh(frame.quick ? this.quickProgram : this.meshProgram, frame, view, index);
-    gl.uniform1i(at.size, this.views.size);
-    gl.uniform1f(at.logGain, Math.log2(Math.max(gain, 1e-3) * view.decoded.trust));
-    gl.uniform1i(at.shows, SHOWN[frame.look]);
-    gl.uniform1i(at.smoothly, frame.exact ? 0 : 1);
-    gl.uniformMatrix3fv(at.sourceToWorld, false, new Matrix3().setFromMatrix4(view.camera.viewToWorld).elements);
-    this.setBackdrop(at, frame);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, frame.quick ? view.quickTriangles : view.triangles);
-    gl.drawElements(gl.TRIANGLES, frame.quick ? view.quickCount : view.count, view.indexType, 0);
+  }
+
+  /**
+   * @param {StoredView} view
+   * @param {boolean} quick
+   */
+  drawTriangles(view, quick) {
+    const { gl } = this;
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, quick ? view.quickTriangles : view.triangles);
+    gl.drawElements(gl.TRIANGLES, quick ? view.quickCount : view.count, view.indexType, 0);
   }
 
   /**
@@ -224,8 +277,11 @@ export class Fusion {
     gl.useProgram(handle);
     bindTexture(gl, 0, gl.TEXTURE_2D_ARRAY, this.batch);
     bindTexture(gl, 1, gl.TEXTURE_2D, first ? null : this.sum(sum).texture);
+    bindTexture(gl, 2, gl.TEXTURE_2D, frame.anchor && last ? (this.anchor?.texture ?? null) : null);
     gl.uniform1i(at.views, 0);
     gl.uniform1i(at.before, 1);
+    gl.uniform1i(at.anchor, 2);
+    gl.uniform1i(at.anchored, frame.anchor ? 1 : 0);
     gl.uniform1i(at.count, count);
     gl.uniform1i(at.first, first ? 1 : 0);
     gl.uniform1i(at.last, last ? 1 : 0);
@@ -246,7 +302,7 @@ export class Fusion {
    */
   *drawCloud(frame, selection, output) {
     const { gl } = this;
-    this.resolve(frame, 0, true, true, 0, output);
+    this.resolve({ ...frame, anchor: null }, 0, true, true, 0, output);
     gl.bindFramebuffer(gl.FRAMEBUFFER, output);
     gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, this.depthBuffer);
     gl.clear(gl.DEPTH_BUFFER_BIT);
@@ -287,8 +343,8 @@ export class Fusion {
 
   dispose() {
     this.freeTargets();
-    const { meshProgram, quickProgram, resolveProgram, pointProgram, wireProgram } = this;
-    for (const { handle } of [meshProgram, quickProgram, resolveProgram, pointProgram, wireProgram]) {
+    const { meshProgram, quickProgram, anchorProgram, resolveProgram, pointProgram, wireProgram } = this;
+    for (const { handle } of [meshProgram, quickProgram, anchorProgram, resolveProgram, pointProgram, wireProgram]) {
       this.gl.deleteProgram(handle);
     }
   }

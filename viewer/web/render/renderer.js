@@ -2,7 +2,7 @@
  * One scene on one canvas: decides what to draw when, from the camera it is given. Draws only when something changed.
  */
 
-import { blendedSelection, samePose, worldToView } from "../camera.js";
+import { blendedSelection, findAnchor, samePose, worldToView } from "../camera.js";
 import { Budget } from "./budget.js";
 import { Compositor } from "./compositor.js";
 import { isSoftware } from "./gl.js";
@@ -173,6 +173,7 @@ export class Renderer extends GraphicsContext {
     const [width, height] = [this.canvas.width, this.canvas.height].map((n) => Math.max(Math.round(n * scale), 1));
     const eye = worldToView(pose);
     const inset = this.exact ? 0 : this.inset;
+    const viewToWorld = eye.clone().invert();
     return {
       worldToView: eye,
       projection: null,
@@ -181,7 +182,8 @@ export class Renderer extends GraphicsContext {
       height,
       shift: { x: 0, y: 0 },
       inset,
-      selection: this.select(eye.clone().invert(), this.exact ? this.held.size : level.views, now),
+      selection: this.select(viewToWorld, this.exact ? this.held.size : level.views, now),
+      anchor: this.look === "fused" && !this.exact ? this.anchor(viewToWorld, now) : null,
       look: this.look,
       exact: this.exact,
       quick: moving && !this.exact,
@@ -200,10 +202,34 @@ export class Renderer extends GraphicsContext {
   select(viewToWorld, wanted, now) {
     const alone = this.look === "nearest" || this.look === "mesh";
     const views = alone ? 1 : this.look === "points" ? Math.min(2 * wanted, 12) : wanted;
-    return blendedSelection(this.held.nearestTo(viewToWorld), views).map(({ index, gain }) => {
-      const age = (now - /** @type {import("./held_views.js").Held} */ (this.held.get(index)).born) / FADE_IN_MS;
-      return { index, gain: this.look === "nearest" ? 1 : gain * Math.min(Math.max(age, 0.01), 1) ** 2 };
-    });
+    return blendedSelection(this.held.nearestTo(viewToWorld), views).map(({ index, gain }) => ({
+      index,
+      gain: this.look === "nearest" ? 1 : gain * this.grown(index, now),
+    }));
+  }
+
+  /**
+   * The view to lay over the fused picture; one that has just come counts for less.
+   *
+   * @param {import("../vendor/three/three.core.min.js").Matrix4} viewToWorld
+   * @param {number} now
+   */
+  anchor(viewToWorld, now) {
+    const found = findAnchor(this.held.nearestTo(viewToWorld));
+    if (!found) return null;
+    const grown = this.grown(found.index, now);
+    return { ...found, weight: found.weight * grown, edgeWeight: found.edgeWeight * grown };
+  }
+
+  /**
+   * How much a view counts that has come some time ago, 0 to 1.
+   *
+   * @param {number} index
+   * @param {number} now
+   */
+  grown(index, now) {
+    const age = (now - /** @type {import("./held_views.js").Held} */ (this.held.get(index)).born) / FADE_IN_MS;
+    return Math.min(Math.max(age, 0.01), 1) ** 2;
   }
 
   /**

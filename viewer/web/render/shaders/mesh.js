@@ -135,7 +135,51 @@ void main() {
 }
 `;
 
-/** The same for a picture in motion: all but its colours is worked out at the vertices. */
+/**
+ * The view that is laid over the fused picture (`findAnchor`): colour, and in alpha how much it counts. Surface counts
+ * `weight`; the middle of what is stretched across a depth edge `edgeWeight`, and more towards either side.
+ */
+export const anchorFragment = /* glsl */ `#version 300 es
+precision highp float;
+precision highp int;
+precision highp sampler2DArray;
+
+uniform sampler2DArray colours;
+uniform int layer;
+uniform int size;
+uniform float pad;
+uniform float threshold;   // of depth edges, in metres and in 1/metres
+uniform float weight;
+uniform float edgeWeight;
+
+in vec3 point;
+in vec2 uv;
+in vec3 flags;
+out vec4 result;
+
+void main() {
+  // How depth changes from one pixel of the view to the next, to the right and downwards.
+  vec2 pixels = uv * float(size) - 0.5;
+  vec2 dx = dFdx(pixels), dy = dFdy(pixels);
+  float zx = dFdx(point.z), zy = dFdy(point.z);
+  float area = dx.x * dy.y - dx.y * dy.x;
+  vec2 slope = abs(vec2(zx * dy.y - zy * dx.y, zy * dx.x - zx * dy.x) / (abs(area) > 1e-12 ? area : 1e-12));
+  float steepest = max(slope.x, slope.y);
+  if (!gl_FrontFacing) {
+    result = vec4(0.0);
+    return;
+  }
+  float counts = weight;
+  if (min(steepest, steepest / (point.z * point.z)) > threshold) {
+    vec2 sides = abs(2.0 * fract(pixels) - 1.0);  // 1 at the pixels, 0 halfway between them
+    counts = mix(edgeWeight, weight, pow(slope.x > slope.y ? sides.x : sides.y, 4.0));
+  }
+  counts *= clamp(1.5 - pad * flags.z, 0.0, 1.0);
+  result = vec4(texture(colours, vec3(uv, float(layer))).rgb, counts);
+}
+`;
+
+/** `meshFragment` for a picture in motion: all but its colours is worked out at the vertices. */
 export const quickFragment = /* glsl */ `#version 300 es
 precision highp float;
 precision highp int;

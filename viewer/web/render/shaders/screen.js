@@ -23,6 +23,8 @@ uniform vec2 inverseDepths;   // of the far and the near plane
 uniform vec3 background;
 uniform vec3 backgroundFar;
 uniform float targetHeight;
+uniform bool anchored;
+uniform highp sampler2D anchor;     // laid over the picture
 out vec4 result;
 
 // Dark blue over teal to warm white: even steps of lightness from far to near.
@@ -49,16 +51,18 @@ void main() {
     result = sum;
     return;
   }
+  vec4 over = anchored ? texelFetch(anchor, at, 0) : vec4(0.0);
   if (sum.a == 0.0) {
-    result = vec4(mix(background, backgroundFar, gl_FragCoord.y / targetHeight), 0.0);
+    vec3 behind = mix(background, backgroundFar, gl_FragCoord.y / targetHeight);
+    result = vec4(mix(behind, over.rgb, over.a), over.a > 0.5 ? 1.0 : 0.0);
     return;
   }
-  vec3 value = sum.rgb / abs(sum.a);
+  vec3 value = mix(sum.rgb / abs(sum.a), over.rgb, over.a);
   if (shows == 1) {
     value = ramp(clamp((value.r - inverseDepths.x) / (inverseDepths.y - inverseDepths.x), 0.0, 1.0));
   }
   if (exact) value = floor(value * 255.0 + 1e-3) / 255.0;
-  result = vec4(value, sum.a > 0.0 ? 1.0 : 0.0);
+  result = vec4(value, sum.a > 0.0 || over.a > 0.5 ? 1.0 : 0.0);
 }
 `;
 
