@@ -18,7 +18,7 @@ from tests.support.viewer_browser import open_viewer
 
 RENDERING = """([yaw, pitch, exact, factor]) => {
   const { renderer } = viewer;
-  Object.assign(renderer, { exact, look: "fused" });
+  Object.assign(renderer, { exact, look: "fused", inset: 0 });
   const pose = { yaw, pitch, radius: 1, x: 0, y: 0, z: 0, fov: 45 };
   for (const _ of renderer.compositor.refine(renderer.frame(pose, false, performance.now()), () => factor));
   const { target, width, height } = renderer.compositor.next;
@@ -63,20 +63,20 @@ def test_the_picture_at_rest_is_the_view_and_nothing_pops(browser, tmp_path):
     rng = np.random.default_rng(0)
     views = [
         replace(view, depth=(view.depth * np.exp(rng.normal(0, 0.01, view.depth.shape))).astype(np.float32))
-        for view in synthetic_scene(64).views[:9]
+        for view in synthetic_scene(128).views[:6]
     ]
     scene = Scene(views, (0.6, 5.0), view_set="3x9")
-    with open_viewer(browser, tmp_path, scene, 64, 64) as page:
+    with open_viewer(browser, tmp_path, scene, 128, 128) as page:
 
         def shown(yaw: float, exact: bool = False) -> np.ndarray:
             pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, 0.0, exact, 2])), np.uint8)
-            return pixels.reshape(64, 64, 4)[::-1, :, :3].astype(np.float64) / 255
+            return pixels.reshape(128, 128, 4)[::-1, :, :3].astype(np.float64) / 255
 
         page.wait_for_timeout(1500)  # views fade in
         at_rest, truth = shown(0.0), scene.views[0].rgb / 255
         assert -10 * math.log10(np.mean((at_rest - truth) ** 2)) > 32
         assert -10 * math.log10(np.mean((shown(0.0, True) - truth) ** 2)) < 28
-        frames = [shown(yaw) for yaw in np.linspace(0, 0.15, 13)]
+        frames = [shown(yaw) for yaw in np.linspace(0, 0.15, 11)]
         steps = np.array([np.abs(b - a).mean() for a, b in pairwise(frames)])
         assert steps.max() < 3 * np.median(steps)
         held = page.evaluate("[...viewer.renderer.held.keys()].length")
