@@ -122,7 +122,7 @@ def test_a_model_is_scored_against_its_renders(tmp_path, capsys):
     arguments = ["evaluate", "scenes", "--model", str(model), "--data", str(data), "--per-class", "2", "--scenes", "1"]
     assert main([*arguments, "--classifier-samples", "4000", "--nearest", str(nearest)]) == 0
     rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line)
-    assert float(rows["classifier on renders of held-out models"].strip(" %")) > 90
+    assert float(rows["classifier on renders of held-out assets"].strip(" %")) > 90
     assert "dB" in rows["neighbouring views of 1 generated scenes"]
     assert len(rows) == 10
     assert Image.open(nearest).size == (2 * 32, 2 * 32)
@@ -158,10 +158,10 @@ def test_export_writes_points(scene_file, tmp_path):
         (["generate", "--guidance", "99"], "guidance must lie"),
         (["generate", "--model", "no/such/folder"], "no/such/folder"),
         (["render", "no-such.ivid", "--out", "x.mp4"], "no-such.ivid"),
-        (["export", "pyproject.toml", "--out", "x.ply"], "not a scene file"),
+        (["export", "pyproject.toml", "--out", "x.ply"], "no scene file"),
         (["export", "{scene}", "--out", "x.xyz"], "xyz"),
         (["train", "pyproject.toml", "--data", "d", "--out", "o"], "not valid JSON"),
-        (["train", "configs/lowpoly64_first_view.json", "--data", "no-data", "--out", "o"], "no-data"),
+        (["train", "configs/lowpoly/first_view.json", "--data", "no-data", "--out", "o"], "no-data"),
         (["prepare", "models", "no-models", "--out", "o"], "no-models"),
     ],
 )

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +91,10 @@ def test_peeking_is_what_loading_says(tmp_path):
 
 
 def test_the_version_is_that_of_the_project():
-    project = (Path(__file__).parent.parent / "pyproject.toml").read_text()
-    assert f'version = "{ivid.__version__}"' in project
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["hatch"]["version"]["path"] == "ivid/__init__.py"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", ivid.__version__)
 
 
 def exists(path: str) -> bool:
