@@ -27,7 +27,7 @@ const ACTIONS = {
     if (state.value.comparable || state.value.comparing !== "no") compare.toggle(manifest);
   },
   headset: (viewer) => {
-    viewer.open();
+    viewer.presence.open();
     if (viewer.renderer && viewer.state.value.headset !== "absent") viewer.headset.toggle(viewer.renderer);
   },
   fullScreen: async ({ host, notices }) => {

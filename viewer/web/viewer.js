@@ -18,6 +18,7 @@ import { markIdle } from "./input/idle.js";
 import { Input } from "./input/input.js";
 import { observe } from "./input/observers.js";
 import { OrbitControls } from "./input/orbit_controls.js";
+import { Presence } from "./presence.js";
 import { FrameRate } from "./render/frame_rate.js";
 import { surfacePoint } from "./render/pick.js";
 import { takePicture } from "./render/picture.js";
@@ -42,13 +43,6 @@ import { Toolbar } from "./ui/toolbar.js";
  * @property {boolean} [eager]  the viewer is the page: it hears every key
  * @property {string} [style]  the style sheet's text, where it cannot be fetched
  */
-
-const MAX_SIDE = 1440; // device pixels; views of 128 pixels gain nothing beyond
-const MAX_SIDE_SOFTWARE = 640;
-const TOOLBAR_HEIGHT = 62; // CSS pixels, its distance from the rim included
-const LOW_HEIGHT = 400; // viewers that are lower have no room to spare: the toolbar lies over the scene
-const NARROW_WIDTH = 460;
-const RELEASE_AFTER_MS = 1000; // off screen
 
 export class Viewer {
   /**
@@ -82,7 +76,7 @@ export class Viewer {
     this.frameRequest = 0;
     this.lastTick = 0;
     this.resting = true;
-    this.visible = true;
+    this.presence = new Presence(this);
     this.disposed = false;
     this.frameRate = new FrameRate();
     this.fov = this.settings.value.fov; // the one that was chosen last
@@ -122,7 +116,7 @@ export class Viewer {
       onKey: (key) => runKey(this, key),
       onIgnoredWheel: () => this.notices.once("wheel", "Click the picture first to zoom with the wheel"),
     });
-    this.frame.addEventListener("pointerdown", () => this.visible && this.open());
+    this.frame.addEventListener("pointerdown", () => this.presence.visible && this.presence.open());
     this.surface.addEventListener("pointerdown", () => {
       this.frame.focus({ preventScroll: true });
       this.toolbar.closePanels();
@@ -131,10 +125,10 @@ export class Viewer {
     this.cleanups = [
       markIdle(this.frame, () => this.toolsInUse()),
       observe(host, this.surface, {
-        onSize: (width, height, ratio) => this.resize(width, height, ratio),
+        onSize: (width, height, ratio) => this.presence.resize(width, height, ratio),
         onCalm: (calm) => this.setCalm(calm),
         onTheme: () => this.applySettings(),
-        onVisible: (visible) => this.setVisible(visible),
+        onVisible: (visible) => this.presence.setVisible(visible),
         onGone: () => this.dispose(),
       }),
       options.eager ? this.input.listenTo(document) : () => {},
@@ -195,66 +189,10 @@ export class Viewer {
     this.wake();
   }
 
-  /**
-   * @param {number} width  device pixels
-   * @param {number} height
-   * @param {number} ratio  device pixels to a CSS pixel
-   */
-  resize(width, height, ratio) {
-    const inset = height / ratio < LOW_HEIGHT ? 0 : (TOOLBAR_HEIGHT * ratio) / height;
-    for (const renderer of this.renderers()) {
-      const most = renderer.budget.software ? MAX_SIDE_SOFTWARE : MAX_SIDE;
-      const scale = Math.min(1, most / Math.max(width, height));
-      renderer.inset = inset;
-      renderer.resize(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
-    }
-    this.frame.classList.toggle("narrow", width / ratio < NARROW_WIDTH);
-    this.frame.classList.toggle("low", height / ratio < LOW_HEIGHT);
-    this.wake();
-  }
-
   /** @param {boolean} calm  whether less motion is wanted */
   setCalm(calm) {
     this.controls.still = calm;
     for (const renderer of this.renderers()) renderer.fade = !calm;
-  }
-
-  /**
-   * On screen the viewer has a graphics context; off screen it lets it go after a while, and its last picture stands in.
-   *
-   * @param {boolean} visible
-   */
-  setVisible(visible) {
-    this.visible = visible;
-    if (visible) this.open();
-    else setTimeout(() => this.visible || this.close(), RELEASE_AFTER_MS);
-  }
-
-  /** Takes graphics contexts, if the viewer has none. */
-  open() {
-    try {
-      for (const renderer of this.renderers()) renderer.open();
-    } catch (error) {
-      if (this.renderer?.compositor)
-        this.notices.showPaused(true); // there was one before, and will be again
-      else this.excuse(/** @type {Error} */ (error).message);
-    }
-  }
-
-  close() {
-    if (this.disposed || !this.renderer || this.renderer.lent) return;
-    this.notices.keep(this.renderer);
-    this.notices.showPaused(false);
-    for (const renderer of this.renderers()) renderer.release();
-  }
-
-  /** @param {string} reason  why nothing can be drawn */
-  excuse(reason) {
-    const first = this.renderer?.held.get(0);
-    this.renderer?.canvas.remove();
-    this.renderer = null;
-    this.notices.excuse(`The scene cannot be drawn in 3D here: ${reason}.`);
-    if (first) this.notices.showFirst(first.view);
   }
 
   /** Whether something is open that must stay in sight. */
@@ -319,7 +257,7 @@ export class Viewer {
   /** A person or a program moves the camera. */
   moved() {
     this.resting = false;
-    if (this.visible) this.open();
+    if (this.presence.visible) this.presence.open();
     this.wake();
   }
 
@@ -372,9 +310,9 @@ export class Viewer {
    * @returns {Promise<Blob | null>} a PNG without the tools, or null where nothing can be drawn
    */
   async takePicture(scale = 1) {
-    this.open();
+    this.presence.open();
     const picture = this.renderer && (await takePicture(this.renderer, this.controls.pose(), scale));
-    if (!this.visible) this.close();
+    if (!this.presence.visible) this.presence.close();
     return picture;
   }
 
