@@ -129,14 +129,14 @@ export class Content {
 
   /** The first view's camera is where the scene is at home; a link may say otherwise. */
   setHome() {
-    const { renderer, controls, settings, link } = this.viewer;
+    const { renderer, controls, link } = this.viewer;
     const first = renderer?.held.get(0);
     if (!first) return;
     const moved = !controls.atHome();
     controls.home = poseOf(first.camera);
     if (!moved) controls.jump(controls.home);
     link?.restore();
-    settings.set({ fov: controls.fov });
+    this.viewer.followFov();
   }
 
   /** What the views cover bounds the camera; what is made and what is to come shows in the overview. */

@@ -289,10 +289,16 @@ export class Viewer {
     if ((active || drawing) && !this.frameRequest) this.frameRequest = requestAnimationFrame(this.tick);
   };
 
+  /** The camera's field of view, however it came about, is the chosen one from now on. */
+  followFov() {
+    this.fov = this.controls.fov;
+    this.settings.set({ fov: this.fov });
+  }
+
   /** @param {Pose} pose */
   rest(pose) {
     this.resting = true;
-    this.settings.set({ fov: pose.fov });
+    this.followFov();
     this.link?.write(pose);
     this.dispatch("ivid-camera", { nearest: this.renderer?.held.nearest(pose)[0]?.index ?? 0, pose });
   }
