@@ -84,7 +84,7 @@ export class Viewer {
     /** Null where there is no WebGL. @type {Renderer | null} */
     this.renderer = new Renderer(h("canvas", { "aria-hidden": "true" }), {
       wake: this.wake,
-      onLost: () => this.notices.showPaused(true),
+      onLost: () => this.presence.pause(),
       onBack: () => this.notices.hideStill(),
     });
     this.surface.prepend(this.renderer.canvas);
