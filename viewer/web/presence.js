@@ -29,14 +29,20 @@ export class Presence {
 
   /** Takes graphics contexts, if the viewer has none. */
   open() {
-    const { renderer, notices } = this.viewer;
+    const { renderer } = this.viewer;
     try {
       for (const each of this.viewer.renderers()) each.open();
     } catch (error) {
-      if (renderer?.compositor)
-        notices.showPaused(true); // there was one before, and will be again
+      if (renderer?.compositor) this.pause();
       else this.excuse(/** @type {Error} */ (error).message);
     }
+  }
+
+  /** The browser has taken the context: the last picture stands in, or the first view if none was drawn yet. */
+  pause() {
+    const { renderer, notices } = this.viewer;
+    if (renderer) notices.keep(renderer);
+    notices.showPaused(true);
   }
 
   close() {
