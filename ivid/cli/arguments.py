@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import math
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -117,6 +119,49 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 def sampling(options: argparse.Namespace) -> Sampling:
     """What `add_sampling` read."""
     return Sampling().changed(**{name: getattr(options, name) for name in SAMPLING_OPTIONS})
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path where there is no file.
+
+    Raises:
+        OSError: it names the path.
+        ValueError: it is a device or a pipe.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if not path.is_file():
+        raise ValueError(f"{path} is a device or a pipe, not a file")
+
+
+def require_folder(path: Path) -> None:
+    """Refuse a path where there is no folder.
+
+    Raises:
+        OSError: it names the path.
+    """
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
+def refuse(options: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """Refuse options that would have no effect.
+
+    Args:
+        names: attributes of `options`; None and False say that they were not given.
+        why: when they have none, after "... has no effect".
+
+    Raises:
+        ValueError: names those that were given.
+    """
+    given = [name for name in names if getattr(options, name) not in (None, False)]
+    if given:
+        flags = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise ValueError(f"{flags} {'has' if len(given) == 1 else 'have'} no effect {why}")
 
 
 def lines_of(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ivid.cli.arguments import DEVICE_HELP, device, number, positive
-from ivid.export import KINDS, kind_for
+from ivid.export import KINDS, checked_kind, kind_for
 from ivid.export.paths import PATHS
 from ivid.export.stills import SHOWN
 from ivid.scene.files import read_json
@@ -71,11 +71,12 @@ def run(options: argparse.Namespace) -> None:
 
     kind = options.kind or kind_for(options.out)
     given = {name: value for name, value in vars(options).items() if name in EXPORT_OPTIONS}
-    taken = KINDS[kind].options() if kind in KINDS else ()
-    if kind in KINDS and not given.keys() <= set(taken):
+    taken = KINDS[kind].options()
+    if not given.keys() <= set(taken):
         stray = ", ".join(_flag(name) for name in given if name not in taken)
         flags = ", ".join(_flag(name) for name in EXPORT_OPTIONS if name in taken)
         raise ValueError(f"the export {kind} takes no {stray}; it takes {flags or 'no options'}")
+    checked_kind(options.out, kind)
     if "keyframes" in given:
         given["keyframes"] = read_keyframes(given["keyframes"])
     export_with_bar(open_scene(options.scene), options.out, kind, **given)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ivid.scene.files import check_new_folder, check_writable
 from ivid.scene.scene import Scene
 
 Progress = Callable[[int, int], object]  # called as progress(done, total)
@@ -114,6 +115,7 @@ def export_scene(
     Raises:
         UnknownKindError: no such kind, or the suffix is none of its own.
         ValueError: an option is unknown or out of range.
+        OSError: `path` cannot be written; found before the work where it can be.
         MissingLibraryError: a library that the kind needs is not installed.
 
     Example:
@@ -122,17 +124,37 @@ def export_scene(
         >>> export_scene(scene, "house_points.ply", "points")
         >>> export_scene(scene, "house.mp4", trajectory="orbit", seconds=4)
     """
+    wanted = checked_kind(path, kind, options)
+    wanted.load()(scene, path, progress=progress, **wanted.preset, **options)
+
+
+def checked_kind(path: str | Path, kind: str | None = None, options: Iterable[str] = ()) -> Kind:
+    """The kind of an export, once it is sure that it takes these options and that `path` can be written.
+
+    Args:
+        path: as of `export_scene`, like `kind`.
+        options: names of options.
+
+    Raises:
+        UnknownKindError: no such kind, or the suffix is none of its own.
+        ValueError: it has no such option, or `path` is a folder with something in it.
+        OSError: `path` cannot be written.
+    """
     name = kind_for(path) if kind is None else kind
     if name not in KINDS:
         raise UnknownKindError(f"there is no export kind {name!r}; there are {_listed()}")
     wanted, suffix = KINDS[name], suffix_of(path)
-    if suffix not in wanted.suffixes and "" not in wanted.suffixes:
+    as_folder = "" in wanted.suffixes and suffix not in filter(None, wanted.suffixes)
+    if suffix not in wanted.suffixes and not as_folder:
         raise UnknownKindError(f"{name} is written as {' or '.join(wanted.suffixes)}, not as {suffix or 'no suffix'!r}")
-    unknown = sorted(options.keys() - set(wanted.options()))
+    unknown = sorted(set(options) - set(wanted.options()))
     if unknown:
         known = ", ".join(wanted.options()) or "none"
         raise ValueError(f"the export {name} has no option {', '.join(unknown)}; its options: {known}")
-    wanted.load()(scene, path, progress=progress, **wanted.preset, **options)
+    if as_folder:
+        check_new_folder(path)
+    check_writable(path, as_folder)
+    return wanted
 
 
 def _listed() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,6 @@ from ivid.export import export_scene
 from ivid.published.scene_file import open_scene
 from ivid.scene.cameras import trajectory
 from ivid.scene.files import is_unfinished
-from ivid.scene.scene import Scene
 
 SCENE_SUFFIXES = (".ivid", ".npz")
 
@@ -69,8 +70,8 @@ def render_all(
     picture_options: dict[str, Any],
     video_options: dict[str, Any],
     progress: Callable[[Picture, int, int], object] | None = None,
-) -> Iterator[tuple[Picture, str]]:
-    """Render pictures one after another; a scene that cannot be rendered does not hinder the others.
+) -> Iterator[tuple[Picture, Exception | None]]:
+    """Render pictures one after another; a scene that cannot be opened or rendered does not hinder the others.
 
     Args:
         pictures: from `planned_pictures`.
@@ -79,26 +80,29 @@ def render_all(
         progress: told of every frame: (picture, frames done, frames).
 
     Yields:
-        every picture, with "" when it is written, or with what is wrong with its scene.
+        every picture, with None when it is written, or with what is wrong with its scene.
+
+    Raises:
+        OSError: a picture cannot be written, which would be so for the next one too.
     """
-    opened: tuple[Path, Scene] | None = None
-    for picture in pictures:
+    for scene_file, group in groupby(pictures, key=lambda picture: picture.scene_file):
         try:
-            if opened is None or opened[0] != picture.scene_file:
-                opened = picture.scene_file, open_scene(picture.scene_file)
+            scene = open_scene(scene_file)
+        except (ValueError, OSError) as error:
+            yield from ((picture, error) for picture in group)
+            continue
+        for picture in group:
             options: dict[str, Any] = {"blend": "exact", **picture_options, "what": picture.what}
             if trajectory_name == "random":
                 kind = "still"
-                options["camera"] = trajectory("random", 1, seed=zlib.crc32(picture.scene_file.stem.encode()))[0]
+                options["camera"] = trajectory("random", 1, seed=zlib.crc32(scene_file.stem.encode()))[0]
             else:
                 kind = "video"
                 options |= {"trajectory": trajectory_name, **video_options}
-
-            def frame_done(done: int, total: int, picture: Picture = picture) -> None:
-                if progress is not None:
-                    progress(picture, done, total)
-
-            export_scene(opened[1], picture.path, kind, frame_done, **options)
-            yield picture, ""
-        except ValueError as error:
-            yield picture, str(error)
+            told = None if progress is None else partial(progress, picture)
+            try:
+                export_scene(scene, picture.path, kind, told, **options)
+            except ValueError as error:
+                yield picture, error
+            else:
+                yield picture, None

@@ -6,8 +6,6 @@ nerfstudio's cameras look along -z with y up, as ours do. COLMAP's look along +z
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -21,7 +19,7 @@ from ivid.export.points import fused_cloud, write_points
 from ivid.export.stills import depth_millimetres
 from ivid.export.surface import PointCloud, Progress, at_far_plane
 from ivid.scene.cameras import Camera
-from ivid.scene.files import written_aside
+from ivid.scene.files import folder_written_aside, written_aside
 from ivid.scene.scene import Scene
 
 COLMAP_POINTS = 20_000  # enough to start splats from; its reader goes line by line
@@ -34,7 +32,7 @@ def export_dataset(scene: Scene, path: str | Path, progress: Progress | None = N
         keep_far: keep the depth of what lies at the far plane (the sky); else it is 0, which readers take as unknown.
 
     Raises:
-        ValueError: the folder exists and is not empty.
+        ValueError: the folder is there and not empty.
         OSError: it cannot be written.
     """
     path = Path(path)
@@ -45,16 +43,8 @@ def export_dataset(scene: Scene, path: str | Path, progress: Progress | None = N
                 for file in sorted(Path(folder).rglob("*")):
                     archive.write(file, file.relative_to(folder))
         return
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"{path} exists and is not an empty folder; name a new folder, or a .zip file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside_folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        _write(scene, aside_folder, progress, keep_far)
-        aside_folder.chmod(0o755)  # mkdtemp makes folders that only their owner can read
-        os.replace(aside_folder, path)
-    finally:
-        shutil.rmtree(aside_folder, ignore_errors=True)
+    with folder_written_aside(path) as aside:
+        _write(scene, aside, progress, keep_far)
 
 
 def _write(scene: Scene, folder: Path, progress: Progress | None, keep_far: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -170,7 +171,7 @@ def depth_millimetres(depth_metres: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(depth_metres * 1000, 1, 65535)).astype(np.uint16)
 
 
-def check_picture(size: int, supersample: int, what: str) -> None:
+def check_picture(size: int, supersample: int = 1, what: str = "colour") -> None:
     """Refuse sizes that cannot be rendered.
 
     Raises:
@@ -196,6 +197,13 @@ def _orbit_angles(camera: Camera) -> tuple[float, float]:
     return math.atan2(x, z), math.atan2(y, math.hypot(x, z))
 
 
+def png_bytes(picture: np.ndarray) -> bytes:
+    """A picture, uint8 [H, W, 3] or uint16 [H, W], as a PNG file's content."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    return stream.getvalue()
+
+
 def _save(path: str | Path, picture: np.ndarray) -> None:
     with written_aside(path) as aside:
-        Image.fromarray(picture).save(aside, "PNG")
+        aside.write_bytes(png_bytes(picture))

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -65,10 +65,15 @@ def helper_count(chosen: int | None, device: str | None) -> int:
 
 
 @contextmanager
-def helpers(count: int, arguments: Sequence[str]) -> Iterator[Share]:
+def helpers(count: int, arguments: Sequence[str], accepted: Collection[int] = (0,)) -> Iterator[Share]:
     """This process's share, while `count` - 1 others run `python -m ivid` with the same arguments.
 
     At the end they are waited for; when the body fails, or is stopped, they are stopped too.
+
+    Args:
+        count: of processes, this one included.
+        arguments: of the command line.
+        accepted: exit statuses of the others that are no failure.
 
     Raises:
         RuntimeError: another process failed; it has said why.
@@ -85,7 +90,7 @@ def helpers(count: int, arguments: Sequence[str]) -> Iterator[Share]:
                 subprocess.Popen([sys.executable, "-m", "ivid", *arguments], env={**os.environ, **variables})
             )
         yield Share(0, count)
-        failed = [index for index, process in enumerate(running, start=2) if process.wait()]
+        failed = [index for index, process in enumerate(running, start=2) if process.wait() not in accepted]
         if failed:
             raise RuntimeError(
                 f"process {', '.join(map(str, failed))} of {count} failed; run it again for what is missing"

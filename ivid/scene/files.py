@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,20 +25,129 @@ def written_aside(path: str | Path) -> Iterator[Path]:
 
     When the body raises, the temporary file is removed and what stood at `path` stays as it was. Missing folders are
     made.
+
+    Raises:
+        OSError: the file cannot be written; the error names `path`, not the temporary file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    with _named(path):
+        descriptor, name = tempfile.mkstemp(prefix=_temporary_prefix(path), suffix=path.suffix, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
+        with _named(path, temporary):
+            yield temporary
+            _reach_disk(temporary)
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path` to fill; rename it onto `path`, which is new or empty, afterwards.
+
+    When the body raises, the temporary folder is removed.
+
+    Raises:
+        ValueError: there is something at `path`.
+        OSError: it cannot be written.
+    """
+    path = Path(path)
+    check_new_folder(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _named(path):
+        temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(path), dir=path.parent))
+    try:
+        with _named(path, temporary):
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can enter
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new_folder(path: str | Path) -> None:
+    """Refuse a folder that has something in it.
+
+    Raises:
+        ValueError: it is there and not empty, or it is a file.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"{path} is there already; give the name of a folder that is not")
+
+
+def check_writable(path: str | Path, folder: bool = False) -> None:
+    """Refuse a place that cannot be written to, before work is done for it; nothing is left there.
+
+    Args:
+        path: of a file, or of a `folder`, which may be there or not, as may the folders around it.
+
+    Raises:
+        OSError: it cannot be written; the error names the place that is in the way.
+        ValueError: what stands there is no file that could be replaced.
+    """
+    path = Path(path)
+    if not folder and path.exists() and not path.is_file():
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise ValueError(f"{path} is a device or a pipe, not a file that could be replaced")
+    there = path if folder else path.parent
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    longest = os.pathconf(there, "PC_NAME_MAX")
+    for part in path.parts:
+        if len(os.fsencode(part)) > longest:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), part)
+    with _named(there):
+        tempfile.TemporaryFile(dir=there).close()
+
+
+def _temporary_prefix(path: Path) -> str:
+    """The beginning of a temporary name, hidden, and so short that the whole name is no longer than any name may be."""
+    room = 255 - len(os.fsencode(path.suffix)) - len(".-") - 8  # what mkstemp adds
+    return f".{os.fsencode(path.stem)[: max(room, 0)].decode(errors='ignore')}-"
+
+
+_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+
+
+@contextmanager
+def _named(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Errors of the system as errors about `path`: with `temporary`, only those about that file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (temporary is not None and not _is_about(error, temporary)):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def _is_about(error: OSError, temporary: Path) -> bool:
+    """Whether an error is about a temporary file, or about one in a temporary folder."""
+    if error.filename is None:
+        return error.errno in _OF_WRITING
+    return Path(os.fsdecode(error.filename)).is_relative_to(temporary)
+
+
+def _reach_disk(path: Path) -> None:
+    """Wait until a file is on its disk: some disks, across a network or over quota, refuse it no earlier."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def read_json(source: str | Path | bytes, what: str = "") -> Any:
