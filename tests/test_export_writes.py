@@ -44,7 +44,9 @@ def scene():
 def full(request, tmp_path):
     """A folder in which no second file of more than ROOM bytes can be written."""
     if request.param == "a full disk":
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={2 * ROOM}", "tmpfs", str(tmp_path)], check=False)
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={2 * ROOM}", "tmpfs", str(tmp_path)], check=False
+        )
         if mounted.returncode:
             pytest.skip("mounting is not allowed here")
         yield tmp_path

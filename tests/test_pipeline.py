@@ -275,7 +275,7 @@ def test_a_name_of_two_classes_is_refused_unless_it_is_one_of_them():
         ValueError, match=r"'panda' may be more than one class of tiny: bear, panda \(0\); cat, panda \(1\)"
     ):
         namesakes.class_index("panda")
-    names = [request.name for request in plan(namesakes, "0;1;2", [3])]
+    names = [request.name for request in plan(namesakes.config, "0;1;2", [3])]
     assert names == ["bear_seed00003", "cat-1_seed00003", "cat-2_seed00003"]
 
 
@@ -289,7 +289,7 @@ def test_seed_lists():
 
 def test_plans(pipeline):
     def labels(classes, seeds):
-        return [(request.class_index, request.seed) for request in plan(pipeline, classes, seeds)]
+        return [(request.class_index, request.seed) for request in plan(pipeline.config, classes, seeds)]
 
     assert labels("mod", [4, 5]) == [(1, 4), (2, 5)]
     assert labels("uniform", [4, 5]) == [(0, 4), (1, 5)]
@@ -298,20 +298,20 @@ def test_plans(pipeline):
     assert labels("0;2", [1]) == [(0, 1), (2, 1)]
     assert labels("house; car, automobile", [1]) == [(0, 1), (2, 1)]
     assert labels("random", [9]) == labels("random", [9])
-    assert plan(pipeline, "automobile", [3])[0].name == "car_seed00003"
-    turns = plan(pipeline, "tree,house", range(3), classes_take_turns=True)
+    assert plan(pipeline.config, "automobile", [3])[0].name == "car_seed00003"
+    turns = plan(pipeline.config, "tree,house", range(3), classes_take_turns=True)
     assert [(request.class_index, request.seed, request.number) for request in turns] == [
         (1, 0, 0),
         (0, 1, 1),
         (1, 2, 2),
     ]
-    assert [request.number for request in plan(pipeline, "house,tree", [7, 9])] == [0, 1, 2, 3]
+    assert [request.number for request in plan(pipeline.config, "house,tree", [7, 9])] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="no class 'boat'"):
-        plan(pipeline, "house,boat", [1])
+        plan(pipeline.config, "house,boat", [1])
 
 
 def test_batches_make_every_scene_once(pipeline):
-    requests = plan(pipeline, "house", [1, 2, 3])
+    requests = plan(pipeline.config, "house", [1, 2, 3])
     evaluations = []
     made = list(generate(pipeline, requests, 2, lambda r, e: evaluations.append(r.seed), view_set="uncond"))
     assert [request.seed for request, _, _ in made] == [1, 2, 3]

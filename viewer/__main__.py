@@ -7,7 +7,8 @@ import sys
 import webbrowser
 from pathlib import Path
 
-FAILURES = (ValueError, OSError, RuntimeError)
+from ivid.scene.messages import FAILURES, sentence
+from viewer.addresses import check_address
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +31,8 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("a window shows one scene; the browser compares two")
     if len(options.scene) > 2:
         raise ValueError("give one scene, or two to compare them")
-    if not 0 <= options.port <= 65535:
-        raise ValueError(f"a port lies between 0 and 65535, got {options.port}")
+    if options.window and (options.port or options.no_browser):
+        raise ValueError("--port and --no-browser have no effect on a window")
     if options.window:
         from ivid.scene.scene import Scene
         from viewer.window import SceneWindow
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
         return
     from viewer.server import SceneServer
 
+    check_address("127.0.0.1", options.port)
     server = SceneServer(options.scene, options.port)
     print(f"The scene is at {server.url} (Ctrl+C ends)", flush=True)
     if not options.no_browser:
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(options)
     except FAILURES as error:
-        print(f"python -m viewer: {error}", file=sys.stderr)
+        print(f"python -m viewer: {sentence(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from ivid.cli.arguments import Parser
-from ivid.cli.messages import FAILURES, sentence
+from ivid.scene.messages import FAILURES, sentence
 
 COMMANDS = {
     "generate": "make scenes from classes and seeds",

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 
-from ivid.cli.arguments import DEVICE_HELP, device
+from ivid.cli.arguments import DEVICE_HELP, device, integer
+from ivid.pipeline.devices import check_device
+from viewer.addresses import check_address
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address to listen at; 0.0.0.0 lets other machines in (default: $GRADIO_SERVER_NAME, or 127.0.0.1)",
     )
     port = os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT")
-    parser.add_argument("--port", type=int, default=port, help="default: $PORT, $GRADIO_SERVER_PORT, or 7860")
+    parser.add_argument(
+        "--port",
+        type=integer(1, 65535),
+        default=port,
+        help="port to listen at (default: $PORT, $GRADIO_SERVER_PORT, or the first free one from 7860 on)",
+    )
     parser.add_argument("--share", action="store_true", help="make a public link through gradio.live")
     parser.add_argument(
         "--device", type=device, help=f"where the networks run: {DEVICE_HELP} (default: the first GPU, or else cpu)"
@@ -35,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    check_address(options.host, options.port or 0)
+    check_device(options.device)
+
     from ivid.page.layout import build_page, launch_options
     from ivid.page.registry import ModelRegistry
 

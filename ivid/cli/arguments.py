@@ -166,4 +166,9 @@ def refuse(options: argparse.Namespace, names: Iterable[str], why: str) -> None:
 
 def lines_of(path: Path) -> list[str]:
     """The lines of a text file that are not blank; names may contain spaces."""
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    require_file(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text file in UTF-8") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]

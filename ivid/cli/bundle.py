@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ivid.cli.arguments import require_file, require_folder
 from ivid.cli.train import open_data
+from ivid.scene.files import check_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    require_file(options.config)
+    for folder in (options.first_view, options.novel_view, options.refiner, options.upsampler, options.data):
+        if folder is not None:
+            require_folder(folder)
+    check_writable(options.out, folder=True)
+
     from ivid.training.packaging import bundle, read_model_config
 
     images = open_data(options.data, size=0)

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from ivid.cli.arguments import add_device, add_model, add_sampling, positive, sampling, subcommand
+from ivid.cli.arguments import (
+    add_device,
+    add_model,
+    add_sampling,
+    positive,
+    require_file,
+    require_folder,
+    sampling,
+    subcommand,
+)
+from ivid.pipeline.devices import check_device
+from ivid.pipeline.models import read_index
+from ivid.scene.files import check_writable
+from ivid.scene.messages import sentence
+from ivid.scene.scene import Scene
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,23 +80,50 @@ def _add_steps(parser: argparse.ArgumentParser) -> None:
 
 
 def score_images(options: argparse.Namespace) -> None:
+    require_folder(options.real)
+    require_folder(options.fake)
+    if options.network:
+        require_file(options.network)
+    check_device(options.device)
+
     from ivid.evaluation import evaluate_images
 
     print(evaluate_images(options.real, options.fake, options.network, options.size, options.batch, options.device))
 
 
-def score_geometry(options: argparse.Namespace) -> None:
+def score_geometry(options: argparse.Namespace) -> int:
+    require_folder(options.folder)
+
     from tqdm import tqdm
 
     from ivid.evaluation.folders import geometry_scores
     from ivid.export.batch import scene_files
     from ivid.published.scene_file import open_scene
 
-    files = tqdm(scene_files(options.folder), unit="scene", dynamic_ncols=True)
-    print(geometry_scores(open_scene(path) for path in files))
+    complaints = []
+
+    def readable() -> Iterator[Scene]:
+        for path in tqdm(scene_files(options.folder), unit="scene", dynamic_ncols=True):
+            try:
+                yield open_scene(path)
+            except (ValueError, OSError) as error:
+                complaints.append(f"{path} not scored: {sentence(error)}")
+
+    print(geometry_scores(readable()))
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints else 0
 
 
 def score_scenes(options: argparse.Namespace) -> None:
+    require_folder(options.data)
+    if options.models:
+        require_folder(options.models)
+    if options.nearest:
+        check_writable(options.nearest)
+    model = read_index(options.model).config
+    sampling(options).resolved(model.sampling, model.timesteps)
+
     from ivid.evaluation.scenes import EvaluationSettings, evaluate_scenes
     from ivid.pipeline.loading import load_pipeline
     from ivid.pipeline.models import model_folder
@@ -99,6 +142,9 @@ def score_scenes(options: argparse.Namespace) -> None:
 
 
 def score_steps(options: argparse.Namespace) -> None:
+    require_folder(options.data)
+    read_index(options.model)
+
     from itertools import chain
 
     from ivid.evaluation.steps import Choice, compare_first_views, compare_novel_views

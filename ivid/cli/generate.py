@@ -4,10 +4,64 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ivid.cli.arguments import add_device, add_model, add_sampling, number, positive, sampling
-from ivid.scene.cameras import VIEW_SETS
+from ivid.cli.arguments import add_device, add_model, add_sampling, number, positive, refuse, require_file, sampling
+from ivid.export.folders import Layout, PlainLayout, PublishedLayout
+from ivid.export.records import difference, fingerprint, read_record
+from ivid.pipeline.batch import SceneRequest, parse_seeds, plan
+from ivid.pipeline.models import model_folder, read_index, view_size
+from ivid.pipeline.processes import Share, helper_count, helpers
+from ivid.pipeline.sampling import ResolvedSampling, Sampling
+from ivid.scene.cameras import VIEW_SETS, Camera, read_view_set, view_set
+from ivid.scene.files import check_writable
+from ivid.scene.rgbd import DEPTH_KINDS, load_rgbd
+from ivid.scene.scene import Scene, View
+
+if TYPE_CHECKING:
+    from ivid.pipeline.pipeline import IvidPipeline
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be made, and how, all of it checked.
+
+    Attributes:
+        model: name or folder.
+        requests: the scenes that are wanted.
+        missing: those of them that are to be made.
+        layout: where they go.
+        view_set: name or cameras.
+        views: how many a scene has.
+        sampling: as asked for; the model has defaults for the rest.
+        resolved: the same with those defaults.
+        first_view: that every scene starts from.
+        upsample: all, first or None.
+        settings: of every scene, besides those that the pipeline records.
+    """
+
+    model: str
+    requests: Sequence[SceneRequest]
+    missing: Sequence[SceneRequest]
+    layout: Layout
+    view_set: str | Sequence[Camera]
+    views: int
+    sampling: Sampling
+    resolved: ResolvedSampling
+    first_view: View | None
+    upsample: str | None
+    settings: dict[str, str]
+
+    @property
+    def evaluations(self) -> int:
+        """Of the networks, for one scene."""
+        first = 0 if self.first_view else self.resolved.first_steps
+        enlarged = self.views if self.upsample else 0
+        return first + self.resolved.novel_steps * (self.views - 1 + enlarged)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name or index, a list of them, mod (class = seed mod N), uniform (index mod N) or random "
         "(default: %(default)s)",
     )
-    parser.add_argument("--seeds", default="0", help="integers and ranges: 3 or 0-9,12 (default: %(default)s)")
+    parser.add_argument("--seeds", help="integers and ranges: 3 or 0-9,12 (default: 0)")
     parser.add_argument(
         "--num-samples",
         type=positive,
@@ -55,12 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from-rgbd", nargs=2, type=Path, metavar=("PICTURE", "DEPTH"), help="start from a picture and its depth map"
     )
-    parser.add_argument(
-        "--depth-kind",
-        choices=("metric", "disparity"),
-        default="metric",
-        help="what DEPTH holds (default: %(default)s)",
-    )
+    parser.add_argument("--depth-kind", choices=DEPTH_KINDS, help="what DEPTH holds (default: metric)")
     parser.add_argument(
         "--fov", type=number(1, 170), metavar="DEG", help="vertical field of view of PICTURE in degrees (default: 45)"
     )
@@ -70,72 +119,154 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("all", "first"),
         help="make views twice as large, if the model has an upsampler: all of them, or the first and no other",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="make scenes again that are there; else those made in the same way are skipped, and others are an error",
+    )
     add_device(parser, "the networks run")
 
 
 def run(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
+    work = checked(options)
+    if len(work.missing) < len(work.requests) and Share.of_environment().index == 0:
+        there = len(work.requests) - len(work.missing)
+        print(f"{there} of {len(work.requests)} scenes are there already, made in the same way", file=sys.stderr)
+    if work.missing:
+        make(work, options)
 
-    from ivid.export.folders import PlainLayout, PublishedLayout
-    from ivid.pipeline.batch import generate, parse_seeds, plan
-    from ivid.pipeline.loading import load_pipeline
-    from ivid.pipeline.models import model_folder
-    from ivid.pipeline.processes import Share, helper_count, helpers
-    from ivid.pipeline.upsampling import check_upsampler, upsampled
-    from ivid.scene.cameras import read_view_set, view_set
-    from ivid.scene.rgbd import load_rgbd
 
-    share = Share.of_environment()
-    seeds = list(range(options.num_samples)) if options.num_samples else parse_seeds(options.seeds)
-    chosen_views = read_view_set(options.views) if options.views.endswith(".json") else options.views
-    views = len(view_set(chosen_views) if isinstance(chosen_views, str) else chosen_views)
+def checked(options: argparse.Namespace) -> Work:
+    """What the options ask for; nothing heavy is imported to find out.
+
+    Raises:
+        ValueError: an option is wrong, or has no effect, or a scene is there that was made in another way.
+        OSError: a file cannot be read, or the scenes could not be written.
+    """
+    if options.num_samples:
+        refuse(options, ["seeds"], "with --num-samples, which makes scenes of seeds 0 to N - 1")
+    if options.from_rgbd:
+        refuse(options, ["first_steps"], "with --from-rgbd, which gives the first view")
+        for path in options.from_rgbd:
+            require_file(path)
+    else:
+        refuse(options, ["fov", "no_fit", "depth_kind"], "without --from-rgbd")
+    seeds = list(range(options.num_samples)) if options.num_samples else parse_seeds(options.seeds or "0")
+    of_file = options.views.lower().endswith(".json")
+    cameras = read_view_set(options.views) if of_file else view_set(options.views)
+    chosen_views = cameras if of_file else options.views
+    set_name = Path(options.views).stem if of_file else options.views
     if options.upsample == "first":  # no other view would be kept
-        chosen_views, views = "uncond" if isinstance(chosen_views, str) else chosen_views[:1], 1
-    pipeline = load_pipeline(model_folder(options.model), options.device or share.device())
-    if options.upsample:
-        check_upsampler(pipeline)
+        cameras = cameras[:1]
+        chosen_views = cameras if of_file else "uncond"
+    check_writable(options.out, folder=True)
+
+    index = read_index(options.model)
     asked = sampling(options)
-    chosen = pipeline.sampling(asked)
-    first_view = None
+    resolved = asked.resolved(index.config.sampling, index.config.timesteps)
+    requests = plan(index.config, options.classes, seeds, classes_take_turns=bool(options.num_samples))
+    if options.upsample and "upsampler_unet" not in index.networks:
+        raise ValueError(f"the model {index.config.name} has no upsampler")
+    first_view, settings = None, {}
     if options.from_rgbd:
         first_view = load_rgbd(
             *options.from_rgbd,
-            depth_kind=options.depth_kind,
-            size=pipeline.size,
-            depth_range=pipeline.depth_range,
+            depth_kind=options.depth_kind or "metric",
+            size=view_size(model_folder(options.model)),
+            depth_range=index.config.depth.range,
             fov_y_deg=options.fov,
             fit=not options.no_fit,
         )
-    wanted = plan(pipeline, options.classes, seeds, classes_take_turns=bool(options.num_samples))
-    evaluations = (0 if first_view else chosen.first_steps) + chosen.novel_steps * (views - 1)
-    if options.upsample:
-        evaluations += chosen.novel_steps * views
-    layout = PlainLayout(options.out)
+        settings["first_view"] = fingerprint(first_view)
+    if not isinstance(chosen_views, str):
+        settings["cameras"] = fingerprint(cameras)
     if options.layout == "published":
-        name = chosen_views if isinstance(chosen_views, str) else Path(options.views).stem
-        layout = PublishedLayout.of_sampling(options.out, name, chosen, bool(options.num_samples))
+        layout = PublishedLayout.of_sampling(options.out, set_name, resolved, bool(options.num_samples))
+    else:
+        layout = PlainLayout(options.out)
+    work = Work(
+        model=options.model,
+        requests=requests,
+        missing=requests,
+        layout=layout,
+        view_set=chosen_views,
+        views=len(cameras),
+        sampling=asked,
+        resolved=resolved,
+        first_view=first_view,
+        upsample=options.upsample,
+        settings=settings,
+    )
+    return work if options.overwrite else replace(work, missing=_missing(work, index.config.name))
+
+
+def _missing(work: Work, model_name: str) -> list[SceneRequest]:
+    """The requests whose scenes are not there.
+
+    Raises:
+        ValueError: one is there that was made in another way, or cannot be read.
+    """
+    missing = []
+    settings = {**work.resolved.as_settings(), **work.settings}
+    if work.upsample:
+        settings["upsampled"] = work.upsample
+    for request in work.requests:
+        path = work.layout.scene_file(request)
+        if not path.exists():
+            missing.append(request)
+            continue
+        wanted = {
+            "model": model_name,
+            "class_name": request.class_label or "",
+            "seed": request.seed,
+            "view_set": work.view_set if isinstance(work.view_set, str) else "custom",
+            "settings": settings,
+        }
+        differs = difference(read_record(path), wanted)
+        if differs:
+            raise ValueError(f"{path} is there, but was made {differs}; choose another --out, or --overwrite it")
+    return missing
+
+
+def make(work: Work, options: argparse.Namespace) -> None:
+    """Make the scenes that are missing, shared among processes, and write them as they are done."""
+    from tqdm import tqdm
+
+    from ivid.pipeline.batch import generate
+    from ivid.pipeline.devices import check_device
+    from ivid.pipeline.loading import load_pipeline
+
+    check_device(options.device)
+    pipeline = load_pipeline(model_folder(work.model), options.device or Share.of_environment().device())
+    missing = {request.name for request in work.missing}
     with helpers(helper_count(options.processes, options.device), options.arguments) as share:
-        mine = share.part(wanted, options.batch)
-        requests = [request for request in mine if not layout.scene_file(request).exists()]
-        if len(requests) < len(mine):
-            print(f"{len(mine) - len(requests)} of {len(mine)} scenes are there already", file=sys.stderr)
-        with tqdm(total=evaluations * len(requests), unit="step", dynamic_ncols=True, disable=share.index > 0) as bar:
+        requests = [request for request in share.part(work.requests, options.batch) if request.name in missing]
+        total = work.evaluations * len(requests)
+        with tqdm(total=total, unit="step", dynamic_ncols=True, disable=share.index > 0) as bar:
 
             def on_evaluation(request, preview) -> None:
-                bar.set_description(f"{request.name} view {preview.view_index + 1}/{views}", refresh=False)
+                bar.set_description(f"{request.name} view {preview.view_index + 1}/{work.views}", refresh=False)
                 bar.update()
 
-            for request, scene, events in generate(
-                pipeline, requests, options.batch, on_evaluation, first_view, view_set=chosen_views, sampling=asked
-            ):
-                if options.upsample:
-                    scene = upsampled(
-                        pipeline,
-                        scene,
-                        options.upsample,
-                        asked,
-                        options.batch,
-                        lambda preview, request=request: on_evaluation(request, preview),
-                    )
-                layout.write(request, scene, events)
-                bar.write(str(layout.scene_file(request)))
+            made = generate(
+                pipeline,
+                requests,
+                options.batch,
+                on_evaluation,
+                work.first_view,
+                view_set=work.view_set,
+                sampling=work.sampling,
+            )
+            for request, scene, events in made:
+                scene = _enlarged(pipeline, scene, work, options.batch, partial(on_evaluation, request))
+                scene = replace(scene, settings={**scene.settings, **work.settings})
+                work.layout.write(request, scene, events)
+                bar.write(str(work.layout.scene_file(request)))
+
+
+def _enlarged(pipeline: IvidPipeline, scene: Scene, work: Work, batch: int, told) -> Scene:
+    if not work.upsample:
+        return scene
+    from ivid.pipeline.upsampling import upsampled
+
+    return upsampled(pipeline, scene, work.upsample, work.sampling, batch, told)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ivid.cli.arguments import DEVICE_HELP, device, integer, lines_of, number, positive, subcommand
+from ivid.cli.arguments import DEVICE_HELP, device, integer, lines_of, number, positive, require_folder, subcommand
 from ivid.data.staging import POSES
+from ivid.pipeline.devices import check_device
+from ivid.scene.files import check_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +89,10 @@ def _add_photos(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare_models(options: argparse.Namespace) -> None:
+    require_folder(options.folder)
+    check_writable(options.out, folder=True)
+    only = lines_of(options.only) if options.only else None
+
     from ivid.data.rendering import render_assets
 
     render_assets(
@@ -97,13 +103,16 @@ def prepare_models(options: argparse.Namespace) -> None:
         held_out_share=options.held_out,
         seed=options.seed,
         poses=options.poses,
-        only=lines_of(options.only) if options.only else None,
+        only=only,
         views=options.views,
         workers=options.workers,
     )
 
 
 def prepare_rollouts(options: argparse.Namespace) -> None:
+    require_folder(options.data)
+    check_writable(options.out, folder=True)
+
     from ivid.data.renders import Renders
     from ivid.pipeline.loading import load_pipeline
     from ivid.pipeline.models import model_folder
@@ -115,6 +124,10 @@ def prepare_rollouts(options: argparse.Namespace) -> None:
 
 
 def prepare_photos(options: argparse.Namespace) -> None:
+    require_folder(options.folder)
+    check_writable(options.out, folder=True)
+    check_device(options.device)
+
     from ivid.data.photos import prepare_photos
 
     report = prepare_photos(options.folder, options.out, options.estimator, options.batch, options.device)

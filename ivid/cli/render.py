@@ -9,12 +9,12 @@ from typing import Any
 
 from ivid.cli.arguments import add_device, positive, refuse, require_file
 from ivid.cli.export import export_with_bar, read_keyframes
-from ivid.cli.messages import sentence
 from ivid.export import KINDS, checked_kind
 from ivid.export.paths import PATHS, camera_path
 from ivid.export.stills import SHOWN, check_picture
 from ivid.export.video import check_video
 from ivid.scene.files import check_writable
+from ivid.scene.messages import sentence
 
 VIDEO_KINDS = tuple(suffix.removeprefix(".") for suffix in KINDS["video"].suffixes)
 SIZE, FRAMES, FPS = 512, 60, 30

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ivid.cli.arguments import number, positive
+from ivid.cli.arguments import number, positive, require_file, require_folder
+from ivid.scene.files import check_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,14 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from ivid.training.config import TrainingConfig
 
-    config = TrainingConfig.read(options.config, TrainingConfig.changes(options.set))  # before torch is loaded
+    require_file(options.config)
+    config = TrainingConfig.read(options.config, TrainingConfig.changes(options.set))
+    for folder in (options.data, options.further):
+        if folder is not None:
+            require_folder(folder)
+    check_writable(options.out, folder=True)
+    size = options.size or config.size or 128
+    further = open_further(options.further, options.data, size) if options.further else None
+    data = open_data(options.data, size)
 
     from ivid.training.loop import train
 
     max_seconds = options.max_minutes * 60 if options.max_minutes else None
-    size = options.size or config.size or 128
-    further = open_further(options.further, options.data, size) if options.further else None
-    train(config, open_data(options.data, size), options.out, max_seconds, further, options.override)
+    train(config, data, options.out, max_seconds, further, options.override)
 
 
 def open_further(folder: Path, data: Path, size: int):

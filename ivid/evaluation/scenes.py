@@ -79,7 +79,7 @@ def evaluate_scenes(
         raise ValueError(f"the model's classes are not those of {data}")
     classifier = classifier_of(train, data, settings.classifier_samples)
 
-    requests = plan(pipeline, ";".join(pipeline.class_names), range(settings.per_class))
+    requests = plan(pipeline.config, ";".join(pipeline.class_names), range(settings.per_class))
     batch = min(16, settings.per_class)
     made = generate(pipeline, requests, batch, view_set="uncond", sampling=settings.sampling)
     views = [scene.views[0] for _, scene, _ in made]
@@ -87,7 +87,9 @@ def evaluate_scenes(
     yield from _pictures(classifier, train, held_out, np.stack([view.rgb for view in views]), labels, settings)
     yield from _depths(views, held_out, pipeline)
 
-    wanted = plan(pipeline, ";".join(pipeline.class_names), range(-(-settings.scenes // len(pipeline.class_names))))
+    wanted = plan(
+        pipeline.config, ";".join(pipeline.class_names), range(-(-settings.scenes // len(pipeline.class_names)))
+    )
     wanted = sorted(wanted, key=lambda request: request.seed)[: settings.scenes]
     scenes = [scene for _, scene, _ in generate(pipeline, wanted, sampling=settings.sampling)]
     yield from _consistency("generated", scenes)

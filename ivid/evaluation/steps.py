@@ -54,7 +54,7 @@ def compare_first_views(
     train = Renders.open(data)
     classifier = classifier_of(train, data)
     seen = features(classifier, train.rgb[compared_renders(train)])
-    requests = plan(pipeline, ";".join(pipeline.class_names), range(per_class))
+    requests = plan(pipeline.config, ";".join(pipeline.class_names), range(per_class))
     labels = np.array([request.class_index for request in requests])
     for choice in choices:
         started = time.perf_counter()
@@ -80,7 +80,7 @@ def compare_novel_views(pipeline: IvidPipeline, choices: Sequence[Choice], scene
     Yields:
         for each way, how well neighbouring views agree, and seconds per scene.
     """
-    requests = plan(pipeline, "uniform", range(scenes))
+    requests = plan(pipeline.config, "uniform", range(scenes))
     firsts = [scene.views[0] for _, scene, _ in generate(pipeline, requests, view_set="uncond")]
     for choice in choices:
         started = time.perf_counter()

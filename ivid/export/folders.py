@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from ivid.export.stills import export_grid
+from ivid.export.records import record_of
+from ivid.export.stills import export_grid, png_bytes
 from ivid.pipeline.batch import SceneRequest
 from ivid.pipeline.events import ViewDone
 from ivid.pipeline.sampling import ResolvedSampling
@@ -73,16 +73,19 @@ class PublishedLayout:
             for channel, what in (("rgb", "colour"), ("depth", "depth")):
                 export_grid(scene, files.grid(channel), what=what)
                 export_grid(conditions, files.condition_grid(channel), what=what)
-        save_published_scene(scene, files.scene)
+        save_published_scene(scene, files.scene, record_of(scene))
 
     def _files(self, request: SceneRequest) -> OutputFiles:
         number = request.number if self.numbered else request.seed
         return OutputFiles(self.folder, request.class_index, number, self.numbered)
 
 
+Layout = PlainLayout | PublishedLayout
+
+
 def _write_picture(rgb: np.ndarray, path: Path) -> None:
     with written_aside(path) as aside:
-        Image.fromarray(rgb).save(aside, "PNG")
+        aside.write_bytes(png_bytes(rgb))
 
 
 def _conditions(scene: Scene, events: Sequence[ViewDone]) -> Scene:

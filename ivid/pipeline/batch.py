@@ -6,15 +6,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.events import Preview, ViewDone
-from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.labels import find_class
 from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene, View
+
+if TYPE_CHECKING:
+    from ivid.pipeline.pipeline import IvidPipeline
+
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -48,30 +54,32 @@ def _label_in_files(class_label: str) -> str:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds from a list of integers and ranges: `3`, `0-9`, `1,4,10-12`.
+    """Seeds from a list of integers and ranges: `3`, `0-9`, `1,4,10-12`; each once, in the order of the list.
 
     Raises:
         ValueError: it is no such list.
     """
-    seeds: list[int] = []
+    seeds: dict[int, None] = {}
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        match = re.fullmatch(r"\s*([0-9]{1,19})\s*(?:-\s*([0-9]{1,19})\s*)?", part)
         if not match:
-            raise ValueError(f"seeds are integers and ranges such as 3 or 0-9,12; {part.strip()!r} is neither")
+            raise ValueError(f"seeds are integers and ranges such as 3 or 0-9,12; {part.strip()!r:.50} is neither")
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first or last - first >= 10_000_000:
             raise ValueError(f"the range of seeds {part.strip()!r} runs backwards or is too long")
-        seeds.extend(range(first, last + 1))
-    return seeds
+        if last > MAX_SEED:
+            raise ValueError(f"a seed is at most 2^63 - 1, got {last}")
+        seeds.update(dict.fromkeys(range(first, last + 1)))
+    return list(seeds)
 
 
 def plan(
-    pipeline: IvidPipeline, classes: str, seeds: Sequence[int], classes_take_turns: bool = False
+    model: ModelConfig, classes: str, seeds: Sequence[int], classes_take_turns: bool = False
 ) -> list[SceneRequest]:
-    """The scenes to make (method §12).
+    """The scenes to make (method §12), each once.
 
     Args:
-        pipeline: the model.
+        model: whose classes they are of.
         classes: `mod` (class = seed mod N), `uniform` (class = running index mod N), `random` (drawn from the seed), or
             names and indices separated by semicolons or, where no name holds one, commas.
         seeds: of the scenes.
@@ -81,9 +89,9 @@ def plan(
     Raises:
         ValueError: the model has no such class.
     """
-    names = pipeline.class_names
+    names = model.labels.classes
     if not names:
-        return [SceneRequest(None, 0, seed, number) for number, seed in enumerate(seeds)]
+        return [SceneRequest(None, 0, seed, number) for number, seed in enumerate(dict.fromkeys(seeds))]
     if classes == "mod":
         chosen = [(seed % len(names), seed) for seed in seeds]
     elif classes == "uniform":
@@ -91,7 +99,7 @@ def plan(
     elif classes == "random":  # a stream of its own: the seed alone draws the camera of the view set `random`
         chosen = [(int(np.random.default_rng((seed, 1)).integers(len(names))), seed) for seed in seeds]
     else:
-        listed = _listed_classes(pipeline, classes)
+        listed = _listed_classes(model, classes)
         if classes_take_turns:
             chosen = [(listed[number % len(listed)], seed) for number, seed in enumerate(seeds)]
         else:
@@ -99,13 +107,14 @@ def plan(
     namesakes = Counter(map(_label_in_files, names))
     return [
         SceneRequest(names[index], index, seed, number, namesakes[_label_in_files(names[index])] > 1)
-        for number, (index, seed) in enumerate(chosen)
+        for number, (index, seed) in enumerate(dict.fromkeys(chosen))
     ]
 
 
-def _listed_classes(pipeline: IvidPipeline, text: str) -> list[int]:
+def _listed_classes(model: ModelConfig, text: str) -> list[int]:
     def index_of(part: str) -> int:
-        index = pipeline.class_index(int(part) if part.strip().isdigit() else part)
+        label = int(part) if re.fullmatch(r"\s*[0-9]{1,9}\s*", part) else part
+        index = find_class(label, model.labels.classes, model.name)
         assert index is not None
         return index
 
@@ -115,7 +124,7 @@ def _listed_classes(pipeline: IvidPipeline, text: str) -> list[int]:
         parts = [part for part in text.split(";" if ";" in text else ",") if part.strip()]
         if len(parts) < 2:
             raise
-        return [index_of(part) for part in parts]
+        return list(dict.fromkeys(index_of(part) for part in parts))
 
 
 def generate(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from ivid.pipeline.config import LabelConfig, ModelConfig
 from ivid.published.class_names import imagenet_class_names
 from ivid.published.network_config import PublishedWeightsError
 from ivid.published.unet import convert_published, load_published, recognised_config
+from ivid.scene.files import check_new_folder, folder_written_aside
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -48,8 +47,7 @@ def convert_files(
     from ivid.pipeline.pipeline import IvidPipeline
 
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} is there already; give the name of a folder that is not")
+    check_new_folder(out)
     networks = {
         role: _network(path, channels, role.replace("_", "-"))
         for role, path, channels in (("first_view", uncond, 4), ("novel_view", cond, 10), ("upsampler", upsampler, 8))
@@ -67,16 +65,8 @@ def convert_files(
             labels=LabelConfig(classes=tuple(_class_names(known_classes["first_view"] - 1))),
         ),
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with folder_written_aside(out) as aside:
         pipeline.save_pretrained(aside)
-        aside.chmod(0o755)  # mkdtemp makes folders that only their owner can enter
-        if out.exists():
-            out.rmdir()
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return out
 
 

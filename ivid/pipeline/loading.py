@@ -6,11 +6,17 @@ from pathlib import Path
 
 import torch
 
+from ivid.pipeline.devices import check_device
 from ivid.pipeline.pipeline import IvidPipeline
 
 
 def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
-    """The model of a folder, on the best device at hand and in the precision that is fastest there."""
+    """The model of a folder, on the best device at hand and in the precision that is fastest there.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    check_device(device)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     pipeline = IvidPipeline.from_pretrained(folder, fastest_precision(device))
     if device == "cpu":

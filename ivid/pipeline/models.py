@@ -6,11 +6,14 @@ fetched from the Hugging Face hub and converted on first use; any other name is 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from ivid.pipeline.config import INDEX_FILE, ModelIndex
+from ivid.pipeline.config import INDEX_FILE, NETWORKS, LabelConfig, ModelConfig, ModelIndex
 from ivid.pipeline.hub import HUB_FILES, ModelError, Tell, download
 from ivid.pipeline.locations import BUNDLED_MODELS, cache_folder
+from ivid.published.class_names import imagenet_class_names
+from ivid.scene.files import read_json
 
 MODELS = ("lowpoly", *HUB_FILES)
 
@@ -40,6 +43,37 @@ def model_folder(name_or_path: str | Path, tell: Tell | None = None) -> Path:
         where = str(bundled) if name in MODELS else repr(name)
         raise ModelError(f"{what} {where}; choose one of {', '.join(MODELS)}, or give a model folder")
     return check_model_folder(folder)
+
+
+def read_index(name_or_path: str | Path) -> ModelIndex:
+    """What belongs to a model, without fetching, converting or loading it.
+
+    Args:
+        name_or_path: as of `model_folder`.
+
+    Raises:
+        ModelError: there is no such model, or its folder is not complete.
+    """
+    name = str(name_or_path)
+    if name in HUB_FILES and not (BUNDLED_MODELS / name).is_dir():
+        labels = LabelConfig(tuple(imagenet_class_names()))
+        return ModelIndex(ModelConfig(name=name, labels=labels), NETWORKS[:2])
+    return ModelIndex.read(model_folder(name))
+
+
+def view_size(folder: str | Path) -> int:
+    """Side in pixels of the views of a model folder, from the configuration of its first-view network.
+
+    Raises:
+        ValueError: it is not the configuration of such a network.
+        OSError: it cannot be read.
+    """
+    path = Path(folder) / NETWORKS[0] / "config.json"
+    config = read_json(path)
+    try:
+        return config["sample_size"] * math.isqrt(config["out_channels"] // 4)
+    except (TypeError, KeyError, ValueError):
+        raise ValueError(f"{path} does not describe a first-view network") from None
 
 
 def check_model_folder(folder: str | Path) -> Path:

@@ -45,9 +45,11 @@ class Share:
 
     def device(self) -> str | None:
         """The GPU of this process when the machine's are shared; None leaves the choice open."""
+        if self.of == 1:
+            return None
         import torch
 
-        if self.of == 1 or not torch.cuda.is_available():
+        if not torch.cuda.is_available():
             return None
         return f"cuda:{self.on_machine % torch.cuda.device_count()}"
 
@@ -57,11 +59,13 @@ _VARIABLES = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
 
 def helper_count(chosen: int | None, device: str | None) -> int:
     """The count for `helpers`: as chosen, or one per GPU unless a device was chosen; 1 where a launcher made others."""
-    import torch
-
     if Share.of_environment().of > 1:
         return 1
-    return chosen or (max(torch.cuda.device_count(), 1) if device is None else 1)
+    if chosen or device is not None:
+        return chosen or 1
+    import torch
+
+    return max(torch.cuda.device_count(), 1)
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,7 @@ def load_published_scene(path: str | Path) -> Scene:
             views.append(_view(index, entry))
             if len(entries) * views[0].size ** 2 > MAX_PIXELS:
                 raise SceneFileError(f"its {len(entries)} views have more than {MAX_PIXELS:,} pixels")
-        named = re.fullmatch(r"(?:scene_)?class(\d+)(?:_seed(\d+))?(?:_\d+)?", path.stem)
+        named = re.fullmatch(r"(?:scene_)?class([0-9]{1,9})(?:_seed([0-9]{1,19}))?(?:_[0-9]+)?", path.stem)
         return Scene(
             views,
             depth_range=PUBLISHED_SAMPLING_RANGE,
@@ -64,10 +66,13 @@ def load_published_scene(path: str | Path) -> Scene:
         raise SceneFileError(f"{path.name} cannot be opened as a published scene: {error}") from None
 
 
-def save_published_scene(scene: Scene, path: str | Path) -> None:
+def save_published_scene(scene: Scene, path: str | Path, record: Mapping[str, Any] | None = None) -> None:
     """Write a scene the way the authors' program does, for programs that read its files (method §12).
 
     Such a file is a pickle: it names PyGLM's `glm.mat4x4`, so that program needs PyGLM to read it.
+
+    Args:
+        record: JSON values to keep beside the array `data`, as a member `scene.json` that no such program looks at.
     """
     entries = [
         {
@@ -83,6 +88,8 @@ def save_published_scene(scene: Scene, path: str | Path) -> None:
     member.write(write_pickle(entries))
     with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as archive:
         archive.writestr(zipfile.ZipInfo("data.npy"), member.getvalue())
+        if record is not None:
+            archive.writestr(zipfile.ZipInfo("scene.json"), json.dumps(record))
 
 
 def _entries(path: Path) -> list[Any]:

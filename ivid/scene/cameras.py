@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,11 @@ FOV_Y_DEG = 45.0
 VIEW_SETS = ("uncond", "random", "3x9", "360")
 TRAJECTORIES = ("swing", "orbit", "random")
 
+MAX_CAMERAS = 1000  # of a view set: a scene file holds no more views
+LEAST_RADIUS, LARGEST_RADIUS = 0.05, 1e6  # metres, of a view set's cameras
+LEAST_FOV_DEG, LARGEST_FOV_DEG = 1.0, 170.0
+_ORBIT_FIELDS = ("yaw", "pitch", "radius", "fov_y_deg")
+_MATRIX_FIELDS = ("world_to_view", "fov_y_deg")
 _EXAMPLE_CAMERA = '{"yaw": 0.1, "pitch": 0.0}'
 
 SWING_YAW_RAD, SWING_PITCH_RAD = 0.6, 0.15
@@ -164,29 +170,49 @@ def read_view_set(path: str | Path) -> list[Camera]:
     and `{"world_to_view": [[...] * 4] * 4}` objects, each with an optional `"fov_y_deg"`.
 
     Raises:
-        ValueError: the file is no such list; the message names the entry.
+        ValueError: the file is no such list, or has more cameras than a scene has views; the message names the entry.
         OSError: it cannot be read.
     """
     entries = read_json(path)
-    if not isinstance(entries, list) or not entries:
-        raise ValueError(f"{path} must hold a list of cameras")
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_CAMERAS:
+        told = f"{len(entries)} of them" if isinstance(entries, list) else "no list"
+        raise ValueError(f"{path} must hold a list of 1 to {MAX_CAMERAS} cameras, got {told}")
     cameras = []
     for index, entry in enumerate(entries):
         try:
-            if not isinstance(entry, dict):
-                raise ValueError(f"it must be an object such as {_EXAMPLE_CAMERA}, not {json.dumps(entry)[:40]}")
-            fov_y_deg = float(entry.get("fov_y_deg", FOV_Y_DEG))
-            if "world_to_view" in entry:
-                camera = Camera(np.array(entry["world_to_view"], dtype=np.float64), fov_y_deg)
-            else:
-                angles = float(entry["yaw"]), float(entry["pitch"])
-                camera = Camera.orbit(*angles, float(entry.get("radius", 1.0)), fov_y_deg)
-        except KeyError as error:
-            raise ValueError(f"camera {index} of {path} has neither world_to_view nor {error.args[0]}") from None
+            cameras.append(_camera(entry))
         except (TypeError, ValueError) as error:
             raise ValueError(f"camera {index} of {path} is unusable: {error}") from None
-        cameras.append(camera)
     return cameras
+
+
+def _camera(entry: Any) -> Camera:
+    """The camera of an entry of a view set's file."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"it must be an object such as {_EXAMPLE_CAMERA}, not {json.dumps(entry)[:40]}")
+    fields = _MATRIX_FIELDS if "world_to_view" in entry else _ORBIT_FIELDS
+    unknown = sorted(entry.keys() - set(fields))
+    if unknown:
+        raise ValueError(f"it has an unknown {unknown[0]!r:.40}; there are {', '.join(fields)}")
+    if "world_to_view" not in entry and not {"yaw", "pitch"} <= entry.keys():
+        raise ValueError("it has neither world_to_view nor yaw and pitch")
+    numbers = {"radius": 1.0, "fov_y_deg": FOV_Y_DEG, **{k: v for k, v in entry.items() if k != "world_to_view"}}
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"its {name} must be a finite number, not {json.dumps(value)[:40]}")
+    if not LEAST_RADIUS < numbers["radius"] <= LARGEST_RADIUS:
+        bounds = f"above {LEAST_RADIUS} and at most {LARGEST_RADIUS:g}"
+        raise ValueError(f"its radius must be {bounds} metres, got {numbers['radius']:g}")
+    if not LEAST_FOV_DEG <= numbers["fov_y_deg"] <= LARGEST_FOV_DEG:
+        bounds = f"from {LEAST_FOV_DEG:g} to {LARGEST_FOV_DEG:g}"
+        raise ValueError(f"its fov_y_deg must be {bounds} degrees, got {numbers['fov_y_deg']:g}")
+    if "world_to_view" in entry:
+        try:
+            matrix = np.array(entry["world_to_view"], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError("its world_to_view must be four rows of four numbers") from None
+        return Camera(matrix, float(numbers["fov_y_deg"]))
+    return Camera.orbit(*(float(numbers[name]) for name in ("yaw", "pitch", "radius", "fov_y_deg")))
 
 
 def trajectory(name: str, frames: int, seed: int = 0) -> list[Camera]:

@@ -77,7 +77,7 @@ def check_new_folder(path: str | Path) -> None:
     """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"{path} is there already; give the name of a folder that is not")
+        raise ValueError(f"{path} is there already and is not an empty folder; give the name of a new one")
 
 
 def check_writable(path: str | Path, folder: bool = False) -> None:
@@ -130,7 +130,7 @@ def _named(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 def _is_about(error: OSError, temporary: Path) -> bool:
     """Whether an error is about a temporary file, or about one in a temporary folder."""
-    if error.filename is None:
+    if not isinstance(error.filename, str | bytes):
         return error.errno in _OF_WRITING
     return Path(os.fsdecode(error.filename)).is_relative_to(temporary)
 

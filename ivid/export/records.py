@@ -1,0 +1,77 @@
+"""How the scene in a file was made, as the file itself says, so that it is not made again, nor taken for another."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivid.scene.bounded_io import archive_errors, read_member, require_regular_file
+from ivid.scene.cameras import Camera
+from ivid.scene.files import read_json
+from ivid.scene.scene import Scene, View
+
+MEMBER = "scene.json"
+MAX_BYTES = 4_000_000
+INPUTS = ("first_view", "cameras", "upsampled")  # settings that a scene has only if it was made with them
+NAMES = {"first_view": "another first view", "cameras": "other cameras", "upsampled": "views of another size"}
+
+Record = Mapping[str, Any]
+
+
+def record_of(scene: Scene) -> dict[str, Any]:
+    """How a scene was made: model, class, seed, view set and settings."""
+    return {
+        "model": scene.model,
+        "class_name": scene.class_name,
+        "seed": scene.seed,
+        "view_set": scene.view_set,
+        "settings": dict(scene.settings),
+    }
+
+
+def read_record(path: Path) -> Record:
+    """The record in a scene file of either format; empty where there is none.
+
+    Raises:
+        ValueError: the file is damaged, or is no scene.
+        OSError: it cannot be read.
+    """
+    try:
+        require_regular_file(path)
+        with archive_errors("scene file"), zipfile.ZipFile(path) as archive:
+            if MEMBER not in archive.namelist():
+                return {}
+            record = read_json(read_member(archive, MEMBER, MAX_BYTES), "its record")
+    except ValueError as error:
+        raise ValueError(f"{path} is there, but cannot be read: {error}") from None
+    return record if isinstance(record, Mapping) and isinstance(record.get("settings"), Mapping) else {}
+
+
+def difference(found: Record, wanted: Record) -> str:
+    """In what the scene of one record differs from that of another, in a few words; "" when it is the same scene."""
+    if not found:
+        return "in a way that its file does not tell"
+    before, now = ({**record, **record["settings"]} for record in (found, wanted))
+    names = [name for name in (*wanted, *wanted["settings"]) if name != "settings"]
+    for name in dict.fromkeys((*names, *INPUTS)):
+        if before.get(name) != now.get(name):
+            return f"with {NAMES.get(name) or f'{name} {before.get(name)!r} in place of {now.get(name)!r}'}"
+    return ""
+
+
+def fingerprint(what: View | Sequence[Camera]) -> str:
+    """A hash of a view (its picture, depth and camera), or of cameras."""
+    digest = hashlib.sha256()
+    cameras = [what.camera] if isinstance(what, View) else what
+    if isinstance(what, View):
+        digest.update(np.ascontiguousarray(what.rgb).tobytes())
+        digest.update(np.ascontiguousarray(what.depth).tobytes())
+    for camera in cameras:
+        digest.update(camera.world_to_view.tobytes())
+        digest.update(np.float64(camera.fov_y_deg).tobytes())
+    return digest.hexdigest()[:16]
