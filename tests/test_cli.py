@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ivid.cli import main
-from ivid.cli.messages import sentence
+from ivid.scene.messages import sentence
 from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import save_tiny_model

@@ -42,7 +42,7 @@ def test_every_option_is_explained(option, parser):
 
 NEEDS_NO_DEFAULT = {  # what is left out when it is not given
     *("num_samples", "from_rgbd", "upsample", "keyframes", "seconds", "kind"),
-    *("refiner", "upsampler", "further", "nearest", "models"),
+    *("refiner", "novel_refiner", "upsampler", "set", "further", "nearest", "models"),
 }
 FINITE = {"layout", "depth_kind", "upsample", "sampler", "trajectory", "what", "kind", "poses", "sh_degree"}
 
@@ -87,7 +87,7 @@ print(sorted({"torch", "warp", "gradio", "open3d", "scipy"} & set(sys.modules)))
         ([], "required: COMMAND"),
         (["nonsense"], "invalid choice: 'nonsense' (choose from 'generate', "),
         (["generate"], "required: --out; see ivid generate --help"),
-        (["generate", "--out", "o", "--sampler", "euler"], "invalid choice: 'euler' (choose from 'ddim'"),
+        (["generate", "--out", "o", "--sampler", "euler"], "invalid choice: 'euler' (choose from 'ddpm'"),
         (["generate", "--out", "o", "--batch", "0"], "--batch: it must be at least 1, got '0'"),
         (["generate", "--out", "o", "--first-steps", "x"], "--first-steps: 'x' is not an integer"),
         (["generate", "--out", "o", "--first-steps", "9" * 5000], "--first-steps: '9999"),
@@ -116,7 +116,7 @@ def test_the_page_explains_itself(capsys):
     told = capsys.readouterr().out
     assert told.startswith("usage: app.py")
     assert "watch a scene grow" in told
-    assert "$GRADIO_SERVER_PORT, or 7860" in told
+    assert "$GRADIO_SERVER_PORT, or the first free one from 7860 on" in " ".join(told.split())
 
 
 def test_the_parser_of_one_command_is_that_of_all():

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     require_file(options.config)
-    for folder in (options.first_view, options.novel_view, options.refiner, options.upsampler, options.data):
+    runs = options.first_view, options.novel_view, options.refiner, options.novel_refiner, options.upsampler
+    for folder in (*runs, options.data):
         if folder is not None:
             require_folder(folder)
     check_writable(options.out, folder=True)
