@@ -53,7 +53,7 @@ def main_of(command: str, program: str, arguments: Sequence[str] | None = None) 
 
 def build_parser(declared: Collection[str] = tuple(COMMANDS)) -> Parser:
     """The parser of all commands; the options of those in `declared` only, because declaring takes imports."""
-    parser = Parser(prog="ivid", description=importlib.import_module("ivid").__doc__.partition("\n")[0])
+    parser = Parser(prog="ivid", description=(importlib.import_module("ivid").__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose)
