@@ -222,6 +222,40 @@ def test_a_given_first_view_is_kept(pipeline):
     assert len(scene.views) == 2
 
 
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpm++"])
+@pytest.mark.parametrize("known", [1, 3])
+def test_a_scene_goes_on_where_it_was_stopped(pipeline, sampler, known):
+    cameras = view_set("3x9")[:4]
+    whole = [
+        event.view for event in pipeline.stream("tree", 5, cameras, sampler=sampler) if isinstance(event, ViewDone)
+    ]
+    rest = pipeline.stream("tree", 5, cameras, sampler=sampler, known_views=whole[:known])
+    done = [event for event in rest if isinstance(event, ViewDone)]
+    assert [event.view_index for event in done] == list(range(known, 4))
+    for event in done:
+        np.testing.assert_array_equal(event.view.rgb, whole[event.view_index].rgb)
+        np.testing.assert_array_equal(event.view.depth, whole[event.view_index].depth)
+
+
+def test_a_scene_with_a_given_first_view_goes_on(pipeline):
+    cameras, first = view_set("3x9")[:3], synthetic_scene(SIZE, "uncond").views[0]
+    events = pipeline.stream("tree", 5, cameras, first_view=first)
+    whole = [event.view for event in events if isinstance(event, ViewDone)]
+    rest = pipeline.stream("tree", 5, cameras, first_view=first, known_views=whole[:2])
+    (last,) = [event.view for event in rest if isinstance(event, ViewDone)]
+    np.testing.assert_array_equal(last.rgb, whole[2].rgb)
+
+
+def test_views_of_another_scene_are_not_gone_on_from(pipeline):
+    views = synthetic_scene(SIZE).views
+    with pytest.raises(ValueError, match="27 views already, its view set has 2"):
+        pipeline.check_inputs("tree", 5, "random", known_views=views)
+    with pytest.raises(ValueError, match="view 1 was not taken by camera 1"):
+        pipeline.check_inputs("tree", 5, view_set("360"), known_views=views[:2])
+    with pytest.raises(ValueError, match="view 0 must be 32x32, got 16x16"):
+        pipeline.check_inputs("tree", 5, known_views=synthetic_scene(16).views[:2])
+
+
 def test_a_saved_model_loads_as_it_was(tmp_path, pipeline):
     folder = save_tiny_model(tmp_path / "tiny")
     loaded = IvidPipeline.from_pretrained(folder)

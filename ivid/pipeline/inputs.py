@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.labels import find_class, find_instance
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.scene import View
+
+CAMERA_TOLERANCE = 1e-3  # of the entries of world_to_view, whose translation is in metres
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,7 @@ class SceneBatch:
         first_views: the views they start from; none where the first views are sampled.
         instances: instance labels of what the scenes show; None where the seed decides, or nobody knows.
         sampling: of all of them.
+        known_views: the first views of the only scene, made earlier.
     """
 
     class_indices: Sequence[int | None]
@@ -31,6 +36,7 @@ class SceneBatch:
     first_views: Sequence[View]
     instances: Sequence[int | None]
     sampling: ResolvedSampling
+    known_views: Sequence[View] = ()
 
     @classmethod
     def checked(
@@ -43,6 +49,7 @@ class SceneBatch:
         sampling: Sampling,
         first_views: Sequence[View | None] | None = None,
         instances: Sequence[str | None] | None = None,
+        known_views: Sequence[View] = (),
     ) -> SceneBatch:
         """The batch of the arguments of `IvidPipeline.stream_batch`, for a model with views of `size` pixels.
 
@@ -69,7 +76,21 @@ class SceneBatch:
         if len(named) != len(seeds):
             raise ValueError(f"a batch needs one instance per scene, got {len(named)} for {len(seeds)} scenes")
         shown = [find_instance(name, index, config.labels) for name, index in zip(named, indices, strict=True)]
-        return cls(indices, seeds, cameras, given, shown, resolved)
+        if known_views:
+            _check_known(known_views, cameras, size)
+        return cls(indices, seeds, cameras, given, shown, resolved, known_views)
+
+
+def _check_known(views: Sequence[View], cameras: Sequence[Sequence[Camera]], size: int) -> None:
+    if len(cameras) != 1:
+        raise ValueError("only a single scene can go on from views that are there already")
+    if len(views) > len(cameras[0]):
+        raise ValueError(f"the scene has {len(views)} views already, its view set has {len(cameras[0])}")
+    for index, (view, camera) in enumerate(zip(views, cameras[0], strict=False)):
+        if view.size != size:
+            raise ValueError(f"view {index} must be {size}x{size}, got {view.size}x{view.size}")
+        if not np.allclose(view.camera.world_to_view, camera.world_to_view, atol=CAMERA_TOLERANCE):
+            raise ValueError(f"view {index} was not taken by camera {index} of the view set")
 
 
 def _cameras(name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]:

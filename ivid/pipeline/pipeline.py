@@ -137,6 +137,7 @@ class IvidPipeline:
         *,
         first_view: View | None = None,
         instance: str | None = None,
+        known_views: Sequence[View] = (),
         **shortcuts: Any,
     ) -> None:
         """Refuse what `stream` would refuse; the arguments are its.
@@ -144,7 +145,7 @@ class IvidPipeline:
         Raises:
             ValueError: an argument is out of range; the message says which, and what would be right.
         """
-        self._checked([class_label], [seed], view_set, sampling, [first_view], [instance], shortcuts)
+        self._checked([class_label], [seed], view_set, sampling, [first_view], [instance], shortcuts, known_views)
 
     def __call__(
         self,
@@ -197,6 +198,7 @@ class IvidPipeline:
         *,
         first_view: View | None = None,
         instance: str | None = None,
+        known_views: Sequence[View] = (),
         **shortcuts: Any,
     ) -> Iterator[Event]:
         """Make a scene, step by step. Closing the generator stops it between two network evaluations.
@@ -209,6 +211,9 @@ class IvidPipeline:
             first_view: start from this view in place of sampling one; its size is the model's.
             instance: which of the objects the model was trained on is shown, one of `config.labels.instance_names`.
                 When None, the seed decides; and what a given first view shows is unknown.
+            known_views: the first views of this scene, made earlier with the same arguments. Only the missing ones are
+                made, from the noise they would have had; they differ from those of an unbroken run as far as
+                `known_views` were rounded when they were saved.
             shortcuts: single fields of `Sampling`, and `sampler` for both samplers.
 
         Yields:
@@ -225,8 +230,10 @@ class IvidPipeline:
             view 0: 128 pixels wide
             view 1: 128 pixels wide
         """
-        given = {"first_views": [first_view], "instances": [instance]}
-        return self.stream_batch([class_label], [seed], view_set, sampling, **given, **shortcuts)
+        batch = self._checked(
+            [class_label], [seed], view_set, sampling, [first_view], [instance], shortcuts, known_views
+        )
+        return stream_views(self, batch)
 
     def stream_batch(
         self,
@@ -273,6 +280,9 @@ class IvidPipeline:
         first_views: Sequence[View | None] | None,
         instances: Sequence[str | None] | None,
         shortcuts: dict[str, Any],
+        known_views: Sequence[View] = (),
     ) -> SceneBatch:
         asked = (sampling or Sampling()).changed(**shortcuts)
-        return SceneBatch.checked(self.config, self.size, class_labels, seeds, view_set, asked, first_views, instances)
+        return SceneBatch.checked(
+            self.config, self.size, class_labels, seeds, view_set, asked, first_views, instances, known_views
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,11 @@ def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
     edge_threshold = pipeline.config.depth.edge_threshold
     scenes: list[list[View]] = [[] for _ in batch.seeds]
     for view_index in range(len(batch.cameras[0])):
+        if view_index < len(batch.known_views):
+            if view_index > 0 or not batch.first_views:
+                _draw_noise(pipeline, view_index, generators, batch.sampling)
+            scenes[0].append(replace(batch.known_views[view_index], edge_threshold=edge_threshold))
+            continue
         cameras = [path[view_index] for path in batch.cameras]
         conditions: list[Condition | None] = [None] * len(scenes)
         if view_index == 0 and batch.first_views:
@@ -123,6 +129,31 @@ def _sample_view(
         refiner=_refiner(pipeline, scheduler, known, labels) if final is None else None,
         start_noise=noise,
     )
+
+
+class _NoDenoiser:
+    """Stands where a `Denoiser` stands, and says nothing."""
+
+    unet = SimpleNamespace(device=torch.device("cpu"))
+
+    def __call__(self, x_t: Tensor, *_: Any, **__: Any) -> Tensor:
+        return torch.zeros_like(x_t)
+
+
+def _draw_noise(
+    pipeline: IvidPipeline, view_index: int, generators: Sequence[torch.Generator], sampling: ResolvedSampling
+) -> None:
+    """Draw what sampling a view draws, without its network: the views after it then get the noise they would get."""
+    shape, device = (4, pipeline.size, pipeline.size), torch.device("cpu")
+    unknown = ConditionBatch.unknown((len(generators), *shape), device)
+    sampler, steps = (
+        (sampling.novel_sampler, sampling.novel_steps) if view_index else (sampling.first_sampler, sampling.first_steps)
+    )
+    scheduler = make_scheduler(sampler, pipeline.config.schedule, steps)
+    condition = (lambda: unknown.noisy_channels(generators)) if view_index else None
+    nothing: Any = _NoDenoiser()
+    for _ in sample(nothing, scheduler, shape, generators, condition=condition):
+        pass
 
 
 def _refiner(
