@@ -1,21 +1,25 @@
 """The page without a browser: requests and links, the queue, jobs, the files of a scene."""
 
+import shutil
 import subprocess
 import sys
 import threading
 import time
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ivid.export import KINDS
 from ivid.page import exports, inference
-from ivid.page.assets import SceneAssets
+from ivid.page import sessions as sessions_module
+from ivid.page.assets import SceneAssets, new_folder
 from ivid.page.examples import Examples, open_for_page
+from ivid.page.handlers import open_uploaded
 from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.registry import ModelCard, ModelRegistry
-from ivid.page.requests import GenerationRequest, InputPicture, link_to, read_link, read_request
+from ivid.page.requests import GenerationRequest, InputPicture, link_to, read_link, read_request, request_of
 from ivid.page.sessions import Sessions
 from tests.support.page_server import finished
 from tests.support.synthetic import synthetic_scene
@@ -83,6 +87,52 @@ def test_a_link_to_what_is_not_here_says_so(models):
     assert fields["seed"] == "1"
     assert "class_label" not in fields
     assert read_link(models, {"__theme": "dark"}) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"novel_steps": 3}, {"guidance": 1.5}, {"sampler": "ddpm"}, {"guidance": 2.0, "sampler": "unipc"}]
+)
+def test_a_scene_tells_the_request_that_makes_it(models, settings):
+    request = GenerationRequest(models.first.name, "tree", 6, "random", **settings)
+    job = GenerationJob(request, models, JobQueue())
+    assert finished(job).phase == "done"
+    scene = job.scene()
+    assert scene is not None
+    again = request_of(models, scene)
+    assert replace(again, so_far=None) == request
+    assert (again.key, again.no_link) == (request.key, "")
+
+
+def test_a_scene_that_no_link_makes_says_why(models, tmp_path):
+    scene = synthetic_scene(SIZE, "random")
+    with pytest.raises(ValueError, match="this page does not have the scene's model"):
+        request_of(models, scene)
+    card = models.first
+    sampled = card.sampling.as_settings()
+    ours = replace(scene, model=card.name, class_name="tree", seed=1, view_set="random", settings=sampled)
+    assert request_of(models, ours).class_label == "tree"
+    for change, message in [
+        ({"class_name": "spaceship"}, "has no class 'spaceship'"),
+        ({"seed": None}, "does not say how"),
+        ({"settings": {}}, "does not say how"),
+        ({"settings": {**sampled, "novel_sampler": "unipc"}}, "cannot say how the scene was sampled"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            request_of(models, replace(ours, **change))
+
+
+def test_a_job_goes_on_with_a_scene(models):
+    card = models.first
+    whole = models.pipeline(card.name)("tree", 8, "random", novel_steps=3)
+    half = replace(whole, views=whole.views[:1])
+    job = GenerationJob(request_of(models, half), models, JobQueue())
+    assert len(job.progress().views) >= 1  # what is there is shown at once
+    progress, scene = finished(job), job.scene()
+    assert (progress.phase, len(progress.views)) == ("done", 2)
+    assert scene is not None
+    np.testing.assert_array_equal(scene.views[0].rgb, whole.views[0].rgb)
+    assert np.abs(scene.views[1].rgb.astype(int) - whole.views[1].rgb).mean() < 2  # the file's colours are rounded
+    assert scene.settings == whole.settings
 
 
 def test_the_queue_lets_one_through_at_a_time_in_order():
@@ -185,6 +235,10 @@ def test_a_scene_begins_with_a_picture(models, tmp_path):
     scene = job.scene()
     assert scene is not None
     np.testing.assert_allclose(scene.views[0].rgb.astype(int), view.rgb, atol=1)
+    assert scene.settings["input_picture"] == picture.digest
+    again = request_of(models, scene)
+    assert "began with your picture" in again.no_link
+    assert again.key == job.request.key != GenerationRequest(models.first.name, "tree", 4, "random").key
 
 
 def test_published_files_are_the_scene(tmp_path):
@@ -243,6 +297,29 @@ def test_sessions_keep_few_folders_and_delete_them_at_the_end():
     assert [folder.exists() for folder in folders] == [False, False, True, True, True, True]
     sessions.close()
     assert not any(folder.exists() for folder in folders)
+
+
+def test_only_sessions_whose_page_is_closed_are_forgotten(monkeypatch):
+    monkeypatch.setattr(sessions_module, "KEPT_S", -1.0)  # everything is late
+    sessions = Sessions()
+    looking = sessions.of("looking")
+    looking.connected = True
+    program = sessions.of("program")
+    assert sessions.of("looking") is looking
+    assert sessions.of("program") is not program
+    sessions.leave("looking")
+    assert sessions.of("looking") is not looking
+    sessions.close()
+
+
+def test_only_what_a_browser_has_uploaded_is_opened_for_it(tmp_path):
+    synthetic_scene(SIZE, "uncond").save(tmp_path / "mine.ivid")
+    with pytest.raises(ValueError, match="has not been uploaded"):
+        open_uploaded(str(tmp_path / "mine.ivid"))
+    folder = new_folder()
+    synthetic_scene(SIZE, "uncond").save(folder / "sent.ivid")
+    assert len(open_uploaded(str(folder / "sent.ivid")).views) == 1
+    shutil.rmtree(folder)
 
 
 def test_a_lent_gpu_is_asked_for_where_there_is_one(monkeypatch):

@@ -18,6 +18,9 @@ from ivid.page.status import progress_status, sentence
 from ivid.scene.cameras import TRAJECTORIES
 from ivid.scene.scene import Scene
 
+POLL_S = 0.2
+WAITING_POLL_S = 1.0  # of scenes that wait for their turn; there may be many
+
 
 def add_endpoints(handlers: Handlers) -> None:
     """Declare the endpoints; what they take and give back is in the functions' docstrings."""
@@ -50,7 +53,7 @@ def add_endpoints(handlers: Handlers) -> None:
                 status = progress_status(generation_request, now, 0.0)
                 progress(status["share"] or 0.0, desc=status["text"])
                 handlers.sessions.of(request.session_hash)  # still in use
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(WAITING_POLL_S if now.phase == "waiting" else POLL_S)
         finally:
             job.stop()
         scene = job.scene()

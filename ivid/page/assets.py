@@ -38,6 +38,11 @@ def new_folder() -> Path:
     return folder
 
 
+def is_uploaded(path: str | Path) -> bool:
+    """Whether a file is one that a browser has uploaded."""
+    return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+
+
 def delete_leftovers(age_s: float) -> None:
     """Delete folders that no running page can be using any more."""
     for folder in Path(get_upload_folder()).glob(f"{FOLDER_PREFIX}*"):
@@ -91,10 +96,18 @@ class SceneAssets:
         depth_file(stem).write_bytes(_webp(depth_picture(view.depth, self._depth_range)))
         self.count += 1
 
-    def manifest(self, preview: tuple | None = None) -> dict[str, Any] | None:
-        """The viewer's value; `preview` (`Progress.preview`) shows while there is no finished view yet."""
+    def manifest(
+        self, preview: tuple | None = None, keyframes: Sequence[dict[str, float]] | None = None
+    ) -> dict[str, Any] | None:
+        """The viewer's value.
+
+        Args:
+            preview: of `Progress`; it shows while there is no finished view yet.
+            keyframes: take the place of the scene's own.
+        """
         if self.count:
-            return self._files.manifest()
+            manifest = self._files.manifest()
+            return manifest if keyframes is None else {**manifest, "keyframes": list(keyframes)}
         if preview is None:
             return None
         index, step, steps, rgb, depth = preview

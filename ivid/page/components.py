@@ -13,8 +13,9 @@ class Components:
     """Every component that some event reads or writes."""
 
     page: gr.Blocks
+    masthead: gr.HTML
     model: gr.Dropdown
-    class_label: gr.Dropdown
+    class_label: gr.HTML
     seed: gr.Textbox
     dice: gr.Button
     generate: gr.Button
@@ -56,4 +57,9 @@ class Components:
     @property
     def outputs(self) -> list[Any]:
         """What shows a scene, and what is going on."""
-        return [self.status, self.viewer, self.grid, self.exports, self.library, self.stop]
+        return [self.masthead, self.status, self.viewer, self.grid, self.exports, self.library, self.stop]
+
+    @property
+    def request_fields(self) -> list[Any]:
+        """The fields that a scene fills when it is opened: all but those of a picture."""
+        return self.fields[:-3]

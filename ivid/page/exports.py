@@ -75,6 +75,29 @@ def preset_values() -> list[dict[str, str]]:
     return [preset.value for preset in PRESETS.values()]
 
 
+def exports_value(
+    enabled: bool = True,
+    running: dict[str, Any] | None = None,
+    file: dict[str, Any] | None = None,
+    missing: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The value of the exports' component.
+
+    Args:
+        enabled: whether there is a scene.
+        running: name and share of an export that is being written.
+        file: path, name and number of one that is ready.
+        missing: name of an export whose scene this server does not have, and a number.
+    """
+    return {
+        "presets": preset_values(),
+        "enabled": enabled,
+        "running": running,
+        "file": file,
+        "missing": missing,
+    }
+
+
 def file_stem(scene: Scene, tag: str = "") -> str:
     """What a file of a scene is called, without its suffix: `house_seed00003`, `house_seed00003_mesh`."""
     label = re.sub(r"[^a-z0-9]+", "-", scene.class_name.split(",")[0].casefold()).strip("-") or "scene"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ from typing import Any
 import gradio as gr
 
 from ivid.page import exports
-from ivid.page.assets import SceneAssets, picture_url
+from ivid.page.assets import SceneAssets, is_uploaded, picture_url
 from ivid.page.components import Components
 from ivid.page.examples import Examples, open_for_page
-from ivid.page.jobs import GenerationJob, JobQueue, Progress
+from ivid.page.fields import model_fields, request_fields
+from ivid.page.following import JobView
+from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.registry import ModelRegistry
-from ivid.page.requests import GenerationRequest, link_to, read_link, read_request
-from ivid.page.sessions import Session, Sessions
-from ivid.page.status import progress_status, sentence, status
+from ivid.page.requests import GenerationRequest, link_to, read_link, read_request, request_of
+from ivid.page.sessions import Session, Sessions, ShownScene
+from ivid.page.status import sentence, status
 from ivid.scene.scene import Scene
 from viewer.protocol import scene_title, valid_keyframes
 
@@ -47,19 +49,29 @@ class Handlers:
     # -- generating -----------------------------------------------------------------------------------------------
 
     async def generate(self, request: gr.Request, *fields: Any) -> AsyncIterator[Update]:
-        """Generate the scene of the fields, and show it growing."""
+        """Generate the scene of the fields, in the place of one that is being generated, and show it growing."""
         session = self.sessions.of(request.session_hash)
         try:
             generation_request = read_request(self.models, *fields)
         except ValueError as error:
             yield self._refusal(error)
             return
-        job = session.start(generation_request, self.models, self.queue)
+        async for update in self._generate(session, generation_request):
+            yield update
+
+    async def resume(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Update]:
+        """Generate the missing views of a scene whose file the browser has uploaded."""
+        session = self.sessions.of(request.session_hash)
         try:
-            async for update in self._follow(session, job):
-                yield update
-        finally:
-            job.stop()  # nobody follows it any more
+            scene = await asyncio.to_thread(open_uploaded, str(event.path))
+            generation_request = request_of(self.models, scene)
+            generation_request.check(self.models)
+        except ValueError as error:
+            yield self._refusal(error)
+            return
+        yield request_fields(self.components, self.models, generation_request)
+        async for update in self._generate(session, generation_request):
+            yield update
 
     def stop(self, request: gr.Request) -> None:
         """Stop between two network evaluations; `generate`, which still follows, shows what is done."""
@@ -69,99 +81,62 @@ class Handlers:
         """The page was closed."""
         self.sessions.leave(request.session_hash)
 
+    async def _generate(self, session: Session, request: GenerationRequest) -> AsyncIterator[Update]:
+        job = session.start(request, self.models, self.queue)
+        try:
+            async for update in self._follow(session, job):
+                yield update
+        finally:
+            job.stop()  # nobody follows it any more
+
     async def _follow(self, session: Session, job: GenerationJob) -> AsyncIterator[Update]:
-        """Updates of the page whenever the job has got further, until it is over."""
-        before, assets, upsampled = (session.shown, session.scene), None, None
-        seen: tuple = ()
-        started = time.monotonic()
-        while True:
+        """Updates of the page whenever the job has got further, until it is over or another one takes its place."""
+        before, view = session.shown, JobView(self.components, session, job)
+        while session.job is job:
             progress = job.progress()
             session.touched = time.monotonic()
-            if session.job is not job:  # another scene has been asked for since
-                return
-            count = len(progress.views) + len(progress.upsampled)
-            now = (progress.phase, progress.ahead, progress.message, count, id(progress.preview))
-            if now != seen:
-                seen = now
-                took_s = time.monotonic() - started
-                update: Update = {self.components.status: progress_status(job.request, progress, took_s)}
-                if assets is None and (progress.preview or progress.views):
-                    assets = _new_assets(session, job.request, progress)
-                    session.show(assets, job.scene)
-                if assets is not None:
-                    update |= await self._grown(assets, progress)
-                if assets is not None and progress.phase in ("upsampling", "done") and job.request.upsample:
-                    upsampled = upsampled or _new_assets(session, job.request, progress)
-                    update |= await self._upsampled(upsampled, assets, progress)
+            if view.is_news(progress):
+                already, update = view.shown, await view.update(progress)
+                if view.shown is not None and already is None:
+                    update |= self._address(view.shown)
                 if progress.over:
-                    if upsampled is not None and progress.phase == "done":
-                        assets = upsampled
-                        session.show(upsampled, job.scene)
-                    yield update | await self._end(session, job, progress, assets, before)
+                    yield update | await self._end(session, job, view, before)
                     return
                 yield update | {self.components.stop: gr.update(interactive=True)}
-            await asyncio.sleep(POLL_S if assets else FIRST_POLL_S)
+            await asyncio.sleep(POLL_S if view.shown else FIRST_POLL_S)
+        if (kept := await self._kept(job, view)) is not None:
+            yield {self.components.library: self._library_value(finished=kept)}
 
-    async def _grown(self, assets: SceneAssets, progress: Progress) -> Update:
-        """The viewer and the grid, after the files of new views are written."""
-        grown = assets.count < len(progress.views)
-        for view in progress.views[assets.count :]:
-            await asyncio.to_thread(assets.add, view)
-        preview = progress.preview
-        update: Update = {self.components.grid: assets.grid(preview, growing=not progress.over)}
-        if grown or not assets.count:
-            update[self.components.viewer] = assets.manifest(preview)
-        if grown:
-            update[self.components.exports] = _exports_value()
-        return update
-
-    async def _upsampled(self, upsampled: SceneAssets, assets: SceneAssets, progress: Progress) -> Update:
-        """The grid, as the views in it are upsampled; the viewer changes over when all of them are."""
-        for view in progress.upsampled[upsampled.count :]:
-            await asyncio.to_thread(upsampled.add, view)
-        update: Update = {self.components.grid: upsampled.grid(progress.preview, not progress.over, before=assets)}
-        if progress.phase == "done":
-            update[self.components.viewer] = upsampled.manifest()
-        return update
-
-    async def _end(
-        self,
-        session: Session,
-        job: GenerationJob,
-        progress: Progress,
-        assets: SceneAssets | None,
-        before: tuple[SceneAssets | None, Callable[[], Scene | None]],
-    ) -> Update:
+    async def _end(self, session: Session, job: GenerationJob, view: JobView, before: ShownScene | None) -> Update:
         """The last update of a job: its scene goes into the library; without one, what was shown before returns."""
         update: Update = {self.components.stop: gr.update(interactive=False)}
-        if progress.phase == "failed":
-            gr.Warning(sentence(progress.message))
-        scene = job.scene()
-        if scene is not None and assets is not None:
-            finished = await asyncio.to_thread(self._finished, job.request, scene, assets)
-            update[self.components.library] = self._library_value(finished=finished)
-        elif assets is not None:
-            shown, session.scene = before
-            session.shown = shown
-            update |= {
-                self.components.viewer: shown.manifest() if shown else None,
-                self.components.grid: shown.grid() if shown else None,
-            }
+        if (kept := await self._kept(job, view)) is not None:
+            update[self.components.library] = self._library_value(finished=kept)
+        elif view.shown is not None:
+            session.shown = before
+            if before is None or before.assets is None:
+                update |= {self.components.viewer: None, self.components.grid: None}
+            else:
+                update |= self._whole(before.assets, before.keyframes) | self._address(before)
         return update
 
-    def _finished(self, request: GenerationRequest, scene: Scene, assets: SceneAssets) -> dict[str, Any]:
-        """What the library keeps of a scene that was generated; the browser fetches the file itself."""
-        path = assets.folder / f"{exports.file_stem(scene)}.ivid"
-        scene.save(path)
-        count, whole = len(scene.views), len(request.cameras)
+    async def _kept(self, job: GenerationJob, view: JobView) -> dict[str, Any] | None:
+        """What the browser's library keeps of a job; it fetches the file itself. None if no view is finished."""
+        scene = await asyncio.to_thread(job.scene)
+        if scene is None or view.assets is None:
+            return None
+        path = view.assets.folder / f"{exports.file_stem(scene)}.ivid"
+        await asyncio.to_thread(scene.save, path)
         return {
             "number": next(self.numbers),
             "path": str(path),
             "name": path.name,
-            "title": scene.class_name or request.model,
-            "note": f"seed {request.seed}" + ("" if count == whole else f", {count} of {whole} views"),
+            "title": scene.class_name or job.request.model,
+            "note": f"seed {job.request.seed}",
             "picture": picture_url(scene.views[0].rgb),
-            "link": link_to(request),
+            "key": job.request.key,
+            "views": len(scene.views),
+            "planned": len(job.request.cameras),
         }
 
     # -- opening --------------------------------------------------------------------------------------------------
@@ -169,19 +144,23 @@ class Handlers:
     async def greet(self, request: gr.Request) -> Update:
         """A page has been opened: fill its fields from its link, else show the first example."""
         session = self.sessions.of(request.session_hash)
+        session.connected = True
         fields, complaint = read_link(self.models, dict(request.query_params))
+        update: Update = {}
+        if fields:
+            update |= model_fields(self.components, self.models.cards[fields["model"]])
+            update |= {getattr(self.components, name): gr.update(value=value) for name, value in fields.items()}
         if complaint:
-            gr.Warning(complaint)
-        update: Update = {getattr(self.components, name): gr.update(value=value) for name, value in fields.items()}
+            update[self.components.status] = status(complaint, "warning")
         begin = bool(fields) and not complaint
         update[self.components.library] = self._library_value(begin=begin)
         if self.examples.names and not begin:
             first = await asyncio.to_thread(self.examples.get, self.examples.names[0])
             if session.shown is None and session.job is None:  # quicker people have begun something else by now
-                session.show(first.assets, lambda: first.scene)
-                update |= self._whole(first.assets)
-                text = "This is an example. Pick a class and a seed, and press Generate."
-                update[self.components.status] = status(text)
+                update |= self._open(session, first.scene, first.assets, example=first.name)
+                if not complaint:
+                    text = "This is an example. Pick a class and a seed, and press Generate."
+                    update[self.components.status] = status(text)
         return update
 
     async def open_file(self, path: str | None, request: gr.Request) -> Update:
@@ -194,7 +173,7 @@ class Handlers:
             assets = await asyncio.to_thread(SceneAssets.of, scene, session.folder())
         except ValueError as error:
             return self._refusal(error)
-        return self._opened(session, assets, scene, Path(path).name)
+        return self._open(session, scene, assets) | self._opened_status(scene, Path(path).name)
 
     async def open_example(self, event: gr.EventData, request: gr.Request) -> Update:
         """Show the example that the event names."""
@@ -203,66 +182,119 @@ class Handlers:
         except ValueError as error:
             return self._refusal(error)
         session = self.sessions.of(request.session_hash)
-        return self._opened(session, example.assets, example.scene, f"{example.name}.ivid")
+        opened = self._open(session, example.scene, example.assets, example=example.name)
+        return opened | self._opened_status(example.scene, f"{example.name}.ivid")
 
-    def _opened(self, session: Session, assets: SceneAssets, scene: Scene, name: str) -> Update:
+    def _open(self, session: Session, scene: Scene, assets: SceneAssets, example: str = "") -> Update:
+        """Show a whole scene; the fields and the address become those that make it, where there are such."""
         session.stop()
         session.job = None
-        session.show(assets, lambda: scene)
+        session.shown = self._shown(scene, assets, example)
+        update = (
+            self._whole(assets) | self._address(session.shown) | {self.components.stop: gr.update(interactive=False)}
+        )
+        if session.shown.key:
+            update |= request_fields(self.components, self.models, request_of(self.models, scene))
+        return update
+
+    def _shown(self, scene: Scene, assets: SceneAssets | None = None, example: str = "") -> ShownScene:
+        shown = ShownScene(lambda: scene, assets, example=example)
+        try:
+            made_by = request_of(self.models, scene)
+        except ValueError as error:
+            shown.no_link = str(error)
+        else:
+            shown.no_link, shown.key = made_by.no_link, made_by.key
+            shown.link = None if made_by.no_link else link_to(made_by)
+        return shown
+
+    def _opened_status(self, scene: Scene, name: str) -> Update:
         views = f"{len(scene.views)} view" + ("s" if len(scene.views) > 1 else "")
         title = scene_title(scene)
         text = f"{name} is open: {title + ', ' if title else ''}{views}."
-        return self._whole(assets) | {
-            self.components.status: status(text, "done"),
-            self.components.stop: gr.update(interactive=False),
-        }
+        return {self.components.status: status(text, "done")}
 
     # -- exporting ------------------------------------------------------------------------------------------------
 
     async def export(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Update]:
-        """Write a file of the scene that is shown, and have the browser fetch it."""
+        """Write a file of the scene that is shown, and have the browser fetch it.
+
+        A scene that this server does not know any more is asked back from the browser, which calls again with its file.
+        """
         session = self.sessions.of(request.session_hash)
-        scene, preset = session.scene_to_export(), exports.PRESETS.get(str(event.name))
-        if scene is None or preset is None:
+        preset = exports.PRESETS.get(str(event.name))
+        if preset is None:
+            yield self._refusal(ValueError(f"there is no export {event.name!r}"))
+            return
+        try:
+            if session.shown is None:
+                session.shown = await asyncio.to_thread(self._given_back, event)
+        except ValueError as error:
+            yield self._refusal(error)
+            return
+        if session.shown is None and not hasattr(event, "lost"):
+            missing = {"name": preset.name, "number": next(self.numbers)}
+            yield {self.components.exports: exports.exports_value(missing=missing)}
+            return
+        self._remember(session, getattr(event, "keyframes", None))
+        scene = await asyncio.to_thread(session.shown.to_export) if session.shown else None
+        if scene is None:
             yield self._refusal(ValueError("there is no scene to export yet; generate or open one first"))
             return
         path = session.folder("export") / f"{exports.file_stem(scene, preset.tag)}{preset.suffix}"
         try:
             async for share in exports.export_with_progress(scene, path, preset.kind, **preset.options):
-                yield {self.components.exports: _exports_value(running={"name": preset.name, "share": share})}
+                yield {self.components.exports: exports.exports_value(running={"name": preset.name, "share": share})}
         except (ValueError, OSError, RuntimeError) as error:
             yield self._refusal(ValueError(f"{path.name} could not be written: {error}"))
-            yield {self.components.exports: _exports_value()}
+            yield {self.components.exports: exports.exports_value()}
             return
         file = {"path": str(path), "name": path.name, "number": next(self.numbers)}
-        yield {self.components.exports: _exports_value(file=file)}
+        yield {self.components.exports: exports.exports_value(file=file)}
+
+    def _given_back(self, event: gr.EventData) -> ShownScene | None:
+        """The scene that the browser says it shows: an example's name, or a file that it has uploaded."""
+        if hasattr(event, "example"):
+            example = self.examples.get(str(event.example))
+            return self._shown(example.scene, example.assets, example.name)
+        return self._shown(open_uploaded(str(event.path))) if hasattr(event, "path") else None
 
     def remember_path(self, event: gr.EventData, request: gr.Request) -> None:
         """The person's own camera path was changed in the viewer: it goes with every export."""
-        if isinstance(event.keyframes, list):
-            self.sessions.of(request.session_hash).keyframes = valid_keyframes(event.keyframes)
+        self._remember(self.sessions.of(request.session_hash), event.keyframes)
+
+    def _remember(self, session: Session, keyframes: Any) -> None:
+        if isinstance(keyframes, list) and session.shown is not None:
+            session.shown.keyframes = valid_keyframes(keyframes)
 
     # -- values ---------------------------------------------------------------------------------------------------
 
-    def _whole(self, assets: SceneAssets) -> Update:
+    def _whole(self, assets: SceneAssets, keyframes: list[dict[str, float]] | None = None) -> Update:
         return {
-            self.components.viewer: assets.manifest(),
+            self.components.viewer: assets.manifest(keyframes=keyframes),
             self.components.grid: assets.grid(),
-            self.components.exports: _exports_value(),
+            self.components.exports: exports.exports_value(),
         }
+
+    def _address(self, shown: ShownScene) -> Update:
+        """The page's address becomes the link of what is shown, or no link."""
+        value = {"link": shown.link, "no_link": shown.no_link, "key": shown.key, "example": shown.example}
+        return {self.components.masthead: value}
 
     def _library_value(self, finished: dict[str, Any] | None = None, begin: bool = False) -> dict[str, Any]:
         return {"examples": self.examples.tiles(), "finished": finished, "begin": begin}
 
     def _refusal(self, error: Exception) -> Update:
         """Say why nothing was done; everything else stays as it is."""
-        gr.Warning(sentence(str(error)))
         return {self.components.status: status(sentence(str(error)), "warning")}
 
 
-def _new_assets(session: Session, request: GenerationRequest, progress: Progress) -> SceneAssets:
-    return SceneAssets(session.folder(), request.cameras, request.view_set, progress.depth_range, request.title)
+def open_uploaded(path: str) -> Scene:
+    """A scene file that the browser has uploaded; no other file of this machine is read.
 
-
-def _exports_value(running: dict[str, Any] | None = None, file: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"kinds": exports.preset_values(), "enabled": True, "running": running, "file": file}
+    Raises:
+        ValueError: it cannot be opened.
+    """
+    if not is_uploaded(path):
+        raise ValueError("the file has not been uploaded")
+    return open_for_page(path)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivid.page import inference
 from ivid.page.registry import ModelRegistry
-from ivid.page.requests import GenerationRequest
+from ivid.page.requests import PICTURE_SETTING, GenerationRequest
 from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE, DepthRange
 from ivid.scene.scene import Scene, View
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ivid.pipeline.events import Event
 
 UNWATCHED_S = 60.0  # a job whose progress nobody has asked for this long stops: the browser is gone without a word
+GIVE_UP_CHECK_S = 0.5  # between looks of a waiting job whether it is still wanted
 SMOOTHING = 0.85  # weight of the past in the average time of an evaluation
 
 
@@ -82,7 +83,7 @@ class JobQueue:
         try:
             with self._moved:
                 while self._jobs[0] is not job and not gave_up():
-                    self._moved.wait(0.2)
+                    self._moved.wait(GIVE_UP_CHECK_S)
             yield not gave_up()
         finally:
             with self._moved:
@@ -96,7 +97,7 @@ class GenerationJob:
     def __init__(self, request: GenerationRequest, models: ModelRegistry, queue: JobQueue) -> None:
         self.request = request
         self._models, self._queue = models, queue
-        self._progress = Progress()
+        self._progress = _progress_of(request.so_far)
         self._as_scene: Callable[[tuple[View, ...]], Scene] | None = None
         self._stop = threading.Event()
         self._watched_at = time.monotonic()
@@ -119,9 +120,13 @@ class GenerationJob:
     def scene(self) -> Scene | None:
         """The scene of the views that are finished, upsampled if all of them are; None while there are none."""
         now = self._progress
-        if not self._as_scene or not now.views:
+        if not now.views:
             return None
+        if self._as_scene is None:
+            return self.request.so_far
         scene = self._as_scene(now.views)
+        if self.request.picture_digest:
+            scene = replace(scene, settings={**scene.settings, PICTURE_SETTING: self.request.picture_digest})
         if len(now.upsampled) < len(now.views):
             return scene
         from ivid.pipeline.upsampling import upsampled_scene
@@ -157,23 +162,28 @@ class GenerationJob:
         self._as_scene = partial(
             pipeline.scene, class_label=label, seed=request.seed, view_set=request.view_set, sampling=sampling
         )
-        picture = request.picture
+        views = self._progress.views
+        first_view = views[0] if views and request.picture_digest else None
+        if request.picture is not None:
+            first_view = request.picture.view(pipeline.size, pipeline.depth_range)
         arguments = {
             "class_label": label,
             "seed": request.seed,
             "view_set": request.view_set,
-            "first_view": picture.view(pipeline.size, pipeline.depth_range) if picture else None,
+            "first_view": first_view,
+            "known_views": views,
             "sampling": request.sampling,
         }
         pipeline.check_inputs(**arguments)  # before anything is shown
-        views = len(request.cameras)
         source = self._models.cards[request.model].source
-        steps = (0 if picture else sampling.first_steps) + sampling.novel_steps * (views - 1)
+        missing = len(request.cameras) - len(views)
+        first_steps = 0 if views or first_view is not None else sampling.first_steps
+        steps = first_steps + sampling.novel_steps * (missing if views else missing - 1)
         self._follow("sampling", inference.stream_on_gpu(source, arguments), steps)
         if request.upsample and not self._unwanted():
             options = {"sampling": request.sampling}
             events = inference.upsample_on_gpu(source, self._as_scene(self._progress.views), options)
-            self._follow("upsampling", events, sampling.novel_steps * views)
+            self._follow("upsampling", events, sampling.novel_steps * len(request.cameras))
 
     def _follow(self, phase: str, events: Generator[Event, None, None], steps: int) -> None:
         from ivid.pipeline.events import ViewDone
@@ -198,3 +208,8 @@ class GenerationJob:
 
     def _update(self, **changes: Any) -> None:
         self._progress = replace(self._progress, **changes)
+
+
+def _progress_of(scene: Scene | None) -> Progress:
+    """How far a job is that goes on with a scene."""
+    return Progress() if scene is None else Progress(views=tuple(scene.views), depth_range=scene.depth_range)

@@ -11,10 +11,12 @@ from ivid.diffusion import SAMPLERS
 from ivid.page.api import add_endpoints
 from ivid.page.components import Components
 from ivid.page.examples import Examples
-from ivid.page.exports import preset_values
+from ivid.page.exports import exports_value
+from ivid.page.fields import model_fields
 from ivid.page.handlers import Handlers
 from ivid.page.modules import WEB, module_component
 from ivid.page.registry import ModelCard, ModelRegistry
+from ivid.page.sessions import Sessions
 from ivid.page.status import status
 from ivid.page.theme import theme
 from ivid.pipeline.locations import bundled
@@ -30,6 +32,7 @@ VIEW_SET_LABELS = {
 }
 MAX_UPLOAD = "64mb"
 KEEP_UPLOADS_S = 6 * 3600
+IDLE_POLL_S = 0.05  # between looks for new events; at its 1 ms Gradio takes 7 % of a core of a server nobody visits
 HEAD = f"""
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
@@ -42,26 +45,32 @@ HEAD = f"""
 DICE = "() => String(Math.floor(Math.random() * 100000))"
 
 
-def build_page(models: ModelRegistry, examples: Path = ASSETS) -> gr.Blocks:
-    """The page for the models of a registry; launch it with `launch_options`."""
+def build_page(models: ModelRegistry, assets: Path = ASSETS, sessions: Sessions | None = None) -> gr.Blocks:
+    """The page for the models of a registry; launch it with `launch_options`.
+
+    Args:
+        models: what it offers.
+        assets: a folder of example scenes, `*.ivid`, and of pictures to begin with (`_example_pictures`).
+        sessions: new ones unless given.
+    """
+    examples = Examples(assets)
     gr.set_static_paths([WEB])
     page = gr.Blocks(
         title="ivid", analytics_enabled=False, fill_width=True, delete_cache=(KEEP_UPLOADS_S, KEEP_UPLOADS_S)
     )
     with page:
-        module_component(
-            "masthead", {"name": "ivid", "line": "3D scenes, imagined view by view"}, elem_id="ivid-masthead"
-        )
-        with gr.Row(elem_id="ivid-room"):
+        masthead = module_component("masthead", elem_id="ivid-masthead")
+        with gr.Row(elem_id="ivid-body"):
             with gr.Column(elem_id="ivid-controls", min_width=240):
-                controls = _controls(models, examples)
-            with gr.Column(elem_id="ivid-stage"):
-                scene = _scene()
-        components = Components(page=page, **controls, **scene)
-        handlers = Handlers(components, models, Examples(examples))
+                controls = _controls(models, assets)
+            with gr.Column(elem_id="ivid-scene"):
+                scene = _scene(examples)
+        components = Components(page=page, masthead=masthead, **controls, **scene)
+        handlers = Handlers(components, models, examples, sessions or Sessions())
         add_endpoints(handlers)  # first, for handlers are named after their functions and the first keeps the name
         _connect(components, handlers)
     page.queue(max_size=200)
+    page._queue.sleep_when_free = IDLE_POLL_S  # Gradio has no public setting for it
     return page
 
 
@@ -82,21 +91,21 @@ def launch_options() -> dict[str, Any]:
 def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
     card = models.first
     model = gr.Dropdown(list(models.cards), value=card.name, label="Model", visible=len(models.cards) > 1)
-    class_label = gr.Dropdown(
-        list(card.class_names),
-        value=card.class_names[0] if card.class_names else None,
-        label="Class",
-        filterable=True,
+    class_label = module_component(
+        "class_search",
+        card.class_names[0] if card.class_names else "",
+        choices=list(card.class_names),
         visible=bool(card.class_names),
         elem_id="ivid-class",
     )
     with gr.Row(elem_id="ivid-seed-row", equal_height=True):
         seed = gr.Textbox("0", label="Seed", max_lines=1, elem_id="ivid-seed", min_width=80)
         dice = gr.Button("Roll the dice", elem_id="ivid-dice", min_width=40)
-    with gr.Row(elem_id="ivid-run"):
-        generate = gr.Button("Generate", variant="primary", elem_id="ivid-generate", min_width=80)
-        stop = gr.Button("Stop", interactive=False, elem_id="ivid-stop", min_width=60)
-    line = module_component("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
+    with gr.Column(elem_id="ivid-action"):
+        with gr.Row(elem_id="ivid-run"):
+            generate = gr.Button("Generate", variant="primary", elem_id="ivid-generate", min_width=80)
+            stop = gr.Button("Stop", interactive=False, elem_id="ivid-stop", min_width=60)
+        line = module_component("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
     with gr.Accordion("Advanced", open=False, elem_id="ivid-advanced"):
         view_set = gr.Radio([(label, name) for name, label in VIEW_SET_LABELS.items()], value="3x9", label="Views")
         with gr.Row():
@@ -111,14 +120,14 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
             visible=card.upsampler,
             elem_id="ivid-upsample",
         )
-    with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-photograph"):
+    with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-picture"):
         picture = gr.File(label="Picture", file_types=["image"], height=92, type="filepath")
         depth = gr.File(label="Depth map (16-bit .png, .npy, .exr)", file_types=[".png", ".npy", ".exr"], height=92)
         depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are")
         _example_pictures(examples, card, [picture, depth, class_label])
     exports = module_component(
         "exports",
-        {"kinds": preset_values(), "enabled": False, "running": None, "file": None},
+        exports_value(enabled=False),
         events=["export"],
         elem_id="ivid-exports",
     )
@@ -161,14 +170,14 @@ def _example_pictures(folder: Path, card: ModelCard, inputs: list[gr.components.
         )
 
 
-def _scene() -> dict[str, Any]:
+def _scene(examples: Examples) -> dict[str, Any]:
     viewer = SceneViewer(height="100%", elem_id="ivid-viewer")
-    with gr.Row(elem_id="ivid-shelf"):
+    with gr.Row(elem_id="ivid-below"):
         grid = module_component("grid", elem_id="ivid-grid")
         library = module_component(
             "library",
-            {"examples": [], "finished": None, "begin": False},
-            events=["example", "begin"],
+            {"examples": examples.tiles(), "finished": None, "begin": None},
+            events=["example", "begin", "resume"],
             elem_id="ivid-library",
         )
     return {"viewer": viewer, "grid": grid, "library": library}
@@ -176,42 +185,26 @@ def _scene() -> dict[str, Any]:
 
 def _connect(components: Components, handlers: Handlers) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    generating = {**quiet, "concurrency_limit": None}  # `JobQueue` lets one run at a time, and tells the place in it
+    # `JobQueue` lets one job run at a time, and tells the place in it. A new request replaces the one that runs.
+    generating: dict[str, Any] = {**quiet, "concurrency_limit": None, "trigger_mode": "multiple"}
+    opening: dict[str, Any] = {**quiet, "concurrency_limit": 2, "trigger_mode": "multiple"}
+    opened = [*components.request_fields, *components.outputs]
     for trigger in (components.generate.click, components.seed.submit, components.library.begin):
         trigger(handlers.generate, components.fields, components.outputs, **generating)
+    components.library.resume(handlers.resume, None, opened, **generating)
     components.stop.click(handlers.stop, None, None, queue=False, **quiet)
     components.dice.click(None, None, components.seed, js=DICE, **quiet)
-    components.model.change(
-        lambda name: _for_model(handlers.models.cards[name]), components.model, _model_fields(components), **quiet
+    components.model.input(
+        lambda name: model_fields(components, handlers.models.cards[name]),
+        components.model,
+        components.request_fields,
+        **quiet,
     )
-    components.file.upload(handlers.open_file, components.file, components.outputs, concurrency_limit=2, **quiet)
-    components.library.example(handlers.open_example, None, components.outputs, concurrency_limit=2, **quiet)
+    components.file.upload(handlers.open_file, components.file, opened, **opening)
+    components.library.example(handlers.open_example, None, opened, **opening)
     components.exports.export(
         handlers.export, None, [components.exports, components.status], concurrency_limit=2, **quiet
     )
-    components.viewer.change_path(handlers.remember_path, None, None, queue=False, **quiet)
-    components.page.load(
-        handlers.greet, None, [*components.fields, *components.outputs], concurrency_limit=None, **quiet
-    )
+    components.viewer.change_path(handlers.remember_path, None, None, queue=False, trigger_mode="always_last", **quiet)
+    components.page.load(handlers.greet, None, opened, concurrency_limit=None, **quiet)
     components.page.unload(handlers.leave)
-
-
-def _model_fields(components: Components) -> list[Any]:
-    return [
-        components.class_label,
-        components.first_steps,
-        components.novel_steps,
-        components.guidance,
-        components.upsample,
-    ]
-
-
-def _for_model(card: ModelCard) -> list[Any]:
-    names = list(card.class_names)
-    return [
-        gr.update(choices=names, value=names[0] if names else None, visible=bool(names)),
-        gr.update(value=card.sampling.first_steps),
-        gr.update(value=card.sampling.novel_steps),
-        gr.update(value=card.sampling.guidance),
-        gr.update(value=False, visible=card.upsampler),
-    ]

@@ -34,7 +34,7 @@ def module_component(module: str, value: Any = None, events: Sequence[str] = (),
             const files = (config.root ?? "") + (config.api_prefix ?? "/gradio_api") + "/file=";
             import(files + {json.dumps((WEB / module).as_posix() + ".js")})
               .then((module) => {{
-                module.mount({{ element: element.firstElementChild, files, props, watch, trigger, events }});
+                module.mount({{ element: element.firstElementChild, files, props, watch, trigger, upload, events }});
               }})
               .catch((error) => {{
                 console.error(error);

@@ -1,18 +1,21 @@
-"""What a person asks for: read from the page's fields and checked, and written as a link that asks for it again."""
+"""What a person asks for: read from the page's fields, from a link or from a scene, and written as a link again."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from ivid.page.registry import ModelRegistry
-from ivid.pipeline.sampling import Sampling
+from ivid.pipeline.sampling import ResolvedSampling, Sampling
 from ivid.scene.cameras import VIEW_SETS, Camera, view_set
 from ivid.scene.depth import DepthRange
+from ivid.scene.scene import Scene
 
 if TYPE_CHECKING:
     from ivid.scene.scene import View
@@ -21,6 +24,7 @@ Number = TypeVar("Number", int, float)
 
 FIELDS = ("model", "class_label", "seed", "view_set", "first_steps", "novel_steps", "guidance", "sampler", "upsample")
 NAMES_IN_LINKS = {"class_label": "class", "view_set": "views"}  # where they differ from the fields' names
+PICTURE_SETTING = "input_picture"  # in the settings of a scene that began with a picture: its digest
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,14 @@ class InputPicture:
     picture: Path
     depth: Path
     depth_kind: str = "metric"
+
+    @cached_property
+    def digest(self) -> str:
+        """A short hash of what the files hold: scenes that began with different pictures are told apart by it."""
+        content = hashlib.sha256(self.depth_kind.encode())
+        for path in (self.picture, self.depth):
+            content.update(hashlib.sha256(path.read_bytes()).digest())
+        return content.hexdigest()[:16]
 
     def view(self, size: int, depth_range: DepthRange) -> View:
         """The first view made of them.
@@ -44,7 +56,12 @@ class InputPicture:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """A scene to generate; None stands for the model's default."""
+    """A scene to generate; None stands for the model's default.
+
+    Attributes:
+        picture: what it begins with, in place of a first view that the model imagines.
+        so_far: this scene as far as it was generated earlier; only its missing views are generated.
+    """
 
     model: str
     class_label: str | None
@@ -56,8 +73,9 @@ class GenerationRequest:
     sampler: str | None = None
     upsample: bool | None = None
     picture: InputPicture | None = None
+    so_far: Scene | None = None
 
-    @property
+    @cached_property
     def cameras(self) -> list[Camera]:
         return view_set(self.view_set, self.seed)
 
@@ -72,6 +90,23 @@ class GenerationRequest:
     def title(self) -> str:
         """Class and seed, as the viewer shows them above the scene."""
         return " · ".join(part for part in (self.class_label, f"seed {self.seed}") if part)
+
+    @property
+    def picture_digest(self) -> str:
+        """Of the picture that the scene begins with; "" without one."""
+        if self.picture is not None:
+            return self.picture.digest
+        return str(self.so_far.settings.get(PICTURE_SETTING, "")) if self.so_far else ""
+
+    @property
+    def no_link(self) -> str:
+        """Why no link can make the scene again; "" if one can."""
+        return "this scene began with your picture, which a link does not hold" if self.picture_digest else ""
+
+    @property
+    def key(self) -> str:
+        """The same for the same scene, finished or not, and for no other."""
+        return link_to(self) + (f"&{PICTURE_SETTING}={self.picture_digest}" if self.picture_digest else "")
 
     def check(self, models: ModelRegistry) -> None:
         """Refuse what the model would refuse; models that are not loaded yet are asked later.
@@ -138,6 +173,41 @@ def link_to(request: GenerationRequest) -> str:
     """The query of a link that fills the page's fields with this request, without defaults and pictures."""
     values = {NAMES_IN_LINKS.get(name, name): getattr(request, name) for name in FIELDS}
     return "?" + urlencode({name: _plain(value) for name, value in values.items() if value is not None})
+
+
+def request_of(models: ModelRegistry, scene: Scene) -> GenerationRequest:
+    """The request that makes a scene again, or, if it is unfinished, the rest of it.
+
+    Raises:
+        ValueError: there is none on this page; the message says why.
+    """
+    card = models.cards.get(scene.model)
+    if card is None:
+        raise ValueError(f"this page does not have the scene's model{f' {scene.model}' if scene.model else ''}")
+    if card.class_names and scene.class_name not in card.class_names:
+        raise ValueError(f"the model {card.name} has no class {scene.class_name!r}")
+    if scene.seed is None or scene.view_set not in VIEW_SETS:
+        raise ValueError("the file does not say how the scene was made")
+    try:
+        sampled = ResolvedSampling(**{each.name: scene.settings[each.name] for each in fields(Sampling)})
+    except KeyError:
+        raise ValueError("the file does not say how the scene was made") from None
+    plain = GenerationRequest(
+        model=card.name,
+        class_label=scene.class_name or None,
+        seed=scene.seed,
+        view_set=scene.view_set,
+        first_steps=_unless(card.sampling.first_steps, sampled.first_steps),
+        novel_steps=_unless(card.sampling.novel_steps, sampled.novel_steps),
+        upsample=True if scene.settings.get("upsampled") else None,
+        so_far=scene,
+    )
+    for guidance in (None, sampled.guidance):
+        for sampler in (None, sampled.first_sampler):
+            request = replace(plain, guidance=guidance, sampler=sampler)
+            if request.sampling.resolved(card.config.sampling, card.most_steps) == sampled:
+                return request
+    raise ValueError("the fields of this page cannot say how the scene was sampled")
 
 
 def read_link(models: ModelRegistry, query: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

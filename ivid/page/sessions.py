@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivid.page.assets import SceneAssets, delete_leftovers, new_folder
@@ -16,26 +16,55 @@ from ivid.page.registry import ModelRegistry
 from ivid.page.requests import GenerationRequest
 from ivid.scene.scene import Scene
 
-KEPT_S = 3600.0  # files of a page that is closed, or that nobody touches, are kept so long
+KEPT_S = 3600.0  # files of a page that is closed, and of a program that does not call again, are kept so long
 KEPT_FOLDERS = 4  # of each use in one session; a browser may still be fetching from the one before
 LEFTOVER_S = 24 * 3600.0  # what a process that was killed left behind
 
 
+@dataclass
+class ShownScene:
+    """The scene that a page shows.
+
+    Attributes:
+        scene: gives it, as far as it is made.
+        assets: what the browser fetches of it; None for one that the browser has given back (`Handlers.export`).
+        link: query of the link that makes it again; None if there is none.
+        no_link: why there is none.
+        key: what the browser's library calls it, if it has it.
+        example: its name, if it is one of the examples.
+        keyframes: the person's own camera path through it; None while it is the one that came with the scene.
+    """
+
+    scene: Callable[[], Scene | None]
+    assets: SceneAssets | None = None
+    link: str | None = None
+    no_link: str = ""
+    key: str = ""
+    example: str = ""
+    keyframes: list[dict[str, float]] | None = None
+
+    def to_export(self) -> Scene | None:
+        """The scene as it is now, with the camera path that was made for it."""
+        scene = self.scene()
+        if scene is not None and self.keyframes is not None:
+            return replace(scene, settings={**scene.settings, "keyframes": self.keyframes})
+        return scene
+
+
 class Session:
-    """One open page.
+    """One open page, or one program that calls the API.
 
     Attributes:
         job: the scene being generated, or generated last.
         shown: what the viewer and the grid show.
-        scene: gives the scene that is shown, as far as it is made.
-        keyframes: the person's own camera path through it.
+        connected: whether the page is open.
+        touched: when it was last heard of, on the monotonic clock.
     """
 
     def __init__(self) -> None:
         self.job: GenerationJob | None = None
-        self.shown: SceneAssets | None = None
-        self.scene: Callable[[], Scene | None] = lambda: None
-        self.keyframes: list[dict[str, float]] = []
+        self.shown: ShownScene | None = None
+        self.connected = False
         self.touched = time.monotonic()
         self._others: list[GenerationJob] = []
         self._folders: dict[str, list[Path]] = {}
@@ -46,25 +75,15 @@ class Session:
         self.job = GenerationJob(request, models, queue)
         return self.job
 
-    def stop(self) -> None:
-        if self.job is not None:
-            self.job.stop()
-
-    def show(self, assets: SceneAssets, scene: Callable[[], Scene | None]) -> None:
-        self.shown, self.scene, self.keyframes = assets, scene, []
-
-    def scene_to_export(self) -> Scene | None:
-        """What exports work on: the scene that is shown, with the camera path that was made for it."""
-        scene = self.scene()
-        if scene is not None and self.keyframes:
-            return replace(scene, settings={**scene.settings, "keyframes": self.keyframes})
-        return scene
-
     def start_beside(self, request: GenerationRequest, models: ModelRegistry, queue: JobQueue) -> GenerationJob:
         """Begin to generate a scene for a program: it replaces no other, and it ends with the session."""
         job = GenerationJob(request, models, queue)
         self._others = [each for each in self._others if not each.progress().over] + [job]
         return job
+
+    def stop(self) -> None:
+        if self.job is not None:
+            self.job.stop()
 
     def folder(self, use: str = "scene") -> Path:
         """A new folder; the oldest ones of this session and use are deleted."""
@@ -76,6 +95,8 @@ class Session:
 
     def leave(self) -> None:
         """Stop all work."""
+        self.connected = False
+        self.touched = time.monotonic()
         for job in (self.job, *self._others):
             if job is not None:
                 job.stop()
@@ -112,6 +133,7 @@ class Sessions:
             session.leave()
 
     def close(self) -> None:
+        """Forget all pages, and delete their files."""
         with self._lock:
             for session in self._sessions.values():
                 session.close()
@@ -119,5 +141,6 @@ class Sessions:
 
     def _sweep(self) -> None:
         late = time.monotonic() - KEPT_S
-        for name in [name for name, session in self._sessions.items() if session.touched < late]:
+        gone = [name for name, each in self._sessions.items() if not each.connected and each.touched < late]
+        for name in gone:
             self._sessions.pop(name).close()

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ivid.page.jobs import Progress
-from ivid.page.requests import GenerationRequest, link_to
+from ivid.page.requests import GenerationRequest
 
 
-def status(text: str, tone: str = "idle", share: float | None = None, link: str | None = None) -> dict[str, Any]:
+def status(text: str, tone: str = "idle", share: float | None = None, title: str = "") -> dict[str, Any]:
     """The value of the status line.
 
     Args:
         text: one sentence.
         tone: idle, busy, done or warning.
         share: of the work that is done, 0 to 1; None while it cannot be said.
-        link: query of the link that makes the scene again; it becomes the page's address.
+        title: of the browser's window; "" for the page's own.
     """
-    return {"text": text, "tone": tone, "share": share, "link": link}
+    return {"text": text, "tone": tone, "share": share, "title": title}
 
 
 def progress_status(request: GenerationRequest, progress: Progress, took_s: float) -> dict[str, Any]:
     """The status line of a scene that is being generated, or has been."""
     done, total = len(progress.views), len(request.cameras)
-    link = link_to(request)
+    title = f"{done}/{total} · {request.class_label or request.model}"
     if progress.phase == "waiting":
         if not progress.ahead:
-            return status("Starting …", "busy")
-        return status(f"Number {progress.ahead + 1} in the queue; {_scenes(progress.ahead)} before yours.", "busy")
+            return status("Starting …", "busy", title=title)
+        return status(
+            f"Number {progress.ahead + 1} in the queue; {_scenes(progress.ahead)} before yours.", "busy", title=title
+        )
     if progress.phase == "loading":
-        return status(f"{progress.message or 'Loading the model'} …", "busy")
+        return status(f"{progress.message or 'Loading the model'} …", "busy", title=title)
     if progress.phase == "failed":
         return status(sentence(progress.message), "warning")
     if progress.phase == "stopped":
         kept = f"; what is done ({done} of {total} views) is kept." if done else "."
-        return status(f"Stopped{kept}", "idle", link=link if done else None)
+        return status(f"Stopped{kept}", "idle")
     if progress.phase == "done":
         views = f"{total} view" + ("s" if total > 1 else "")
-        return status(f"Done: {views} in {took_s:.0f} s.", "done", 1.0, link)
+        return status(f"Done: {views} in {took_s:.0f} s.", "done", 1.0)
     upsampling = progress.phase == "upsampling"
     done = len(progress.upsampled) if upsampling else done
     now, share, step = min(done + 1, total), done / total, ""
@@ -46,13 +49,18 @@ def progress_status(request: GenerationRequest, progress: Progress, took_s: floa
         now, share = index + 1, (index + number / steps) / total
         step = f" · step {number} of {steps}" if index == 0 else ""
     left = f" · {_duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
-    return status(f"{'Enlarging view' if upsampling else 'View'} {now} of {total}{step}{left}", "busy", share, link)
+    return status(f"{'Enlarging view' if upsampling else 'View'} {now} of {total}{step}{left}", "busy", share, title)
 
 
 def sentence(text: str) -> str:
-    """A message as a sentence: first letter large, a full stop at its end."""
+    """A message as a sentence: first letter large, unless it begins a file's name, and a full stop at its end."""
     text = " ".join(text.split())
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    begins_with_file = re.match(r"\S*\.\w", text)
+    return (
+        (text[:1] if begins_with_file else text[:1].upper())
+        + text[1:]
+        + ("" if text.endswith((".", "!", "?")) else ".")
+    )
 
 
 def _scenes(count: int) -> str:

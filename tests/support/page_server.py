@@ -13,6 +13,7 @@ import gradio as gr
 from ivid.page.jobs import GenerationJob, Progress
 from ivid.page.layout import build_page, launch_options
 from ivid.page.registry import ModelRegistry
+from ivid.page.sessions import Sessions
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import save_tiny_model
 
@@ -23,6 +24,7 @@ class Served:
     models: ModelRegistry
     page: gr.Blocks
     model: str
+    sessions: Sessions
 
 
 @contextmanager
@@ -32,11 +34,12 @@ def serving_page(folder: Path, port: int | None = None, model: Path | None = Non
     (folder / "examples").mkdir()
     synthetic_scene(48).save(folder / "examples" / "still.ivid")
     models = ModelRegistry([str(model)])
-    page = build_page(models, folder / "examples")
+    sessions = Sessions()
+    page = build_page(models, folder / "examples", sessions)
     models.load_in_background()
     _, url, _ = page.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options())
     try:
-        yield Served(url, models, page, models.first.name)
+        yield Served(url, models, page, models.first.name, sessions)
     finally:
         page.close(verbose=False)
 

@@ -13,11 +13,15 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
-def visit(browser: Browser, url: str, width: int = 1280, height: int = 800, **options):
-    """A page of a person of its own: nothing is shared with the others. Errors in it fail the test."""
+def visit(browser: Browser, url: str, width: int = 1280, height: int = 800, script: str = "", **options):
+    """A page of a person of its own: nothing is shared with the others. Errors in it fail the test.
+
+    script: runs in the page before its own.
+    """
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
+    page.add_init_script(script)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(url)

@@ -1,10 +1,12 @@
-/** Taking the scene away: a button per kind, one click from wish to file. */
+/** Exports: a button for each preset, one click to a file. */
 
 import { download, h } from "../../../viewer/web/ui/dom.js";
 import { icon } from "../../../viewer/web/ui/icons.js";
+import { viewer } from "./component.js";
+import { recall, shownFile } from "./shown.js";
 
 /**
- * @typedef {object} Offer
+ * @typedef {object} Preset
  * @property {string} name
  * @property {string} suffix
  * @property {string} label
@@ -12,45 +14,50 @@ import { icon } from "../../../viewer/web/ui/icons.js";
  */
 /**
  * @typedef {object} Exports
- * @property {Offer[]} kinds  the first three are buttons, the others stand in a menu
+ * @property {Preset[]} presets  the first three are buttons, the others stand in a menu
  * @property {boolean} enabled
  * @property {{name: string, share: number | null} | null} running
  * @property {{path: string, name: string, number: number} | null} file  ready to be fetched
+ * @property {{name: string, number: number} | null} missing  an export whose scene the server does not have any more
  */
 
 /** @type {Record<string, import("../../../viewer/web/ui/icons.js").Icon>} */
 const PICTURES = { points: "points", swing: "video", scene: "scene" };
+const KEYFRAMES = "path"; // the preset that films the person's own camera path
+const FEWEST_KEYS = 2;
 
-/** @param {{element: HTMLElement, files: string, props: {value: Exports | null}, watch: Function, trigger: Function}} component */
-export function mount({ element, files, props, watch, trigger }) {
-  const kinds = props.value?.kinds ?? [];
+/** @param {import("./component.js").Component<Exports>} component */
+export function mount({ element, files, props, watch, trigger, upload }) {
+  const presets = props.value?.presets ?? [];
   let fetched = props.value?.file?.number ?? 0;
+  let restored = props.value?.missing?.number ?? 0;
 
-  /** @param {Offer} offer */
-  function button(offer) {
-    const picture = PICTURES[offer.name];
+  /** @param {Preset} preset */
+  function button(preset) {
+    const picture = PICTURES[preset.name];
     return h(
       "button",
       {
         type: "button",
-        title: offer.hint,
-        "data-offer": offer.name,
+        title: preset.hint,
+        "data-preset": preset.name,
         onclick: () => {
           menu.open = false;
-          trigger("export", { name: offer.name });
+          start(preset.name);
         },
       },
       ...(picture ? [icon(picture)] : []),
-      h("span", { class: "ivid-label" }, offer.label),
-      h("small", {}, ` ${offer.suffix}`),
+      h("span", { class: "ivid-label" }, preset.label),
+      h("small", {}, ` ${preset.suffix}`),
     );
   }
 
-  const main = kinds.slice(0, 3).map(button);
-  const others = kinds.slice(3).map(button);
+  const main = presets.slice(0, 3).map(button);
+  const others = presets.slice(3).map(button);
   const summary = h("summary", { "aria-label": "Other formats", title: "Other formats" }, icon("more"));
   const menu = h("details", {}, summary, h("div", { class: "ivid-menu" }, ...others));
   element.append(...main, menu);
+  menu.addEventListener("toggle", draw);
   document.addEventListener("pointerdown", (event) => {
     if (menu.open && !menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
   });
@@ -61,21 +68,46 @@ export function mount({ element, files, props, watch, trigger }) {
     }
   });
 
+  /**
+   * @param {string} name  of a preset
+   * @param {object} [scene]  where the server finds the scene, if it has forgotten it
+   */
+  function start(name, scene = {}) {
+    trigger("export", { name, keyframes: viewer()?.timeline.keys ?? [], ...scene });
+  }
+
+  /** @param {string} name  of a preset */
+  async function restore(name) {
+    const example = recall()?.example;
+    if (example) return start(name, { example });
+    const kept = await shownFile().catch(() => null);
+    if (kept) start(name, { path: (await upload(new File([kept.file], kept.name))).path });
+    else start(name, { lost: true });
+  }
+
   function draw() {
     const value = props.value;
     if (!value) return;
-    const { enabled, running, file } = value;
+    const { enabled, running, file, missing } = value;
     for (const each of [...main, ...others]) {
-      const own = running?.name === each.dataset.offer;
+      const own = running?.name === each.dataset.preset;
       each.disabled = !enabled || Boolean(running);
       each.dataset.running = String(own);
       each.style.setProperty("--share", String(own ? (running?.share ?? 0) : 0));
+      if (each.dataset.preset === KEYFRAMES && (viewer()?.timeline.keys.length ?? 0) < FEWEST_KEYS) {
+        each.disabled = true;
+        each.title = "Add two keys or more in the viewer's timeline first";
+      } else each.title = presets.find(({ name }) => name === each.dataset.preset)?.hint ?? "";
     }
     summary.toggleAttribute("data-disabled", !enabled);
     menu.dataset.running = String(others.some((each) => each.dataset.running === "true"));
     if (file && file.number > fetched) {
       fetched = file.number;
       download(files + file.path, file.name);
+    }
+    if (missing && missing.number > restored) {
+      restored = missing.number;
+      restore(missing.name);
     }
   }
   draw();

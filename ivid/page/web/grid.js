@@ -1,6 +1,7 @@
 /** The grid of views: empty places that fill one by one, in colour or depth; a click flies the viewer there. */
 
 import { h } from "../../../viewer/web/ui/dom.js";
+import { viewer } from "./component.js";
 
 /**
  * @typedef {object} Cell
@@ -19,7 +20,7 @@ import { h } from "../../../viewer/web/ui/dom.js";
  * @property {{colour: string, depth: string, share: number} | null} preview  of that one
  */
 
-/** @param {{element: HTMLElement, files: string, props: {value: Grid | null}, watch: Function}} component */
+/** @param {import("./component.js").Component<Grid>} component */
 export function mount({ element, files, props, watch }) {
   /** @type {"colour" | "depth"} */
   let channel = "colour";
@@ -110,11 +111,6 @@ export function mount({ element, files, props, watch }) {
       button.toggleAttribute("data-here", index === nearest);
     });
   });
-}
-
-/** @returns {any} the page's viewer, once it is there */
-function viewer() {
-  return /** @type {any} */ (document.querySelector("#ivid-viewer .ivid-viewer"))?.ividViewer;
 }
 
 /**

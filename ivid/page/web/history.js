@@ -1,23 +1,36 @@
-/** The scenes made in this browser: whole scene files in IndexedDB, so that they survive the server. */
+/** Scenes kept in this browser: whole scene files in IndexedDB, so that they survive the server. */
 
 const KEPT = 24;
+const SCENES = "scenes"; // generated here
+const OPENED = "opened"; // the file that was opened last, under one key
+const LAST = "last";
 
 /**
  * @typedef {object} Entry
- * @property {string} link  query that makes the scene again; the entry's key
+ * @property {string} link  names the scene: the same for the same scene, finished or not
  * @property {string} title
  * @property {string} note
  * @property {string} picture  data URL
  * @property {string} name  of the file
  * @property {Blob} file
+ * @property {number} [views]  that are made; all where this is missing
+ * @property {number} [planned]  that the scene has when it is finished
  * @property {number} made  milliseconds since 1970
  */
+
+/** @param {Entry} entry */
+export function isUnfinished({ views, planned }) {
+  return views !== undefined && planned !== undefined && views < planned;
+}
 
 /** @returns {Promise<IDBDatabase>} */
 function open() {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open("ivid", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("scenes", { keyPath: "link" });
+    const request = indexedDB.open("ivid", 2);
+    request.onupgradeneeded = ({ oldVersion }) => {
+      if (oldVersion < 1) request.result.createObjectStore(SCENES, { keyPath: "link" });
+      if (oldVersion < 2) request.result.createObjectStore(OPENED);
+    };
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
@@ -25,16 +38,17 @@ function open() {
 
 /**
  * @template T
+ * @param {string} name  of the store
  * @param {IDBTransactionMode} mode
  * @param {(store: IDBObjectStore) => IDBRequest<T>} work
  * @returns {Promise<T>}
  */
-async function within(mode, work) {
+async function within(name, mode, work) {
   const database = await open();
   try {
     return await new Promise((resolve, reject) => {
-      const transaction = database.transaction("scenes", mode);
-      const request = work(transaction.objectStore("scenes"));
+      const transaction = database.transaction(name, mode);
+      const request = work(transaction.objectStore(name));
       transaction.oncomplete = () => resolve(request.result);
       transaction.onerror = transaction.onabort = () => reject(transaction.error);
     });
@@ -45,17 +59,44 @@ async function within(mode, work) {
 
 /** @returns {Promise<Entry[]>} the newest first */
 export async function entries() {
-  const all = await within("readonly", (store) => store.getAll());
+  const all = await within(SCENES, "readonly", (store) => store.getAll());
   return all.sort((a, b) => b.made - a.made);
 }
 
-/** @param {Entry} entry */
+/**
+ * @param {string} link
+ * @returns {Promise<Entry | undefined>}
+ */
+export function find(link) {
+  return within(SCENES, "readonly", (store) => store.get(link));
+}
+
+/**
+ * Keeps a scene, unless more of it is kept already.
+ *
+ * @param {Entry} entry
+ */
 export async function add(entry) {
-  await within("readwrite", (store) => store.put(entry));
+  const before = await find(entry.link);
+  if (before && (before.views ?? Infinity) > (entry.views ?? Infinity)) return;
+  await within(SCENES, "readwrite", (store) => store.put(entry));
   for (const old of (await entries()).slice(KEPT)) await remove(old.link);
 }
 
 /** @param {string} link */
 export async function remove(link) {
-  await within("readwrite", (store) => store.delete(link));
+  await within(SCENES, "readwrite", (store) => store.delete(link));
+}
+
+/**
+ * @param {Blob} file
+ * @param {string} name
+ */
+export async function keepOpened(file, name) {
+  await within(OPENED, "readwrite", (store) => store.put({ name, file }, LAST));
+}
+
+/** @returns {Promise<{name: string, file: Blob} | null>} */
+export async function opened() {
+  return (await within(OPENED, "readonly", (store) => store.get(LAST))) ?? null;
 }

@@ -1,8 +1,9 @@
-/** Scenes to open: the examples, those made in this browser, and files, dropped anywhere on the page. */
+/** Scenes to open: those generated in this browser, the examples, and files, dropped anywhere on the page. */
 
 import { h } from "../../../viewer/web/ui/dom.js";
 import { icon } from "../../../viewer/web/ui/icons.js";
 import * as history from "./history.js";
+import { recall, shownFile } from "./shown.js";
 
 /**
  * @typedef {object} Example
@@ -12,28 +13,31 @@ import * as history from "./history.js";
  * @property {string} picture  data URL
  */
 /**
- * @typedef {object} Finished
+ * @typedef {object} Finished  a scene that was generated, all of it or some views
  * @property {number} number  counts up, so that each is kept once
  * @property {string} path  of the scene file
  * @property {string} name
  * @property {string} title
  * @property {string} note
  * @property {string} picture
- * @property {string} link
+ * @property {string} key
+ * @property {number} views
+ * @property {number} planned
  */
 /**
  * @typedef {object} Library
  * @property {Example[]} examples
  * @property {Finished | null} finished
- * @property {boolean} begin  the page was opened by a link to a scene: show it, make it if need be
+ * @property {boolean | null} begin  whether the page was opened by a link to a scene; null until the server has said so
  */
 
-/** @param {{element: HTMLElement, files: string, props: {value: Library | null}, watch: Function, trigger: Function}} component */
-export function mount({ element, files, props, watch, trigger }) {
+/** @param {import("./component.js").Component<Library>} component */
+export function mount({ element, files, props, watch, trigger, upload }) {
   const strip = h("div", { class: "ivid-strip" });
   element.append(h("header", {}, h("h2", {}, "Scenes")), strip);
   let kept = 0;
   let begun = false;
+  let drawn = "";
 
   async function redraw() {
     /** @type {history.Entry[]} */
@@ -64,17 +68,32 @@ export function mount({ element, files, props, watch, trigger }) {
       await history.remove(entry.link);
       await redraw();
     };
+    const unfinished = history.isUnfinished(entry);
+    const note = unfinished ? `${entry.note}, ${entry.views} of ${entry.planned} views` : entry.note;
     return h(
       "figure",
       {},
-      tile(entry.picture, `Open ${entry.title}, ${entry.note}`, () => openFile(entry.file, entry.name)),
+      tile(entry.picture, `Open ${entry.title}, ${note}`, () => openFile(entry.file, entry.name)),
       h(
         "button",
         { type: "button", class: "ivid-remove", "aria-label": `Forget ${entry.title}`, onclick: remove },
         icon("close"),
       ),
-      h("figcaption", {}, entry.title, h("small", {}, entry.note)),
+      h("figcaption", {}, entry.title, h("small", {}, note)),
+      unfinished
+        ? h("button", { type: "button", class: "ivid-resume", onclick: () => resume(entry) }, "Continue")
+        : null,
     );
+  }
+
+  /**
+   * Makes the views that are missing.
+   *
+   * @param {history.Entry} entry
+   */
+  async function resume(entry) {
+    const { path } = await upload(new File([entry.file], entry.name));
+    trigger("resume", { path });
   }
 
   /** @param {Finished} finished */
@@ -82,39 +101,57 @@ export function mount({ element, files, props, watch, trigger }) {
     try {
       const response = await fetch(files + finished.path);
       if (!response.ok) throw new Error(`${response.status} for ${finished.name}`);
-      const { link, title, note, picture, name } = finished;
-      await history.add({ link, title, note, picture, name, file: await response.blob(), made: Date.now() });
+      const { key, title, note, picture, name, views, planned } = finished;
+      const file = await response.blob();
+      await history.add({ link: key, title, note, picture, name, file, views, planned, made: Date.now() });
     } catch (error) {
       console.warn("the scene could not be kept in this browser", error);
     }
     await redraw();
   }
 
+  /** The page was opened by a link: show its scene if it is here, go on with it, or make it. */
   async function begin() {
-    const made = await history.entries().catch(() => []);
-    const known = made.find((entry) => entry.link === location.search);
-    if (known) openFile(known.file, known.name);
-    else trigger("begin");
+    const entry = await history.find(location.search).catch(() => undefined);
+    if (entry) return history.isUnfinished(entry) ? resume(entry) : openFile(entry.file, entry.name);
+    const shown = recall();
+    if (shown?.link === location.search) {
+      if (shown.example) return trigger("example", { name: shown.example });
+      const file = await history.opened().catch(() => null);
+      if (file) return openFile(file.file, file.name);
+    }
+    trigger("begin");
+  }
+
+  /** The page was opened by no link: after a reload, show again what no link can show. */
+  async function reopen() {
+    const [how] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+    const shown = recall();
+    if (how?.type !== "reload" || !shown) return;
+    if (shown.example) return trigger("example", { name: shown.example });
+    const file = await shownFile().catch(() => null);
+    if (file) openFile(file.file, file.name);
   }
 
   function draw() {
     const value = props.value;
-    if (value?.finished && value.finished.number > kept) {
+    if (!value) return;
+    const examples = JSON.stringify(value.examples);
+    if (examples !== drawn) redraw();
+    drawn = examples;
+    if (value.finished && value.finished.number > kept) {
       kept = value.finished.number;
       keep(value.finished);
     }
-    if (value?.begin && !begun) {
+    if (value.begin !== null && !begun) {
       begun = true;
-      begin();
+      if (value.begin) begin();
+      else reopen();
     }
   }
 
-  redraw();
   draw();
-  watch("value", () => {
-    if (strip.childElementCount === 0) redraw();
-    draw();
-  });
+  watch("value", draw);
   acceptDrops();
 }
 
@@ -142,6 +179,7 @@ export function openFile(content, name) {
     document.getElementById("ivid-open")?.parentElement?.querySelector(":scope > input[type=file]") ?? null
   );
   if (!input) return;
+  history.keepOpened(content, name).catch((error) => console.warn("the file is not kept for a reload", error));
   const transfer = new DataTransfer();
   transfer.items.add(new File([content], name));
   input.files = transfer.files;

@@ -1,0 +1,47 @@
+"""Updates of the page's fields, so that they say what the scene on screen was made with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ivid.page.components import Components
+from ivid.page.registry import ModelCard, ModelRegistry
+from ivid.page.requests import GenerationRequest
+
+Update = dict[Any, Any]
+
+
+def model_fields(components: Components, card: ModelCard) -> Update:
+    """The fields for another model: its classes, and its own settings."""
+    names = list(card.class_names)
+    return {
+        components.model: gr.update(value=card.name),
+        components.class_label: gr.update(value=names[0] if names else "", choices=names, visible=bool(names)),
+        components.first_steps: gr.update(value=card.sampling.first_steps),
+        components.novel_steps: gr.update(value=card.sampling.novel_steps),
+        components.guidance: gr.update(value=card.sampling.guidance),
+        components.sampler: gr.update(value=""),
+        components.upsample: gr.update(value=False, visible=card.upsampler),
+    }
+
+
+def request_fields(components: Components, models: ModelRegistry, request: GenerationRequest) -> Update:
+    """The fields that ask for a scene; those for a picture stay as they are."""
+    update = model_fields(components, models.cards[request.model])
+    values = {
+        "class_label": request.class_label or "",
+        "seed": str(request.seed),
+        "view_set": request.view_set,
+        "first_steps": request.first_steps,
+        "novel_steps": request.novel_steps,
+        "guidance": request.guidance,
+        "sampler": request.sampler,
+        "upsample": request.upsample,
+    }
+    for name, value in values.items():
+        if value is not None:
+            component = getattr(components, name)
+            update[component] = {**update.get(component, gr.update()), "value": value}
+    return update

@@ -1,0 +1,123 @@
+"""Scenes on the page: replaced, kept, continued, linked to, exported after the server has forgotten them."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ivid.page.modules import WEB
+from ivid.scene.scene import Scene
+from tests.support.page_visits import done, status, take, visit
+from tests.support.synthetic import synthetic_scene
+
+LONG = "&views=random&novel_steps=300"  # a second view that takes long enough to be stopped
+KEYS = "() => document.querySelector('.ivid-viewer').ividViewer.timeline.keys.length"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded(served) -> None:
+    served.models.pipeline(served.model)
+
+
+def open_file(page: Page, path: Path) -> None:
+    page.locator("#ivid-open").locator("xpath=preceding-sibling::input").set_input_files(path)
+
+
+def test_generate_replaces_the_scene_that_is_being_made_and_it_can_be_continued(browser, served):
+    with visit(browser, f"{served.url}?class=house&seed=21{LONG}") as page:
+        expect(done(page)).to_have_count(1)
+        expect(page).to_have_title("1/2 · house")
+        page.get_by_label("Seed", exact=True).fill("22")
+        page.get_by_role("button", name="Generate").click()
+        expect(page).to_have_url(re.compile("seed=22"))
+        page.get_by_role("button", name="Stop").click()
+        expect(status(page)).to_contain_text("Stopped")
+        expect(page).to_have_title("ivid")
+
+        first = page.locator("figure", has_text="seed 21, 1 of 2 views")  # what was replaced is kept
+        expect(first).to_be_visible()
+        first.get_by_role("button", name="Continue").click()
+        expect(page.get_by_label("Seed", exact=True)).to_have_value("21")
+        expect(status(page)).to_contain_text("Done: 2 views")
+        expect(page).to_have_url(re.compile("seed=21"))
+        expect(page.get_by_role("button", name="Open house, seed 21", exact=True)).to_be_visible()
+        expect(first).to_have_count(0)
+
+        page.reload()
+        expect(status(page)).to_contain_text("house_seed00021.ivid is open")
+        expect(page.get_by_role("button", name="Open the example still life")).to_be_visible()  # beside the own ones
+
+
+def test_a_finished_scene_is_not_replaced_by_less_of_it(browser, served):
+    with visit(browser, served.url) as page:
+        history = f"{served.url}gradio_api/file={(WEB / 'history.js').as_posix()}"
+        kept = page.evaluate(
+            """async (url) => {
+              const { add, find } = await import(url);
+              const entry = { link: "?seed=1", title: "", note: "", picture: "", name: "", file: new Blob(), made: 1 };
+              await add({ ...entry, views: 27, planned: 27 });
+              await add({ ...entry, views: 3, planned: 27 });
+              return (await find("?seed=1")).views;
+            }""",
+            history,
+        )
+        assert kept == 27
+
+
+def test_address_and_fields_are_those_of_the_scene_on_screen(browser, served, tmp_path):
+    pipeline = served.models.pipeline(served.model)
+    pipeline("tree", 31, "random", novel_steps=3).save(tmp_path / "tree.ivid")
+    synthetic_scene(32, "uncond").save(tmp_path / "other.ivid")
+    with visit(browser, served.url) as page:
+        expect(done(page)).to_have_count(27)
+        open_file(page, tmp_path / "tree.ivid")
+        expect(page).to_have_url(re.compile(r"class=tree&seed=31&views=random&novel_steps=3"))
+        expect(page.get_by_label("Class")).to_have_value("tree")
+        expect(page.get_by_label("Seed", exact=True)).to_have_value("31")
+        page.reload()
+        expect(status(page)).to_contain_text("tree.ivid is open")  # not generated again
+
+        open_file(page, tmp_path / "other.ivid")
+        expect(page).to_have_url(re.compile(r"/(#.*)?$"))
+        link = page.get_by_role("button", name="Copy link")
+        expect(link).to_have_attribute("title", re.compile("No link: this page does not have the scene's model"))
+        page.reload()
+        expect(status(page)).to_contain_text("other.ivid is open")
+
+
+def test_a_scene_that_the_server_has_forgotten_is_exported(browser, served, tmp_path):
+    pipeline = served.models.pipeline(served.model)
+    pipeline("tree", 32, "random").save(tmp_path / "tree.ivid")
+    with visit(browser, served.url) as page:
+        expect(done(page)).to_have_count(27)
+        served.sessions.close()
+        assert len(Scene.load(take(page, "Scene .ivid", tmp_path)).views) == 27  # the example
+        open_file(page, tmp_path / "tree.ivid")
+        expect(status(page)).to_contain_text("tree.ivid is open")
+        served.sessions.close()
+        assert Scene.load(take(page, "Scene .ivid", tmp_path)).seed == 32
+
+
+def test_keyframes_survive_the_views_that_arrive_and_go_with_exports(browser, served, tmp_path):
+    with visit(browser, f"{served.url}?class=house&seed=33&novel_steps=60") as page:
+        expect(done(page).nth(1)).to_be_visible()
+        viewer = page.locator("#ivid-viewer .ivid-viewer")
+        film = page.locator("[data-preset=path]")
+        page.locator(".ivid-exports summary").click()
+        expect(film).to_be_disabled()
+        expect(film).to_have_attribute("title", re.compile("two keys"))
+        viewer.click()
+        page.keyboard.press("k")
+        page.keyboard.press("k")
+        made = done(page).count()
+        expect(done(page).nth(made)).to_be_visible()
+        assert page.evaluate(KEYS) == 2
+        page.get_by_role("button", name="Stop").click()
+        expect(status(page)).to_contain_text("Stopped")
+        assert page.evaluate(KEYS) == 2
+        page.locator(".ivid-exports summary").click()
+        expect(film).to_be_enabled()
+        page.keyboard.press("Escape")
+        served.sessions.close()  # even from a server that knows neither the scene nor the keys
+        assert len(Scene.load(take(page, "Scene .ivid", tmp_path)).settings["keyframes"]) == 2
