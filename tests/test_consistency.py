@@ -121,8 +121,8 @@ def test_a_masked_view_is_drawn_like_its_slow_twin(views, camera):
     both = ours.mask & mask
     assert np.abs(ours.rgb - rgb)[both].mean() < 2e-3
     assert np.percentile(np.abs(ours.depth - depth)[both], 98) < 1e-3
-    known = aggregate_conditions([masked[0]], camera, (0.6, 5.0), mask_edges=False).mask
-    assert known.sum() < aggregate_conditions([views[0]], camera, (0.6, 5.0), mask_edges=False).mask.sum()
+    known = aggregate_conditions([masked[0]], camera, (0.6, 5.0), mask_discontinuities=False).mask
+    assert known.sum() < aggregate_conditions([views[0]], camera, (0.6, 5.0), mask_discontinuities=False).mask.sum()
 
 
 def test_dropped_pixels_are_not_exported(views):

@@ -147,7 +147,7 @@ def test_trust_changes_no_mask_and_not_what_one_view_shows_alone(renderer, trust
     distrusted = [views[0], *(replace(view, trust=trust) for view in views[1:])]
     for camera in CAMERAS.values():
         one, other = (
-            aggregate_conditions(its, camera, DEPTH_RANGE, shading=shading, mask_edges=False)
+            aggregate_conditions(its, camera, DEPTH_RANGE, shading=shading, mask_discontinuities=False)
             for its in (views, distrusted)
         )
         np.testing.assert_array_equal(one.mask, other.mask)

@@ -80,12 +80,12 @@ def test_a_consistent_model_leaves_out_what_floats(monkeypatch):
     def with_a_speck(clean, config):
         """Every view has one at the same place of its picture, so no two are at the same place of the world."""
         rgb, depth = to_pictures(clean, config)
-        depth[:, 8:13, 8:13] = 0.65
+        depth[:, 10, 10] = 0.65
         return rgb, depth
 
     monkeypatch.setattr(streaming, "to_pictures", with_a_speck)
     scene = pipeline("house", 3, "3x9", novel_steps=1)
-    assert sum(view.mask is not None and not view.mask[9:12, 9:12].any() for view in scene.views) > 20
+    assert sum(view.mask is not None and not view.mask[10, 10] for view in scene.views) > 20
     events = pipeline.stream("house", 3, "3x9", novel_steps=1)
     streamed = [event.view.mask is not None for event in events if isinstance(event, ViewDone)]
     assert streamed[:2] == [False, False]
