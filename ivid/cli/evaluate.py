@@ -117,8 +117,8 @@ def score_geometry(options: argparse.Namespace) -> int:
 
 def score_scenes(options: argparse.Namespace) -> None:
     require_folder(options.data)
-    if options.models:
-        require_folder(options.models)
+    if options.assets:
+        require_folder(options.assets)
     if options.nearest:
         check_writable(options.nearest)
     model = read_index(options.model).config
