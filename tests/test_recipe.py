@@ -20,6 +20,12 @@ TOY = {
     "ONLY": "",
     "FIRST_IMAGES": "8",
     "FURTHER_IMAGES": "8",
+    "SCENES": "4",
+    "VIEWS": "10",
+    "ROLLOUTS": "2",
+    "ROUNDS": "1",
+    "PAIRS_STEPS": "2",
+    "NOVEL_REFINER_STEPS": "2",
     "FIRST_STEPS": "2",
     "NOVEL_STEPS": "2",
     "REFINER_STEPS": "2",
@@ -51,7 +57,7 @@ def test_assets_become_a_model(assets: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     pipeline = load_pipeline(tmp_path / "toy")
     assert (pipeline.size, pipeline.class_names) == (32, ["ball", "box"])
-    assert pipeline.refiner_unet is not None
+    assert set(pipeline.networks) == {"first_view_unet", "novel_view_unet", "refiner_unet", "novel_refiner_unet"}
     assert len(pipeline("box", 1, "random").views) == 2
 
 
