@@ -1,5 +1,7 @@
 """The scores of a model against renders of 3D models: whole, on boxes and cones, with a network that knows nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -10,10 +12,12 @@ from ivid.cli import main
 from ivid.data.rendering import render_assets
 from ivid.evaluation.classifier import ImageClassifier, save_classifier
 from ivid.evaluation.geometry import reprojection_consistency
-from ivid.evaluation.truth import true_scene, view_metrics
+from ivid.evaluation.truth import scene_metrics, true_scene
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
-from tests.support.tiny_model import save_tiny_model
+from tests.support.tiny_model import save_tiny_model, tiny_pipeline
 
 pytestmark = pytest.mark.training
 
@@ -49,8 +53,15 @@ def test_a_model_is_scored(models, tmp_path, capsys):
     assert "classifier on 18 outermost views of those" in table
     true_db = float(table["neighbouring views of 2 true scenes"].split(" dB")[0])
     assert true_db > 20
-    for yaw in ("0.15", "0.3", "0.6"):
-        assert float(table[f"view at yaw {yaw} from a true first view, to the true one"].split("SSIM ")[1]) < 0.9
+    for kind, count in (("known", 3), ("held-out", 2)):
+        what = f"{count} {kind} scenes"
+        assert float(table[f"26 views of {what} to the true ones"].split("SSIM ")[1]) < 0.9
+        assert float(table[f"fused, {what}, to fused true views"].removesuffix(" dB")) < 30
+        assert float(table[f"at the first camera, {what}, to its view"].removesuffix(" dB")) < 40
+        specks, true = table[f"specks in {what}"].rstrip("%)").split("% (true views: ")
+        assert float(specks) > float(true)
+        outermost = float(table[f"at yaw ±0.6, {what}"].split(" dB")[0])
+        assert outermost < float(table[f"at yaw ±0.15, {what}"].split(" dB")[0]) + 5
     with Image.open(tmp_path / "nearest.png") as pairs:
         assert pairs.size == (2 * SIZE, 2 * SIZE)  # two classes, samples above renders
     assert (tmp_path / "data" / "classifier.safetensors").exists()
@@ -95,3 +106,22 @@ def test_view_metrics_are_that_of_known_noise():
     score = view_metrics(made, truth)
     assert score.psnr_db == pytest.approx(20 * np.log10(255 / 20), abs=1e-3)
     assert score.depth_error == pytest.approx(0.1, abs=1e-5)
+
+
+def test_a_scene_of_the_truth_is_as_like_it_as_can_be(models, monkeypatch):
+    path = models / "box" / "box_1.glb"
+    pipeline = tiny_pipeline(("box", "cone"))
+    pipeline.config = replace(pipeline.config, depth=replace(pipeline.config.depth, range=(0.5, 4.0)))
+    true = true_scene(path, 3, SIZE, (0.5, 4.0), pipeline.config.depth.edge_threshold)
+    drawn = scene_metrics(pipeline, path, 3, sampling=Sampling(novel_steps=1))
+    monkeypatch.setattr(IvidPipeline, "__call__", lambda *_, **__: true)
+    perfect = scene_metrics(pipeline, path, 3)
+    assert perfect.mean("psnr_db") == perfect.fused_psnr_db == np.inf
+    assert perfect.mean("ssim", 0.6) == 1
+    assert perfect.specks == perfect.true_specks == drawn.true_specks
+    assert len(drawn.further) == 26
+    outermost = [drawn.further[angles].psnr_db for angles in drawn.further if abs(angles[0]) == 0.6]
+    assert len(outermost) == 6
+    assert drawn.mean("psnr_db", 0.6) == pytest.approx(np.mean(outermost))
+    assert drawn.fused_psnr_db < 30
+    assert drawn.first_psnr_db < perfect.first_psnr_db

@@ -95,8 +95,11 @@ def evaluate_scenes(
     yield from _consistency("generated", scenes)
     yield from _outermost(classifier, scenes, [request.class_index for request in wanted])
     if settings.assets is not None:
-        chosen = [settings.assets / name for name in _one_per_class(held_out, settings.scenes)]
-        yield from _true_views(pipeline, chosen, held_out.poses, settings.sampling)
+        held = [settings.assets / name for name in _one_per_class(held_out, settings.scenes)]
+        yield from _true_scenes(pipeline, held, held_out.poses)
+        known = [settings.assets / name for name in _one_per_class(train, settings.scenes)]
+        for kind, chosen in (("known", known), ("held-out", held)):
+            yield from _closeness(pipeline, kind, chosen, held_out.poses, settings.sampling)
 
 
 def _pictures(
@@ -159,21 +162,40 @@ def compared_renders(train: Renders) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(len(train), count, replace=False))
 
 
-def _true_views(pipeline: IvidPipeline, assets: Sequence[Path], poses: str, sampling: Sampling) -> Iterator[Row]:
-    from ivid.evaluation.truth import novel_view_metrics, true_scene  # needs OpenGL
+def _true_scenes(pipeline: IvidPipeline, assets: Sequence[Path], poses: str) -> Iterator[Row]:
+    from ivid.evaluation.truth import true_scene  # needs OpenGL
 
     threshold = pipeline.config.depth.edge_threshold
     scenes = [true_scene(asset, 0, pipeline.size, pipeline.depth_range, threshold, poses) for asset in assets]
     yield from _consistency("true", scenes)
-    rows = [list(novel_view_metrics(pipeline, asset, 0, YAWS_RAD, poses, sampling)) for asset in assets]
-    for yaw, scores in zip(YAWS_RAD, zip(*rows, strict=True), strict=True):
-        psnr, ssim = np.mean([score.psnr_db for score in scores]), np.mean([score.ssim for score in scores])
-        yield f"view at yaw {yaw} from a true first view, to the true one", f"{psnr:.1f} dB, SSIM {ssim:.3f}"
 
 
-def _one_per_class(held_out: Renders, count: int) -> list[str]:
-    """Held-out assets, a first one of every class, then a second one, ..."""
-    by_class = [[name for name in held_out.asset_names if class_of_asset(name) == label] for label in held_out.classes]
+def _closeness(
+    pipeline: IvidPipeline, kind: str, assets: Sequence[Path], poses: str, sampling: Sampling
+) -> Iterator[Row]:
+    """Of 3x9 scenes of the true first views of `kind` assets, to the true ones; every asset with a seed of its own."""
+    from ivid.evaluation.truth import scene_metrics  # needs OpenGL
+
+    scores = [scene_metrics(pipeline, asset, n, poses, sampling) for n, asset in enumerate(assets)]
+
+    def mean(name: str, yaw: float | None = None) -> float:
+        return float(np.mean([score.mean(name, yaw) for score in scores]))
+
+    what = f"{len(assets)} {kind} scenes"
+    yield f"26 views of {what} to the true ones", f"{mean('psnr_db'):.2f} dB, SSIM {mean('ssim'):.3f}"
+    for yaw in YAWS_RAD:
+        yield f"at yaw ±{yaw}, {what}", f"{mean('psnr_db', yaw):.2f} dB, SSIM {mean('ssim', yaw):.3f}"
+    fused = np.mean([score.fused_psnr_db for score in scores])
+    yield f"fused, {what}, to fused true views", f"{fused:.2f} dB"
+    first = np.mean([score.first_psnr_db for score in scores])
+    yield f"at the first camera, {what}, to its view", f"{first:.2f} dB"
+    specks, true = (np.mean([getattr(score, name) for score in scores]) for name in ("specks", "true_specks"))
+    yield f"specks in {what}", f"{specks:.3%} (true views: {true:.3%})"
+
+
+def _one_per_class(renders: Renders, count: int) -> list[str]:
+    """Assets of the renders, a first one of every class, then a second one, ..."""
+    by_class = [[name for name in renders.asset_names if class_of_asset(name) == label] for label in renders.classes]
     longest = max(map(len, by_class))
     return [names[turn] for turn in range(longest) for names in by_class if turn < len(names)][:count]
 
