@@ -10,6 +10,7 @@ import pytest
 
 from ivid.pipeline.config import NETWORKS, OLD_NAMES, LabelConfig, ModelConfig, ModelIndex
 from ivid.pipeline.sampling import PUBLISHED_SAMPLING, ResolvedSampling, Sampling
+from ivid.scene.cameras import view_set
 
 BEFORE = Path(__file__).parent / "support" / "model_index_0.1.json"
 
@@ -104,3 +105,21 @@ def test_an_unknown_field_of_sampling_is_named():
 def test_reading_a_config_loads_no_torch():
     code = "import sys, ivid.pipeline.config; sys.exit(any(m in sys.modules for m in ('torch', 'diffusers', 'warp')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_may_sample_the_views_of_a_set_in_another_order(tmp_path):
+    order = [0, *range(26, 0, -1)]
+    config = ModelConfig.from_dict({"view_orders": {"3x9": order}})
+    assert [camera in config.cameras("3x9", 0)[:2] for camera in (view_set("3x9")[0], view_set("3x9")[26])] == [
+        True,
+        True,
+    ]
+    assert config.cameras("3x9", 0)[26] == view_set("3x9")[1]
+    assert config.cameras("random", 3) == ModelConfig().cameras("random", 3) == view_set("random", 3)
+    ModelIndex(config, NETWORKS[:2]).write(tmp_path)
+    assert ModelIndex.read(tmp_path).config == config
+    for wrong in (order[1:], order[::-1], [0, *range(1, 26), 25], "3x9"):
+        with pytest.raises(ValueError, match=r"view_orders\.3x9 must be 0 and then the numbers from 1 to 26"):
+            ModelConfig.from_dict({"view_orders": {"3x9": wrong}})
+    with pytest.raises(ValueError, match="no view set '4x4'"):
+        ModelConfig.from_dict({"view_orders": {"4x4": [0]}})

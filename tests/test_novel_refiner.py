@@ -10,6 +10,7 @@ from ivid.diffusion.refining import ALMOST_CLEAN, NovelViewRefiner, known_or_gue
 from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.events import ViewDone
 from ivid.pipeline.pipeline import IvidPipeline
+from ivid.scene.cameras import view_set
 from tests.support.tiny_model import CLASSES, PATCH, tiny_network, tiny_pipeline
 
 
@@ -130,3 +131,13 @@ def test_an_object_that_is_not_known_is_refused():
         pipeline.stream("house", 0, instance="house/barn")
     with pytest.raises(ValueError, match="tree/oak is not of the class house"):
         pipeline.stream("house", 0, instance="tree/oak")
+
+
+def test_views_are_sampled_in_the_order_of_the_model():
+    order = (0, *range(26, 0, -1))
+    pipeline = refining_pipeline(view_orders={"3x9": order}, novel_view_noise=False)
+    events = [event for event in pipeline.stream("house", 1) if isinstance(event, ViewDone)]
+    assert [event.view.camera for event in events] == [view_set("3x9")[place] for place in order]
+    first = events[0].view
+    named = pipeline("house", 1, [view_set("3x9")[0], view_set("3x9")[26]], first_view=first)
+    np.testing.assert_array_equal(named.views[1].rgb, events[1].view.quantised().rgb)

@@ -73,16 +73,20 @@ class SceneServer(ThreadingHTTPServer):
 
 
 def planned_cameras(scene: Scene) -> list:
-    """The cameras of the scene's view set, if it is one that the scene's views follow; else none."""
+    """The cameras of the scene's view set, those of its views first; none if a view belongs to no such set."""
     try:
-        planned = view_set(scene.view_set, scene.seed or 0)
+        missing = view_set(scene.view_set, scene.seed or 0)
     except ValueError:
         return []
-    follows = len(planned) >= len(scene.views) and all(
-        abs(view.camera.world_to_view - camera.world_to_view).max() < 1e-3
-        for view, camera in zip(scene.views, planned, strict=False)
-    )
-    return planned if follows else []
+    planned = []
+    for view in scene.views:
+        matrix = view.camera.world_to_view
+        own = next((camera for camera in missing if abs(matrix - camera.world_to_view).max() < 1e-3), None)
+        if own is None:
+            return []
+        missing.remove(own)
+        planned.append(own)
+    return planned + missing
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -34,7 +34,7 @@ CLASSIFIER_SAMPLES = 100_000
 YAWS_RAD = (0.15, 0.3, 0.6)
 _MOST_TRAINING_RENDERS = 5000  # that samples are compared with
 _MOST_DEPTH_MAPS = 200
-_OUTERMOST = 6  # of the views of the set 3x9, its last: those at yaw 0.6 and -0.6
+_OUTERMOST = 6  # of the views of the set 3x9: those at yaw 0.6 and -0.6
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,15 @@ def _consistency(which: str, scenes: Sequence[Scene]) -> Iterator[Row]:
 
 def _outermost(classifier: ImageClassifier, scenes: Sequence[Scene], labels: Sequence[int]) -> Iterator[Row]:
     """Of the views that are furthest from the first one, where least of it is seen: is the object still there?"""
-    pictures = np.stack([view.rgb for scene in scenes for view in scene.views[-_OUTERMOST:]])
+    pictures = np.stack([view.rgb for scene in scenes for view in _outermost_views(scene)])
     wanted = np.repeat(labels, _OUTERMOST)
     named = float((predict(classifier, pictures) == wanted).mean())
     yield f"classifier on {len(pictures)} outermost views of those", f"{named:.1%}"
+
+
+def _outermost_views(scene: Scene) -> list[View]:
+    """The views of a scene that are furthest to the side of its first one."""
+    return sorted(scene.views, key=lambda view: abs(view.camera.position[0]))[-_OUTERMOST:]
 
 
 def mean_consistency(scenes: Sequence[Scene]) -> tuple[float, float]:

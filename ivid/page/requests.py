@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from ivid.page.registry import ModelRegistry
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
-from ivid.scene.cameras import VIEW_SETS, Camera, view_set
+from ivid.scene.cameras import VIEW_SETS, Camera, in_order, view_set
 from ivid.scene.depth import DepthRange
 from ivid.scene.scene import Scene
 
@@ -61,6 +61,7 @@ class GenerationRequest:
     Attributes:
         picture: what it begins with, in place of a first view that the model imagines.
         so_far: this scene as far as it was generated earlier; only its missing views are generated.
+        view_orders: of the model, see `ivid.pipeline.config.ModelConfig`.
     """
 
     model: str
@@ -74,10 +75,12 @@ class GenerationRequest:
     upsample: bool | None = None
     picture: InputPicture | None = None
     so_far: Scene | None = None
+    view_orders: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @cached_property
     def cameras(self) -> list[Camera]:
-        return view_set(self.view_set, self.seed)
+        """Of all views, in the order in which they are sampled."""
+        return in_order(view_set(self.view_set, self.seed), self.view_orders.get(self.view_set))
 
     @property
     def sampling(self) -> Sampling:
@@ -164,6 +167,7 @@ def read_request(
         sampler=sampler or None,
         upsample=upsample or None,
         picture=InputPicture(Path(picture), Path(depth), depth_kind) if picture and depth else None,
+        view_orders=card.config.view_orders,
     )
     request.check(models)
     return request

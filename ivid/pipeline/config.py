@@ -10,6 +10,7 @@ from typing import Any
 
 from ivid.diffusion.blending import Blending
 from ivid.pipeline.sampling import PUBLISHED_SAMPLING, Sampling
+from ivid.scene.cameras import Camera, in_order, view_set, view_set_angles
 from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE, DepthRange
 from ivid.scene.files import read_json, written_aside
 from ivid.scene.scene import EDGE_THRESHOLD, MIN_TRUST
@@ -129,6 +130,8 @@ class ModelConfig:
         sampling: how it samples by default.
         depth, blending, labels, refiner: see there.
         novel_view_trust: of further views, see `ivid.scene.View`; a first view has 1.
+        view_orders: the order in which the views of a set (method §8) are sampled where it is not the published one: by
+            name of the set, the places of its views there. The first view comes first.
         consistency: whether views leave out by their masks what floats in the air (`ivid.fusion.consistency`): further
             views are judged by those before them as soon as they are made, all by all others in the finished scene.
         novel_view_noise: whether further views begin with noise, and see noise where nothing is known (method §6); if
@@ -150,6 +153,7 @@ class ModelConfig:
     refiner: RefinerConfig = field(default_factory=RefinerConfig)
     novel_view_trust: float = 1.0
     consistency: bool = False
+    view_orders: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     novel_view_noise: bool = True
 
     def __post_init__(self) -> None:
@@ -160,6 +164,18 @@ class ModelConfig:
         trust = self.novel_view_trust
         if isinstance(trust, bool) or not isinstance(trust, int | float) or not MIN_TRUST <= trust <= 1:
             raise ValueError(f"novel_view_trust must be from {MIN_TRUST:g} to 1, got {trust!r:.40}")
+        if not isinstance(self.view_orders, Mapping):
+            raise ValueError(f"a model's view_orders must be an object, got {self.view_orders!r:.40}")
+        orders = {name: _checked_order(name, order) for name, order in self.view_orders.items()}
+        object.__setattr__(self, "view_orders", orders)
+
+    def cameras(self, view_set_name: str, seed: int) -> list[Camera]:
+        """The cameras of a view set in the order in which this model samples them.
+
+        Raises:
+            ValueError: there is no such set.
+        """
+        return in_order(view_set(view_set_name, seed), self.view_orders.get(view_set_name))
 
     @property
     def timesteps(self) -> int:
@@ -260,6 +276,15 @@ def _changed(base: Any, values: Mapping[str, Any], where: str) -> Any:
 
 def _without_lists(value: Any) -> Any:
     return tuple(_without_lists(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def _checked_order(name: str, order: Any) -> tuple[int, ...]:
+    count = len(view_set_angles(name))
+    if not isinstance(order, list | tuple) or sorted(order) != list(range(count)) or order[0] != 0:
+        raise ValueError(
+            f"a model's view_orders.{name} must be 0 and then the numbers from 1 to {count - 1} in any order"
+        )
+    return tuple(order)
 
 
 def _check_number(name: str, value: Any, positive: bool = False) -> None:

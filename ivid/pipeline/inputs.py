@@ -10,7 +10,7 @@ import numpy as np
 from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.labels import find_class, find_instance
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
-from ivid.scene.cameras import Camera, view_set
+from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
 
 CAMERA_TOLERANCE = 1e-3  # of the entries of world_to_view, whose translation is in metres
@@ -63,7 +63,7 @@ class SceneBatch:
         for seed in seeds:
             if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
                 raise ValueError(f"a seed must be an integer from 0 to 2^63 - 1, got {seed!r}")
-        cameras = [_cameras(cameras_or_set, seed) for seed in seeds]
+        cameras = [_cameras(config, cameras_or_set, seed) for seed in seeds]
         if len({len(path) for path in cameras}) != 1:
             raise ValueError("the scenes of a batch need view sets of one length")
         given = [view for view in first_views or () if view is not None]
@@ -93,9 +93,9 @@ def _check_known(views: Sequence[View], cameras: Sequence[Sequence[Camera]], siz
             raise ValueError(f"view {index} was not taken by camera {index} of the view set")
 
 
-def _cameras(name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]:
+def _cameras(config: ModelConfig, name_or_cameras: str | Sequence[Camera], seed: int) -> list[Camera]:
     if isinstance(name_or_cameras, str):
-        return view_set(name_or_cameras, seed)
+        return config.cameras(name_or_cameras, seed)
     cameras = list(name_or_cameras)
     if not cameras:
         raise ValueError("a view set needs at least one camera")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,11 @@ def view_set(name: str, seed: int = 0) -> list[Camera]:
         ValueError: there is no such set.
     """
     return [Camera.orbit(yaw, pitch) for yaw, pitch in view_set_angles(name, seed)]
+
+
+def in_order(cameras: Sequence[Camera], order: Sequence[int] | None) -> list[Camera]:
+    """Cameras in another order: the one at `order[0]` first; as they are if it is None."""
+    return list(cameras) if order is None else [cameras[place] for place in order]
 
 
 def read_view_set(path: str | Path) -> list[Camera]:
