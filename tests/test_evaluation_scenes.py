@@ -12,7 +12,7 @@ from ivid.cli import main
 from ivid.data.rendering import render_assets
 from ivid.evaluation.classifier import ImageClassifier, save_classifier
 from ivid.evaluation.geometry import reprojection_consistency
-from ivid.evaluation.truth import scene_metrics, true_scene
+from ivid.evaluation.truth import scene_metrics, true_scene, view_metrics
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera
