@@ -205,6 +205,7 @@ def request_of(models: ModelRegistry, scene: Scene) -> GenerationRequest:
         novel_steps=_unless(card.sampling.novel_steps, sampled.novel_steps),
         upsample=True if scene.settings.get("upsampled") else None,
         so_far=scene,
+        view_orders=card.config.view_orders,
     )
     for guidance in (None, sampled.guidance):
         for sampler in (None, sampled.first_sampler):
