@@ -19,7 +19,7 @@ from ivid.export.points import fused_cloud, write_points
 from ivid.export.stills import depth_millimetres
 from ivid.export.surface import PointCloud, Progress, at_far_plane
 from ivid.scene.cameras import Camera
-from ivid.scene.files import folder_written_aside, written_aside
+from ivid.scene.files import errors_name, folder_written_aside, written_aside
 from ivid.scene.scene import Scene
 
 COLMAP_POINTS = 20_000  # enough to start splats from; its reader goes line by line
@@ -37,7 +37,11 @@ def export_dataset(scene: Scene, path: str | Path, progress: Progress | None = N
     """
     path = Path(path)
     if path.suffix.lower() == ".zip":
-        with tempfile.TemporaryDirectory() as folder, written_aside(path) as aside:
+        with (
+            written_aside(path) as aside,
+            tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder,
+            errors_name(path, Path(folder)),
+        ):
             _write(scene, Path(folder), progress, keep_far)
             with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
                 for file in sorted(Path(folder).rglob("*")):

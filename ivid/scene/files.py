@@ -31,12 +31,12 @@ def written_aside(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _named(path):
+    with errors_name(path):
         descriptor, name = tempfile.mkstemp(prefix=_temporary_prefix(path), suffix=path.suffix, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
-        with _named(path, temporary):
+        with errors_name(path, temporary):
             yield temporary
             _reach_disk(temporary)
             temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
@@ -58,10 +58,10 @@ def folder_written_aside(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     check_new_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _named(path):
+    with errors_name(path):
         temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(path), dir=path.parent))
     try:
-        with _named(path, temporary):
+        with errors_name(path, temporary):
             yield temporary
             temporary.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can enter
             os.replace(temporary, path)
@@ -104,7 +104,7 @@ def check_writable(path: str | Path, folder: bool = False) -> None:
     for part in path.parts:
         if len(os.fsencode(part)) > longest:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), part)
-    with _named(there):
+    with errors_name(there):
         tempfile.TemporaryFile(dir=there).close()
 
 
@@ -118,8 +118,12 @@ _OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 @contextmanager
-def _named(path: Path, temporary: Path | None = None) -> Iterator[None]:
-    """Errors of the system as errors about `path`: with `temporary`, only those about that file."""
+def errors_name(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Errors of the system that the body raises, as errors about `path`.
+
+    Args:
+        temporary: with it, only those about this file, or about one in this folder, or about a disk that is full.
+    """
     try:
         yield
     except OSError as error:
