@@ -84,7 +84,7 @@ class IvidPipeline:
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> IvidPipeline:
         """Move the networks to a device, and into another precision if one is given."""
         for unet in self.networks.values():
-            unet.to(device=device, dtype=dtype)  # type: ignore[call-overload]
+            unet.to(device) if dtype is None else unet.to(device, dtype)  # type: ignore[call-overload]
         return self
 
     @property
