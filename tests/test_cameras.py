@@ -128,10 +128,10 @@ def test_view_sets_of_ones_own(tmp_path):
     ("text", "message"),
     [
         ("{", "not valid JSON"),
-        ("[]", "list of cameras"),
-        ('[{"yaw": 0}]', "camera 0 .* neither world_to_view nor pitch"),
+        ("[]", "list of 1 to 1000 cameras"),
+        ('[{"yaw": 0}]', "camera 0 .* neither world_to_view nor yaw and pitch"),
         ('[{"yaw": 0, "pitch": 0}, {"world_to_view": [[1]]}]', "camera 1 .* 4x4"),
-        ('[{"yaw": 0, "pitch": NaN}]', "camera 0 .* not finite"),
+        ('[{"yaw": 0, "pitch": NaN}]', "camera 0 .* pitch must be a finite number"),
         ("[[0.1, 0.2]]", r"camera 0 .* unusable: it must be an object such as .*, not \[0\.1, 0\.2\]"),
     ],
 )

@@ -72,7 +72,7 @@ def test_an_enlarged_scene_is_what_the_upsampler_makes(models, model):
     assert scene is not None
     assert scene.settings["upsampled"] == "all"
     plain = pipeline("goldfish", 4, "random", **FEW_STEPS)
-    expected = upsampled(pipeline, plain, steps=FEW_STEPS["novel_steps"], guidance=0.0)
+    expected = upsampled(pipeline, plain, novel_steps=FEW_STEPS["novel_steps"], guidance=0.0)
     for ours, theirs in zip(scene.views, expected.views, strict=True):
         np.testing.assert_array_equal(ours.rgb, theirs.rgb)
 
@@ -84,7 +84,7 @@ def test_the_first_view_alone_can_be_enlarged(models, model):
     scene, pipeline = job.scene(), load_pipeline(model)
     assert scene is not None
     plain = pipeline("goldfish", 4, "random", **FEW_STEPS)
-    expected = upsampled(pipeline, plain, "first", steps=FEW_STEPS["novel_steps"], guidance=0.0)
+    expected = upsampled(pipeline, plain, "first", novel_steps=FEW_STEPS["novel_steps"], guidance=0.0)
     assert len(scene.views) == len(expected.views) == 1
     np.testing.assert_array_equal(scene.views[0].rgb, expected.views[0].rgb)
 
