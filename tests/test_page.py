@@ -163,7 +163,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(browser, served, tmp_path
         expect(page.get_by_label("Steps, first view")).to_have_value("4")  # the model's own
 
         page.locator("#ivid-open").locator("xpath=preceding-sibling::input").set_input_files(truncated)
-        expect(status(page)).to_have_text(re.compile("cut.ivid is not a scene file"))
+        expect(status(page)).to_have_text(re.compile("cut.ivid cannot be opened as a scene"))
 
         assert first.get_attribute("src") == shown
         expect(done(page)).to_have_count(27)
@@ -213,7 +213,9 @@ def test_what_cannot_be_opened_is_one_sentence_and_the_scene_stays(browser, serv
         drag_files(page, tmp_path / "trap.npz", ".ivid-viewer")
         expect(status(page)).to_have_text(re.compile(r"trap.npz is refused: it tries to load \w+.system, .*[^.]\.$"))
         drag_files(page, tmp_path / "cut.ivid", ".ivid-viewer")
-        expect(status(page)).to_have_text(re.compile(r"cut.ivid is not a scene file, or is damaged .*[^.]\.$"))
+        expect(status(page)).to_have_text(
+            re.compile(r"cut.ivid cannot be opened as a scene: it is no scene file, or is damaged .*[^.]\.$")
+        )
         drag_files(page, tmp_path / "picture.png", ".ivid-viewer")
         expect(page.get_by_text("Invalid file type: picture.png. Only .ivid, .npz allowed.")).to_be_visible()
 
