@@ -4,6 +4,8 @@ import errno
 import resource
 import stat
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -40,39 +42,48 @@ def scene():
     return Scene(whole.views[:3], whole.depth_range)
 
 
+@contextmanager
+def limited_file_size() -> Iterator[None]:
+    """No file can grow beyond ROOM bytes; of this process alone, and as briefly as can be, for it writes a log too."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @pytest.fixture(params=["a full disk", "a limit on file sizes"])
 def full(request, tmp_path):
-    """A folder in which no second file of more than ROOM bytes can be written."""
-    if request.param == "a full disk":
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={2 * ROOM}", "tmpfs", str(tmp_path)], check=False
-        )
-        if mounted.returncode:
-            pytest.skip("mounting is not allowed here")
-        yield tmp_path
-        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
-    else:
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, before[1]))
-        yield tmp_path
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    """A folder, and a context in which no second file of more than ROOM bytes can be written into it."""
+    if request.param == "a limit on file sizes":
+        yield tmp_path, limited_file_size()
+        return
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={2 * ROOM}", "tmpfs", str(tmp_path)], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield tmp_path, nullcontext()
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_full_disk_is_told_and_what_was_there_is_kept(full, scene, name):
+    folder, no_room = full
     kind, options = WRITTEN[name]
-    (full / name).write_bytes(b"mine")
-    with pytest.raises(OSError, match=r"No space left on device|File too large|encoded") as raised:
-        export_scene(scene, full / name, kind, **options)
+    (folder / name).write_bytes(b"mine")
+    message = r"No space left on device|File too large|encoded"
+    with pytest.raises(OSError, match=message) as raised, no_room:
+        export_scene(scene, folder / name, kind, **options)
     assert raised.value.errno in (errno.ENOSPC, errno.EFBIG) or kind == "video"
-    assert raised.value.filename == str(full / name) or kind == "video"
-    assert [(each.name, each.read_bytes()) for each in full.iterdir()] == [(name, b"mine")]
+    assert raised.value.filename == str(folder / name) or kind == "video"
+    assert [(each.name, each.read_bytes()) for each in folder.iterdir()] == [(name, b"mine")]
 
 
 def test_a_capture_folder_is_not_left_half_written(full, scene):
-    with pytest.raises(OSError, match=r"No space left on device|File too large"):
-        export_scene(scene, full / "capture", "nerfstudio")
-    assert not list(full.iterdir())
+    folder, no_room = full
+    with pytest.raises(OSError, match=r"No space left on device|File too large"), no_room:
+        export_scene(scene, folder / "capture", "nerfstudio")
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("suffix", ENCODERS)
