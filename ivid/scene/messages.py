@@ -12,7 +12,7 @@ def sentence(error: BaseException) -> str:
     """One sentence about an error, for a person who gave the input.
 
     An error of the operating system is told with the path and its plain reason; of other errors, the first line that
-    says something.
+    says something, with the list that follows it if it ends with a colon.
     """
     if isinstance(error, OSError) and error.errno is not None:
         reason = os.strerror(error.errno)
@@ -28,7 +28,8 @@ def sentence(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return f"something failed without a word ({type(error).__name__})"
-    return lines[0]
+    title, *rest = lines
+    return f"{title} {'; '.join(rest)}" if rest and title.endswith(":") else title
 
 
 def _path(name: object) -> str:
