@@ -387,7 +387,7 @@ def test_without_webgl_the_first_view_stands_still(browser, tmp_path):
         };"""
     )
     page.goto(path.as_uri())
-    assert "this browser offers no WebGL2" in page.get_by_role("alert").inner_text()
+    assert "this browser offers no WebGL2" in (page.get_by_role("alert").text_content() or "")
     still = page.locator("canvas.still")
     still.wait_for()
     read = "(still) => [...still.getContext('2d').getImageData(0, 0, still.width, still.height).data]"
