@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 from ivid.page.modules import WEB
 from ivid.scene.scene import Scene
 from tests.support.page_visits import done, status, take, visit
-from tests.support.synthetic import synthetic_scene
 
 LONG = "&views=random&novel_steps=300"  # a second view that takes long enough to be stopped
 KEYS = "() => document.querySelector('.ivid-viewer').ividViewer.timeline.keys.length"
@@ -63,40 +62,6 @@ def test_a_finished_scene_is_not_replaced_by_less_of_it(browser, served):
             history,
         )
         assert kept == 27
-
-
-def test_address_and_fields_are_those_of_the_scene_on_screen(browser, served, tmp_path):
-    pipeline = served.models.pipeline(served.model)
-    pipeline("tree", 31, "random", novel_steps=3).save(tmp_path / "tree.ivid")
-    synthetic_scene(32, "uncond").save(tmp_path / "other.ivid")
-    with visit(browser, served.url) as page:
-        expect(done(page)).to_have_count(27)
-        open_file(page, tmp_path / "tree.ivid")
-        expect(page).to_have_url(re.compile(r"class=tree&seed=31&views=random&novel_steps=3"))
-        expect(page.get_by_label("Class")).to_have_value("tree")
-        expect(page.get_by_label("Seed", exact=True)).to_have_value("31")
-        page.reload()
-        expect(status(page)).to_contain_text("tree.ivid is open")  # not generated again
-
-        open_file(page, tmp_path / "other.ivid")
-        expect(page).to_have_url(re.compile(r"/(#.*)?$"))
-        link = page.get_by_role("button", name="Copy link")
-        expect(link).to_have_attribute("title", re.compile("No link: this page does not have the scene's model"))
-        page.reload()
-        expect(status(page)).to_contain_text("other.ivid is open")
-
-
-def test_a_scene_that_the_server_has_forgotten_is_exported(browser, served, tmp_path):
-    pipeline = served.models.pipeline(served.model)
-    pipeline("tree", 32, "random").save(tmp_path / "tree.ivid")
-    with visit(browser, served.url) as page:
-        expect(done(page)).to_have_count(27)
-        served.sessions.close()
-        assert len(Scene.load(take(page, "Scene .ivid", tmp_path)).views) == 27  # the example
-        open_file(page, tmp_path / "tree.ivid")
-        expect(status(page)).to_contain_text("tree.ivid is open")
-        served.sessions.close()
-        assert Scene.load(take(page, "Scene .ivid", tmp_path)).seed == 32
 
 
 def test_keyframes_survive_the_views_that_arrive_and_go_with_exports(browser, served, tmp_path):
