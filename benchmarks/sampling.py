@@ -20,8 +20,8 @@ def rows() -> Iterator[Row]:
     pipeline = load_pipeline(model_folder("lowpoly"))
     yield "loading the bundled model", time.perf_counter() - started, "s", ""
     unet = pipeline.novel_view_unet
-    side = unet.config.sample_size
-    channels = torch.randn(1, unet.config.in_channels, side, side, dtype=unet.dtype, device=unet.device)
+    side = unet.config["sample_size"]
+    channels = torch.randn(1, unet.config["in_channels"], side, side, dtype=unet.dtype, device=unet.device)
     channels = channels.contiguous(memory_format=torch.channels_last)
 
     def evaluate() -> None:

@@ -68,7 +68,7 @@ def psnr_db(splats: Splats, scene: Scene, renderer: FusionRenderer) -> float:
         fused = renderer.render(scene.views, camera, SIZE, 3)
         colour = draw(splats, camera, SIZE)
         surface = fused.mask & ~at_far_plane(fused.depth, scene.depth_range)
-        inside = np.asarray(ndimage.binary_erosion(surface, iterations=2))  # splats have soft silhouettes
+        inside = np.asarray(ndimage.binary_erosion(surface, iterations=2), dtype=bool)  # splats have soft silhouettes
         error = np.mean((colour[inside] - fused.rgb[inside]) ** 2)
         scores.append(-10 * math.log10(error))
     return float(np.mean(scores))

@@ -88,12 +88,12 @@ class Sampling:
 class ResolvedSampling(Sampling):
     """`Sampling` that leaves nothing to the model; from `Sampling.resolved`."""
 
-    first_steps: int
-    novel_steps: int
-    guidance: float
-    novel_guidance: float
-    first_sampler: str
-    novel_sampler: str
+    first_steps: int  # pyright: ignore[reportGeneralTypeIssues]
+    novel_steps: int  # pyright: ignore[reportGeneralTypeIssues]
+    guidance: float  # pyright: ignore[reportGeneralTypeIssues]
+    novel_guidance: float  # pyright: ignore[reportGeneralTypeIssues]
+    first_sampler: str  # pyright: ignore[reportGeneralTypeIssues]
+    novel_sampler: str  # pyright: ignore[reportGeneralTypeIssues]
 
     def as_settings(self) -> dict[str, Any]:
         """The record in a scene's settings."""
