@@ -7,6 +7,7 @@ import json
 import os
 import random
 import struct
+import tempfile
 import tracemalloc
 import zipfile
 import zlib
@@ -36,13 +37,11 @@ def whole_scene() -> dict[str, bytes]:
         )
         for yaw in (0.0, 0.3)
     ]
-    stream = io.BytesIO()
-    path = Path(os.environ.get("PYTEST_TMP", "/tmp")) / f"ivid-whole-{os.getpid()}.ivid"
-    Scene(views, model="m", class_name="c", seed=1, view_set="custom").save(path)
-    stream.write(path.read_bytes())
-    path.unlink()
-    with zipfile.ZipFile(stream) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "whole.ivid"
+        Scene(views, model="m", class_name="c", seed=1, view_set="custom").save(path)
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
 
 
 WHOLE = whole_scene()

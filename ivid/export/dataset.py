@@ -66,8 +66,9 @@ def _write(scene: Scene, folder: Path, progress: Progress | None, keep_far: bool
     cloud = fused_cloud(scene, voxel_pixels=1.0, keep_far=keep_far)
     write_points(folder / "sparse_pc.ply", cloud)
     (folder / "transforms.json").write_text(json.dumps(_transforms(scene), indent=1))
-    colmap.write_text(_colmap_model(scene, cloud), folder / "sparse" / "0")
-    colmap.write_binary(_colmap_model(scene, cloud), folder / "sparse" / "0")
+    model = _colmap_model(scene, cloud)
+    for write in (colmap.write_text, colmap.write_binary):
+        write(model, folder / "sparse" / "0")
     if progress:
         progress(steps, steps)
 

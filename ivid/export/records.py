@@ -14,9 +14,8 @@ from ivid.scene.bounded_io import archive_errors, read_member, require_regular_f
 from ivid.scene.cameras import Camera
 from ivid.scene.files import read_json
 from ivid.scene.scene import Scene, View
+from ivid.scene.scene_file import HEADER, MAX_HEADER_BYTES
 
-MEMBER = "scene.json"
-MAX_BYTES = 4_000_000
 INPUTS = ("first_view", "cameras", "upsampled")  # settings that a scene has only if it was made with them
 NAMES = {"first_view": "another first view", "cameras": "other cameras", "upsampled": "views of another size"}
 
@@ -44,9 +43,9 @@ def read_record(path: Path) -> Record:
     try:
         require_regular_file(path)
         with archive_errors("scene file"), zipfile.ZipFile(path) as archive:
-            if MEMBER not in archive.namelist():
+            if HEADER not in archive.namelist():
                 return {}
-            record = read_json(read_member(archive, MEMBER, MAX_BYTES), "its record")
+            record = read_json(read_member(archive, HEADER, MAX_HEADER_BYTES), "its record")
     except ValueError as error:
         raise ValueError(f"{path} is there, but cannot be read: {error}") from None
     return record if isinstance(record, Mapping) and isinstance(record.get("settings"), Mapping) else {}

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ivid.export import suffix_of
 from ivid.export.glb import POINTS, GlbAttribute, glb_file
 from ivid.export.libraries import library
 from ivid.export.ply import write_ply_to
@@ -95,12 +96,11 @@ def export_splats(
     """
     if sh_degree not in range(4):
         raise ValueError(f"spherical harmonics have degree 0 to 3 here, got {sh_degree}")
-    name = Path(path).name.lower()
-    suffix = next(each for each in WRITERS if name.endswith(each))
+    suffix = suffix_of(path)
     if sh_degree and suffix != ".ply":
         raise ValueError(f"spherical harmonics of a degree above 0 are written to .ply, not to {suffix}")
     splats = scene_splats(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels)
-    content = ply_file(splats.rotated(Y_DOWN), sh_degree) if suffix == ".ply" else WRITERS[suffix](splats)
+    content = upright_ply_file(splats, sh_degree) if sh_degree else WRITERS[suffix](splats)
     with written_aside(path) as aside:
         aside.write_bytes(content)
 
@@ -147,6 +147,11 @@ def ply_file(splats: Splats, sh_degree: int = 0) -> bytes:
     stream = io.BytesIO()
     write_ply_to(stream, columns)
     return stream.getvalue()
+
+
+def upright_ply_file(splats: Splats, sh_degree: int = 0) -> bytes:
+    """`ply_file` in the axes in which viewers take such files to be."""
+    return ply_file(splats.rotated(Y_DOWN), sh_degree)
 
 
 def splat_file(splats: Splats) -> bytes:
@@ -204,10 +209,9 @@ def _converted(name: str, rotation: Rotation) -> Callable[[Splats], bytes]:
     return write
 
 
-# The first of these endings that a file's name has says how it is written.
 WRITERS: dict[str, Callable[[Splats], bytes]] = {
     ".compressed.ply": _converted("compressed.ply", Y_DOWN),
-    ".ply": lambda splats: ply_file(splats.rotated(Y_DOWN)),
+    ".ply": upright_ply_file,
     ".splat": splat_file,
     ".sog": _converted("sog", Y_DOWN),
     ".spz": _converted("spz", Y_UP),

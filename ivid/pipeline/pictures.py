@@ -26,8 +26,3 @@ def to_sample(view: View, depth_range: DepthRange) -> Tensor:
     rgb = view.quantised().rgb / 255
     rgbd = np.concatenate([rgb, encode(view.depth, depth_range)[..., None]], axis=-1, dtype=np.float32)
     return torch.from_numpy(rgbd).permute(2, 0, 1) * 2 - 1
-
-
-def quantised(rgb: np.ndarray) -> np.ndarray:
-    """Colour in [0, 1] as uint8, of any shape."""
-    return np.rint(rgb * 255).astype(np.uint8)

@@ -19,11 +19,11 @@ from ivid.pipeline.config import LabelConfig
 from ivid.pipeline.events import Event, Preview, ViewDone
 from ivid.pipeline.inputs import SceneBatch
 from ivid.pipeline.labels import SceneLabel, sample_label
-from ivid.pipeline.pictures import quantised, to_pictures
+from ivid.pipeline.pictures import to_pictures
 from ivid.pipeline.sampling import ResolvedSampling
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
-from ivid.scene.scene import View
+from ivid.scene.scene import View, quantised
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel

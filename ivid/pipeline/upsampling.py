@@ -12,10 +12,10 @@ import torch
 from ivid.diffusion.enlarging import enlarged
 from ivid.diffusion.sampling import make_scheduler, sample
 from ivid.pipeline.events import Preview, ViewDone
-from ivid.pipeline.pictures import quantised, to_pictures, to_sample
+from ivid.pipeline.pictures import to_pictures, to_sample
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene, View, quantised
 
 WHICH = ("all", "first")
 

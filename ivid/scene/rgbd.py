@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ivid.scene.bounded_io import read_npy_header, require_regular_file
 from ivid.scene.cameras import FOV_Y_DEG, Camera
@@ -24,15 +26,6 @@ MAX_SIDE = 16384
 MAX_PIXELS = 100_000_000
 MILLIMETRES = 0.001
 _EXR_DEPTH = re.compile(r"(?:.*\.)?(?:Z|depth(?:\.[VZ])?)", re.IGNORECASE)  # Z, depth, ViewLayer.Depth.Z, image.Depth.V
-_TURNS = {  # of the values of EXIF's orientation, the way from the stored picture to the upright one
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _log = logging.getLogger(__name__)
 
 
@@ -58,10 +51,10 @@ def load_rgbd(
         ValueError: a file is none of these, or the two do not belong together; the message says why.
         OSError: a file cannot be read.
     """
-    rgb, turn = _read_picture(Path(picture))
+    rgb, orientation = _read_picture(Path(picture))
     return rgbd_view(
         rgb,
-        _turned_like(rgb, read_depth(depth, depth_kind), turn, Path(depth)),
+        _turned_like(rgb, read_depth(depth, depth_kind), orientation, Path(depth)),
         depth_kind=depth_kind,
         size=size,
         depth_range=depth_range,
@@ -186,61 +179,65 @@ def resized_square(image: Image.Image, size: int, resampling: Image.Resampling) 
     return np.array(image.resize((size, size), resampling, box=(left, top, right, bottom)))
 
 
-def _read_picture(path: Path) -> tuple[np.ndarray, Image.Transpose | None]:
-    """The upright picture, uint8 [H, W, 3], and the turn that made it upright."""
+def _read_picture(path: Path) -> tuple[np.ndarray, int]:
+    """The upright picture, uint8 [H, W, 3], and EXIF's orientation of the stored one, 1 to 8."""
     _require_regular(path)
-    try:
-        with Image.open(path) as image:
-            _check_size(path, image.size)
-            turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-            if image.mode.startswith("I;16"):
-                levels = np.asarray(image).astype(np.uint16) // 257
-                eight_bits = Image.fromarray(levels.astype(np.uint8))
-            elif image.mode in ("I", "F"):
-                raise ValueError(f"{path.name} has 32 bits a pixel; a picture needs 8 or 16 a channel")
-            else:
-                eight_bits = image
-            upright = eight_bits if turn is None else eight_bits.transpose(turn)
-            return np.array(upright.convert("RGB")), turn
-    except UnidentifiedImageError:
-        raise ValueError(f"{path.name} is no picture that can be read (unknown format)") from None
-    except (Image.DecompressionBombError, SyntaxError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"{path.name} is no picture that can be read ({error})") from None
+    with _image_errors(path, "picture"), Image.open(path) as image:
+        _check_size(path, image.size)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if image.mode.startswith("I;16"):
+            levels = np.asarray(image).astype(np.uint16) // 257
+            eight_bits = Image.fromarray(levels.astype(np.uint8))
+        elif image.mode in ("I", "F"):
+            raise ValueError(f"{path.name} has 32 bits a pixel; a picture needs 8 or 16 a channel")
+        else:
+            eight_bits = image
+        return np.array(_upright(eight_bits, orientation).convert("RGB")), orientation if orientation in range(9) else 1
 
 
-def _turned_like(rgb: np.ndarray, depth: np.ndarray, turn: Image.Transpose | None, path: Path) -> np.ndarray:
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    """A picture turned as EXIF's orientation says."""
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    return ImageOps.exif_transpose(image)
+
+
+def _turned_like(rgb: np.ndarray, depth: np.ndarray, orientation: int, path: Path) -> np.ndarray:
     """The depth map, turned as the picture was if its shape shows that it lies as the picture did before."""
-    if turn is None:
+    if orientation <= 1:
         return depth
     aspect = rgb.shape[1] / rgb.shape[0]
     fits_upright = abs(aspect * depth.shape[0] / depth.shape[1] - 1) <= 0.02
-    swaps = turn not in (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM)
+    swaps = orientation >= 5  # width and height
     fits_stored = swaps and abs(aspect * depth.shape[1] / depth.shape[0] - 1) <= 0.02
     if fits_stored and not fits_upright:
-        return np.asarray(Image.fromarray(depth).transpose(turn))
+        return np.asarray(_upright(Image.fromarray(depth), orientation))
     if fits_upright and (fits_stored or not swaps):
         _log.warning("the picture is turned by its EXIF data; %s is taken as upright already", path.name)
     return depth
 
 
 def _read_png(path: Path) -> np.ndarray:
+    with _image_errors(path, "PNG file"), Image.open(path, formats=["PNG"]) as image:
+        _check_size(path, image.size)
+        if not image.mode.startswith("I"):
+            raise ValueError(
+                f"{path.name} is a {image.mode} picture; a depth map needs one channel of 16 bits "
+                "(8 are too coarse), or use .npy or .exr"
+            )
+        return np.array(image).astype(np.uint32)
+
+
+@contextmanager
+def _image_errors(path: Path, kind: str) -> Iterator[None]:
+    """Turn what Pillow raises over a damaged file, which should be of a kind, into one ValueError."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            _check_size(path, image.size)
-            if not image.mode.startswith("I"):
-                raise ValueError(
-                    f"{path.name} is a {image.mode} picture; a depth map needs one channel of 16 bits "
-                    "(8 are too coarse), or use .npy or .exr"
-                )
-            return np.array(image).astype(np.uint32)
+        yield
     except UnidentifiedImageError:
-        raise ValueError(f"{path.name} is no PNG file that can be read (unknown format)") from None
+        raise ValueError(f"{path.name} is no {kind} that can be read (unknown format)") from None
     except (Image.DecompressionBombError, SyntaxError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise ValueError(f"{path.name} is no PNG file that can be read ({error})") from None
+        raise ValueError(f"{path.name} is no {kind} that can be read ({error})") from None
 
 
 def _read_npy(path: Path) -> np.ndarray:
@@ -277,8 +274,10 @@ def _read_exr(path: Path) -> np.ndarray:
     depths = sorted((name for name in channels if _EXR_DEPTH.fullmatch(name)), key=lambda name: (name.count("."), name))
     if depths:
         return _exr_pixels(channels, depths[0])
-    if len(channels) == 1 or {"Y"} == channels.keys() - {"A"}:
-        return _exr_pixels(channels, next(name for name in channels if name != "A" or len(channels) == 1))
+    if len(channels) == 1:
+        return _exr_pixels(channels, next(iter(channels)))
+    if channels.keys() == {"Y", "A"}:
+        return _exr_pixels(channels, "Y")
     if channels.keys() - {"A"} == {"R", "G", "B"}:
         red, green, blue = (_exr_pixels(channels, name) for name in "RGB")
         if np.array_equal(red, green) and np.array_equal(red, blue):

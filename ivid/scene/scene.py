@@ -87,7 +87,12 @@ class View:
         """The view with colours in 8 bits."""
         if self.rgb.dtype == np.uint8:
             return self
-        return replace(self, rgb=np.rint(self.rgb * 255).astype(np.uint8))
+        return replace(self, rgb=quantised(self.rgb))
+
+
+def quantised(rgb: np.ndarray) -> np.ndarray:
+    """Colour in [0, 1] as uint8, of any shape."""
+    return np.rint(rgb * 255).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
