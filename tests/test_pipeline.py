@@ -237,6 +237,17 @@ def test_a_scene_goes_on_where_it_was_stopped(pipeline, sampler, known):
         np.testing.assert_array_equal(event.view.depth, whole[event.view_index].depth)
 
 
+def test_a_scene_goes_on_where_further_views_begin_without_noise():
+    quiet, cameras = tiny_pipeline(), view_set("3x9")[:3]
+    quiet.config = replace(quiet.config, novel_view_noise=False)
+    events = quiet.stream("tree", 5, cameras, sampler="ddpm")
+    whole = [event.view for event in events if isinstance(event, ViewDone)]
+    rest = quiet.stream("tree", 5, cameras, sampler="ddpm", known_views=whole[:2])
+    (last,) = [event.view for event in rest if isinstance(event, ViewDone)]
+    np.testing.assert_array_equal(last.rgb, whole[2].rgb)
+    np.testing.assert_array_equal(last.depth, whole[2].depth)
+
+
 def test_a_scene_with_a_given_first_view_goes_on(pipeline):
     cameras, first = view_set("3x9")[:3], synthetic_scene(SIZE, "uncond").views[0]
     events = pipeline.stream("tree", 5, cameras, first_view=first)

@@ -150,9 +150,10 @@ def _draw_noise(
         (sampling.novel_sampler, sampling.novel_steps) if view_index else (sampling.first_sampler, sampling.first_steps)
     )
     scheduler = make_scheduler(sampler, pipeline.config.schedule, steps)
-    condition = (lambda: unknown.noisy_channels(generators)) if view_index else None
+    noise = view_index == 0 or pipeline.config.novel_view_noise
+    condition = (lambda: unknown.noisy_channels(generators)) if view_index and noise else None
     nothing: Any = _NoDenoiser()
-    for _ in sample(nothing, scheduler, shape, generators, condition=condition):
+    for _ in sample(nothing, scheduler, shape, generators, condition=condition, start_noise=noise):
         pass
 
 
