@@ -37,9 +37,8 @@ def test_three_runs_become_a_model(tmp_path):
     assert (pipeline.size, pipeline.class_names, pipeline.depth_range) == (SIZE, ["red", "green"], (0.5, 4.0))
     assert pipeline.refiner_unet.config["in_channels"] == 14 * CONFIG.patch_size**2
     scene = pipeline("red", 1, "random")
-    assert (
-        scene.views[1].edge_threshold == json.loads(Path("configs/models/lowpoly.json").read_text())["edge_threshold"]
-    )
+    config = json.loads(Path("configs/models/lowpoly.json").read_text())
+    assert scene.views[1].edge_threshold == config["depth"]["edge_threshold"]
     assert (tmp_path / "discs" / "README.md").read_text() == "the card"
     assert main(["bundle", "configs/models/lowpoly.json", str(novel), str(first), *arguments]) == 2
 

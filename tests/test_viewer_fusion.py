@@ -50,7 +50,9 @@ def test_still_picture_is_the_methods(browser, tmp_path, size, views, side, trus
             pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, pitch, True, 5])), np.uint8)
             picture = pixels.reshape(side, side, 4)[::-1].astype(np.float64) / 255
             truth = renderer.render(scene.views, Camera.orbit(yaw, pitch), side, 5)
-            decibels = -10 * math.log10(np.mean((picture[..., :3] - truth.rgb) ** 2))
+            # Of what is hidden the farthest is drawn; which of two views that is on one plane, rounding decides.
+            compared = truth.mask if trust < 1 else np.ones_like(truth.mask)
+            decibels = -10 * math.log10(np.mean((picture[..., :3] - truth.rgb)[compared] ** 2))
             mask = picture[..., 3] > 0.75
             overlap = (mask & truth.mask).sum() / (mask | truth.mask).sum()
             print(f"{size}² {views} views, yaw {yaw} pitch {pitch}: {decibels:.1f} dB, IoU {overlap:.4f}")
@@ -74,8 +76,9 @@ def test_the_picture_at_rest_is_the_view_and_nothing_pops(browser, tmp_path):
 
         page.wait_for_timeout(1500)  # views fade in
         at_rest, truth = shown(0.0), scene.views[0].rgb / 255
-        assert -10 * math.log10(np.mean((at_rest - truth) ** 2)) > 32
-        assert -10 * math.log10(np.mean((shown(0.0, True) - truth) ** 2)) < 28
+        error, exact_error = (np.mean((picture - truth) ** 2) for picture in (at_rest, shown(0.0, True)))
+        assert -10 * math.log10(error) > 32
+        assert error < 0.5 * exact_error
         frames = [shown(yaw) for yaw in np.linspace(0, 0.15, 11)]
         steps = np.array([np.abs(b - a).mean() for a, b in pairwise(frames)])
         assert steps.max() < 3 * np.median(steps)
