@@ -28,6 +28,13 @@ def _add_rollouts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenes", type=positive, default=1000, help="how many (default: %(default)s)")
     parser.add_argument("--views", type=positive, default=8, help="of each, recorded (default: %(default)s)")
     parser.add_argument("--seed", type=integer(0), default=0, help="of what is drawn by chance (default: %(default)s)")
+    parser.add_argument(
+        "--redrawn",
+        type=number(0, 1),
+        default=0.7,
+        metavar="SHARE",
+        help="share of the scenes whose first view has the faults of one that the model draws (default: %(default)s)",
+    )
     parser.add_argument("--batch", type=positive, default=8, help="scenes drawn together (default: %(default)s)")
 
 
@@ -118,7 +125,7 @@ def prepare_rollouts(options: argparse.Namespace) -> None:
     from ivid.pipeline.models import model_folder
     from ivid.training.rollouts import RolloutSettings, record_rollouts
 
-    renders, settings = Renders.open(options.data), RolloutSettings(options.seed, options.views)
+    renders, settings = Renders.open(options.data), RolloutSettings(options.seed, options.views, redrawn=options.redrawn)
     pipeline = load_pipeline(model_folder(options.model))
     record_rollouts(pipeline, renders, options.out, options.scenes, settings, options.batch)
 

@@ -80,7 +80,7 @@ def sample(
     condition: Callable[[], Tensor] | None = None,
     adjust: Callable[[Tensor, bool], Tensor] | None = None,
     refiner: Refiner | None = None,
-    start_noise: bool = True,
+    start: Tensor | None = None,
 ) -> Iterator[Step]:
     """Denoise one sample per generator.
 
@@ -95,15 +95,13 @@ def sample(
         adjust: (clean [B, 4, S, S], whether this is the last step) -> clean, before the scheduler's step.
         refiner: corrects what `denoiser` says in the last steps, which are not guided then: guidance decides what
             is drawn, and harms details (Kynkäänniemi et al., NeurIPS 2024).
-        start_noise: whether sampling begins with noise; if not, with zeros.
+        start: x_t [B, 4, S, S] at the scheduler's first timestep; noise unless given.
 
     Yields:
         a `Step` after every evaluation; the last one's clean samples are the result.
     """
     device = denoiser.unet.device
-    x_t = torch.zeros((len(generators), *shape), device=device)
-    if start_noise:
-        x_t = randn(shape, generators, device) * scheduler.init_noise_sigma
+    x_t = randn(shape, generators, device) * scheduler.init_noise_sigma if start is None else start.to(device)
     steps = len(scheduler.timesteps)
     for number, timestep in enumerate(scheduler.timesteps, start=1):
         with torch.inference_mode():

@@ -49,6 +49,8 @@ class DepthConfig:
         snap_to_far: d within this of the far plane is on it (`ivid.scene.depth.snap_to_far`).
         flying_pixel_threshold: step of d between two surfaces (`ivid.scene.depth.without_flying_pixels`); None keeps
             depth as it is sampled.
+        smoothing: range of the bilateral filter that smooths d within surfaces, the standard deviation of its
+            differences (`ivid.pipeline.pictures.smoothed`); None keeps depth as it is.
 
     Raises:
         ValueError: a value is out of range.
@@ -59,6 +61,7 @@ class DepthConfig:
     mask_discontinuities: bool = True
     snap_to_far: float = 0.0
     flying_pixel_threshold: float | None = None
+    smoothing: float | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -70,8 +73,9 @@ class DepthConfig:
         object.__setattr__(self, "range", (near, far))
         _check_number("depth.edge_threshold", self.edge_threshold, positive=True)
         _check_number("depth.snap_to_far", self.snap_to_far)
-        if self.flying_pixel_threshold is not None:
-            _check_number("depth.flying_pixel_threshold", self.flying_pixel_threshold, positive=True)
+        for name in ("flying_pixel_threshold", "smoothing"):
+            if getattr(self, name) is not None:
+                _check_number(f"depth.{name}", getattr(self, name), positive=True)
 
 
 @dataclass(frozen=True)

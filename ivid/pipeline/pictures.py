@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ivid.pipeline.config import DepthConfig
@@ -18,7 +19,28 @@ def to_pictures(clean: Tensor, depth: DepthConfig) -> tuple[np.ndarray, np.ndarr
     d = snap_to_far(values[:, 3], depth.snap_to_far).cpu().numpy()
     if depth.flying_pixel_threshold is not None:
         d = without_flying_pixels(d, depth.flying_pixel_threshold)
+    if depth.smoothing is not None:
+        d = smoothed(torch.from_numpy(d), depth.smoothing).numpy()
     return np.ascontiguousarray(rgb), decode(d, depth.range)
+
+
+def smoothed(d: Tensor, sigma_d: float, sigma_px: float = 2.0, radius_px: int = 3, passes: int = 2) -> Tensor:
+    """Z-buffer values d [B, S, S] smoothed within surfaces, by a bilateral filter (Tomasi and Manduchi, ICCV 1998).
+
+    Args:
+        d: float32.
+        sigma_d: neighbours whose d differs by more than a few times this count for nothing.
+        sigma_px, radius_px: of the window around a pixel.
+        passes: how often the filter is applied.
+    """
+    offsets = torch.arange(-radius_px, radius_px + 1, dtype=torch.float32) / sigma_px
+    apart = (offsets[:, None] ** 2 + offsets[None, :] ** 2).reshape(1, -1, 1)
+    for _ in range(passes):
+        padded = F.pad(d[:, None], [radius_px] * 4, mode="replicate")
+        around = F.unfold(padded, 2 * radius_px + 1)
+        weights = torch.exp(-0.5 * (apart + ((around - d.flatten(1)[:, None]) / sigma_d) ** 2))
+        d = ((weights * around).sum(1) / weights.sum(1)).reshape(d.shape)
+    return d
 
 
 def to_sample(view: View, depth_range: DepthRange) -> Tensor:

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ivid.diffusion.conditioning import ConditionBatch, blend_with_known
+from ivid.diffusion.conditioning import ConditionBatch, blend_with_known, randn
 from ivid.diffusion.refining import NovelViewRefiner, Refiner
 from ivid.diffusion.sampling import Step, make_scheduler, sample
 from ivid.pipeline.config import LabelConfig
 from ivid.pipeline.events import Event, Preview, ViewDone
 from ivid.pipeline.inputs import SceneBatch
 from ivid.pipeline.labels import SceneLabel, sample_label
-from ivid.pipeline.pictures import to_pictures
+from ivid.pipeline.pictures import to_pictures, to_sample
 from ivid.pipeline.sampling import ResolvedSampling
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
@@ -90,6 +90,43 @@ def further_views(
     return [View(rgb[n], depth[n], cameras[n], threshold, trusts[n]) for n in range(len(cameras))]
 
 
+def redrawn_views(
+    pipeline: IvidPipeline,
+    views: Sequence[View],
+    labels: Sequence[SceneLabel],
+    generators: Sequence[torch.Generator],
+    sampling: ResolvedSampling,
+    steps: int,
+) -> list[View]:
+    """First views noised, and denoised in the last `steps` steps of sampling one (SDEdit: Meng et al., ICLR 2022).
+
+    They show what the views show, with the faults of views that the model draws itself. The arguments have one entry
+    per scene.
+    """
+    scheduler = make_scheduler(sampling.first_sampler, pipeline.config.schedule, sampling.first_steps)
+    scheduler.timesteps = scheduler.timesteps[-steps:]
+    clean = torch.stack([to_sample(view, pipeline.config.depth.range) for view in views])
+    noise = randn(clean.shape[1:], generators, torch.device("cpu"))
+    start = scheduler.add_noise(clean, noise, scheduler.timesteps[:1].expand(len(views)))  # type: ignore[arg-type]
+    made = deque(_sample_first_view(pipeline, scheduler, labels, generators, sampling.guidance, start), maxlen=1)
+    rgb, depth = to_pictures(made[0].clean, pipeline.config.depth)
+    return [replace(view, rgb=rgb[n], depth=depth[n]) for n, view in enumerate(views)]
+
+
+def _sample_first_view(
+    pipeline: IvidPipeline,
+    scheduler: Any,
+    labels: Sequence[SceneLabel],
+    generators: Sequence[torch.Generator],
+    guidance: float,
+    start: Tensor | None = None,
+) -> Iterator[Step]:
+    unet, shape = pipeline.first_view_unet, (4, pipeline.size, pipeline.size)
+    refiner = _refiner(pipeline, scheduler, ConditionBatch.unknown((len(generators), *shape), unet.device), labels)
+    own_labels, denoiser = _network_labels(pipeline, unet, labels), pipeline.denoiser(unet, scheduler)
+    return sample(denoiser, scheduler, shape, generators, own_labels, guidance, refiner=refiner, start=start)
+
+
 def _sample_view(
     pipeline: IvidPipeline,
     conditions: Sequence[Condition | None],
@@ -100,13 +137,8 @@ def _sample_view(
     present = [condition for condition in conditions if condition is not None]
     shape = (4, pipeline.size, pipeline.size)
     if not present:
-        unet = pipeline.first_view_unet
         scheduler = make_scheduler(sampling.first_sampler, pipeline.config.schedule, sampling.first_steps)
-        refiner = _refiner(pipeline, scheduler, ConditionBatch.unknown((len(generators), *shape), unet.device), labels)
-        own_labels, guidance = _network_labels(pipeline, unet, labels), sampling.guidance
-        return sample(
-            pipeline.denoiser(unet, scheduler), scheduler, shape, generators, own_labels, guidance, refiner=refiner
-        )
+        return _sample_first_view(pipeline, scheduler, labels, generators, sampling.guidance)
     unet = pipeline.novel_view_unet
     scheduler = make_scheduler(sampling.novel_sampler, pipeline.config.schedule, sampling.novel_steps)
     known, noise = ConditionBatch.stack(present, unet.device), pipeline.config.novel_view_noise
@@ -127,7 +159,7 @@ def _sample_view(
         condition=lambda: known.noisy_channels(generators) if noise else known.quiet_channels(),
         adjust=adjust,
         refiner=_refiner(pipeline, scheduler, known, labels) if final is None else None,
-        start_noise=noise,
+        start=None if noise else torch.zeros((len(generators), *shape)),
     )
 
 
@@ -153,7 +185,8 @@ def _draw_noise(
     noise = view_index == 0 or pipeline.config.novel_view_noise
     condition = (lambda: unknown.noisy_channels(generators)) if view_index and noise else None
     nothing: Any = _NoDenoiser()
-    for _ in sample(nothing, scheduler, shape, generators, condition=condition, start_noise=noise):
+    start = None if noise else torch.zeros((len(generators), *shape))
+    for _ in sample(nothing, scheduler, shape, generators, condition=condition, start=start):
         pass
 
 

@@ -23,7 +23,7 @@ from ivid.data.recorded_views import Recorder
 from ivid.data.renders import Renders
 from ivid.pipeline.labels import SceneLabel
 from ivid.pipeline.sampling import ResolvedSampling
-from ivid.pipeline.streaming import further_views
+from ivid.pipeline.streaming import further_views, redrawn_views
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import View
 
@@ -43,6 +43,9 @@ class RolloutSettings:
         any_order: share of the scenes with views in any order; the others go outwards or inwards.
         unlabelled: share of the scenes that are drawn without their instance.
         trust: (least, most) of the views beside the first; a scene has one, drawn evenly in its logarithm.
+        redrawn: share of the scenes whose first view is noised and denoised by the model (`redrawn_views`), so that it
+            has the faults of first views that the model draws.
+        redrawn_steps: (fewest, most) of the steps of sampling a first view that it is denoised in.
     """
 
     seed: int = 0
@@ -52,6 +55,8 @@ class RolloutSettings:
     any_order: float = 0.3
     unlabelled: float = 0.12
     trust: tuple[float, float] = (0.01, 0.04)
+    redrawn: float = 0.0
+    redrawn_steps: tuple[int, int] = (2, 5)
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Rollout:
         true: of each of those, whether the next ones are given the true view in place of the drawn one.
         trust: of these views.
         label: its instance label in the renders; None if it is drawn without one.
+        redrawn_steps: in how many steps its first view is denoised; 0 if it is the true one.
     """
 
     scene: int
@@ -71,6 +77,7 @@ class Rollout:
     true: tuple[bool, ...]
     trust: float
     label: int | None
+    redrawn_steps: int = 0
 
     @classmethod
     def draw(cls, number: int, renders: Renders, settings: RolloutSettings) -> Rollout:
@@ -88,7 +95,8 @@ class Rollout:
             true = np.zeros_like(true)
         trust = math.exp(rng.uniform(*np.log(settings.trust)))
         label = None if rng.random() < settings.unlabelled else int(renders.labels[scene])
-        return cls(scene, tuple(map(int, chosen)), tuple(map(bool, true)), trust, label)
+        redrawn = int(rng.integers(*settings.redrawn_steps, endpoint=True)) if rng.random() < settings.redrawn else 0
+        return cls(scene, tuple(map(int, chosen)), tuple(map(bool, true)), trust, label, redrawn)
 
 
 def record_rollouts(
@@ -156,6 +164,13 @@ def _record(
         return renders.scene_view(rollout.scene, view, trust, edge_threshold)
 
     known = [[true_view(each, 0, 1.0)] for each in rollouts]
+    for steps in sorted({each.redrawn_steps for each in rollouts} - {0}):
+        of = [n for n, each in enumerate(rollouts) if each.redrawn_steps == steps]
+        first = [known[n][0] for n in of]
+        told = [labels[n] for n in of]
+        drawn = redrawn_views(pipeline, first, told, [generators[n] for n in of], sampling, steps)
+        for n, view in zip(of, drawn, strict=True):
+            known[n] = [view]
     conditions: list[list] = [[] for _ in rollouts]
     for turn in range(settings.views):
         cameras = [renders.scene_camera(each.scene, each.views[turn]) for each in rollouts]
