@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivid.pipeline.pictures import smoothed
 from ivid.scene.depth import (
     PUBLISHED_SAMPLING_RANGE,
     decode,
@@ -93,3 +94,27 @@ def test_ramps_are_found_as_by_looking_at_every_pixel():
                     expected[y, x] = low if own - low < high - own else high
     both = np.stack([d, d[::-1]])
     np.testing.assert_array_equal(without_flying_pixels(both, 0.15), np.stack([expected, expected[::-1]]))
+
+
+def test_smoothing_is_the_bilateral_filter_written_out():
+    d = np.random.default_rng(0).uniform(0.2, 0.4, (2, 9, 12)).astype(np.float32)
+    expected = d.astype(np.float64)
+    for _ in range(2):
+        before, expected = expected, expected.copy()
+        for n, y, x in np.ndindex(d.shape):
+            total = weights = 0.0
+            for dy in range(-3, 4):
+                for dx in range(-3, 4):
+                    other = before[n, min(max(y + dy, 0), d.shape[1] - 1), min(max(x + dx, 0), d.shape[2] - 1)]
+                    weight = np.exp(-(dx**2 + dy**2) / (2 * 2.0**2) - (other - before[n, y, x]) ** 2 / (2 * 0.06**2))
+                    total, weights = total + weight * other, weights + weight
+            expected[n, y, x] = total / weights
+    np.testing.assert_allclose(smoothed(torch.from_numpy(d), 0.06).numpy(), expected, atol=1e-5)
+
+
+def test_smoothing_takes_roughness_and_keeps_edges():
+    rough = 0.05 * np.random.default_rng(0).standard_normal((1, 40, 40))
+    step = np.where(np.arange(40) < 20, 0.3, 0.9)
+    smooth = smoothed(torch.tensor(step + 0.4 * rough, dtype=torch.float32), 0.06)[0].numpy()
+    assert np.abs(smooth - step).max() < 0.04
+    assert (smooth - step).std() < 0.4 * (0.4 * rough).std()

@@ -16,8 +16,12 @@ from ivid.data.renders import Renders
 from ivid.data.training_set import Augmentation, TrainingSamples
 from ivid.diffusion.conditioning import ConditionBatch
 from ivid.diffusion.refining import known_or_guessed
+from ivid.diffusion.sampling import make_scheduler
 from ivid.pipeline.config import ModelConfig
+from ivid.pipeline.labels import SceneLabel
+from ivid.pipeline.pictures import to_pictures, to_sample
 from ivid.pipeline.pipeline import IvidPipeline
+from ivid.pipeline.streaming import redrawn_views
 from ivid.scene.cameras import view_set_angles
 from ivid.scene.depth import encode
 from ivid.training.config import TrainingConfig
@@ -133,6 +137,45 @@ def test_later_views_know_what_was_drawn_or_what_is_true(renders, pipeline, tmp_
         true, pipeline.condition(known, renders.scene_camera(rollout.scene, rollout.views[1])).rgb, atol=0.003
     )
     assert np.abs(second(all_true=0.0, half_true=0.0) - true).max() > 0.05
+
+
+def test_first_views_can_have_the_faults_of_drawn_ones(renders, pipeline, tmp_path):
+    def first_condition(**changes) -> np.ndarray:
+        out = tmp_path / str(changes)
+        record_rollouts(
+            pipeline, renders, out, 2, replace(SETTINGS, unlabelled=0.0, **changes), batch=2, progress=False
+        )
+        return RecordedViews(out, renders).view(0, np.random.default_rng(0), False).condition.rgb
+
+    true = first_condition()
+    one, three = (first_condition(redrawn=1.0, redrawn_steps=(steps, steps)) for steps in (1, 3))
+    for other in (one, three):
+        assert np.abs(true - other).max() > 0.05
+    assert np.abs(one - three).max() > 0.01
+    np.testing.assert_array_equal(true, first_condition(redrawn=0.0))
+
+
+def test_redrawn_views_are_those_of_a_loop_over_the_last_steps(renders, pipeline):
+    """DDIM from the noised view, written out."""
+    view, steps, settings = renders.scene_view(1, 0), 2, pipeline.sampling()
+    label, seed = SceneLabel(0, 1), 7
+    (drawn,) = redrawn_views(pipeline, [view], [label], [torch.Generator().manual_seed(seed)], settings, steps)
+    scheduler = make_scheduler("ddim", pipeline.config.schedule, settings.first_steps)
+    kept = [int(t) for t in scheduler.timesteps][-steps:]
+    alphas = [float(scheduler.alphas_cumprod[t]) for t in kept]
+    noise = torch.randn(4, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
+    x_t = (alphas[0] ** 0.5 * to_sample(view, RANGE) + (1 - alphas[0]) ** 0.5 * noise)[None]
+    denoiser = pipeline.denoiser(pipeline.first_view_unet, scheduler)
+    clean = x_t
+    for number, timestep in enumerate(kept):
+        with torch.no_grad():
+            clean = denoiser(x_t, torch.tensor([timestep]), torch.tensor([1]), settings.guidance)
+        if number < steps - 1:
+            epsilon = (x_t - alphas[number] ** 0.5 * clean) / (1 - alphas[number]) ** 0.5
+            x_t = alphas[number + 1] ** 0.5 * clean + (1 - alphas[number + 1]) ** 0.5 * epsilon
+    rgb, depth = to_pictures(clean, pipeline.config.depth)
+    np.testing.assert_allclose(drawn.rgb, rgb[0], atol=1e-4)
+    np.testing.assert_allclose(drawn.depth, depth[0], rtol=1e-3)
 
 
 def test_rollouts_are_drawn_in_orders_of_all_kinds(renders):

@@ -125,7 +125,10 @@ def prepare_rollouts(options: argparse.Namespace) -> None:
     from ivid.pipeline.models import model_folder
     from ivid.training.rollouts import RolloutSettings, record_rollouts
 
-    renders, settings = Renders.open(options.data), RolloutSettings(options.seed, options.views, redrawn=options.redrawn)
+    renders, settings = (
+        Renders.open(options.data),
+        RolloutSettings(options.seed, options.views, redrawn=options.redrawn),
+    )
     pipeline = load_pipeline(model_folder(options.model))
     record_rollouts(pipeline, renders, options.out, options.scenes, settings, options.batch)
 
