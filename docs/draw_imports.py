@@ -1,4 +1,4 @@
-"""The imports between the packages as a graph in the DOT language: python docs/draw_imports.py | dot -Tsvg -o docs/imports.svg"""
+"""The imports between the packages, as a graph in the DOT language (docs/architecture.md says how it is drawn)."""
 
 from __future__ import annotations
 
