@@ -48,7 +48,7 @@ lint() {
 
 tests() {
     # Networks of tests are small: a second thread costs them more than it brings, and each worker has a core.
-    OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
+    OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=30 --durations-min=5 "$@"
 }
 
 case $target in
