@@ -12,6 +12,7 @@ from PIL import Image
 from ivid.cli import main
 from ivid.scene.messages import sentence
 from ivid.scene.scene import Scene
+from tests.support.estimator import save_photo, use_fake_estimator
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import save_tiny_model
 from tests.support.tiny_renders import Discs, write_renders
@@ -113,6 +114,18 @@ def test_generate_goes_on_from_a_picture_with_depth(model, tmp_path):
         < 0.05
     )
     assert main([*arguments, "--from-rgbd", str(tmp_path / "none.png"), pair[1]]) == 2
+
+
+def test_generate_goes_on_from_a_photograph(model, tmp_path, monkeypatch, capsys):
+    asked, photo = use_fake_estimator(monkeypatch), save_photo(tmp_path / "photo.jpg")
+    arguments = ["generate", "--model", str(model), "--class", "house", "--views", "uncond"]
+    arguments += ["--out", str(tmp_path / "out"), "--from-photo", str(photo)]
+    assert main([*arguments, "--estimator", "someone/estimator"]) == 0
+    assert asked == ["someone/estimator"]
+    scene = Scene.load(tmp_path / "out" / "house_seed00000.ivid")
+    assert scene.views[0].rgb[2].mean() > 200 > 100 > scene.views[0].rgb[-3].mean()
+    assert main(arguments) == 0
+    assert "1 of 1 scenes are there already" in capsys.readouterr().err
 
 
 def test_a_model_is_scored_against_its_renders(tmp_path, capsys):

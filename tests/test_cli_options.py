@@ -41,7 +41,7 @@ def test_every_option_is_explained(option, parser):
 
 
 NEEDS_NO_DEFAULT = {  # what is left out when it is not given
-    *("num_samples", "from_rgbd", "upsample", "keyframes", "seconds", "kind"),
+    *("num_samples", "from_rgbd", "from_photo", "upsample", "keyframes", "seconds", "kind"),
     *("refiner", "novel_refiner", "upsampler", "set", "override", "further", "nearest", "assets"),
 }
 FINITE = {"layout", "depth_kind", "upsample", "sampler", "trajectory", "what", "blend", "kind", "poses", "sh_degree"}

@@ -9,6 +9,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from ivid.scene.scene import Scene
+from tests.support.estimator import save_photo, use_fake_estimator
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,16 @@ def test_generate(scene_file, served):
     assert Path(scene_file).name == "tree_seed00003.ivid"
     scene = Scene.load(scene_file)
     assert (scene.class_name, scene.seed, len(scene.views)) == ("tree", 3, 2)
+
+
+def test_generate_from_a_photograph(client, served, tmp_path, monkeypatch):
+    use_fake_estimator(monkeypatch)
+    photo = handle_file(str(save_photo(tmp_path / "photo.jpg")))
+    scene = Scene.load(
+        client.predict(class_label="tree", seed=3, view_set="uncond", picture=photo, api_name="/generate")
+    )
+    assert scene.views[0].rgb[2].mean() > 200
+    assert len(scene.settings["first_view"]) == 16
 
 
 def test_render(client, scene_file):

@@ -21,6 +21,10 @@ from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.registry import ModelCard, ModelRegistry
 from ivid.page.requests import GenerationRequest, InputPicture, link_to, read_link, read_request, request_of
 from ivid.page.sessions import Sessions
+from ivid.pipeline.sampling import Sampling
+from ivid.scene.fingerprint import fingerprint
+from ivid.scene.rgbd import load_rgbd
+from tests.support.estimator import save_photo, use_fake_estimator
 from tests.support.page_server import finished
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import CLASSES, SIZE, save_tiny_model
@@ -61,23 +65,29 @@ def test_a_model_that_is_fetched_has_a_card_before():
         ({"first_steps": 0}, "first view must be an integer from 1 to 1000"),
         ({"novel_steps": 2.5}, "further views must be an integer from 1 to 1000"),
         ({"model": "other"}, "no model 'other'"),
-        ({"picture": "photo.png"}, "depth map"),
+        ({"depth": "depth.png"}, "give its colours too"),
     ],
 )
 def test_a_wrong_field_is_named(models, fields, message):
     given = {"model": None, "class_label": "house", "seed": "1", "view_set": "3x9", **fields}
     with pytest.raises(ValueError, match=message):
-        read_request(models, **given)
+        read_request(models, given)
 
 
 def test_a_link_asks_for_the_same_again(models):
-    request = GenerationRequest(models.first.name, "car, automobile", 12, "random", 5, None, 1.5, "ddim")
+    request = GenerationRequest(
+        models.first.name,
+        "car, automobile",
+        12,
+        "random",
+        Sampling().changed(first_steps=5, guidance=1.5, sampler="ddim"),
+    )
     query = dict(pair.split("=", 1) for pair in link_to(request)[1:].split("&"))
     from urllib.parse import unquote_plus
 
     fields, complaint = read_link(models, {key: unquote_plus(value) for key, value in query.items()})
     assert not complaint
-    assert read_request(models, **fields) == request
+    assert read_request(models, fields) == request
 
 
 def test_a_link_to_what_is_not_here_says_so(models):
@@ -93,7 +103,7 @@ def test_a_link_to_what_is_not_here_says_so(models):
     "settings", [{}, {"novel_steps": 3}, {"guidance": 1.5}, {"sampler": "ddpm"}, {"guidance": 2.0, "sampler": "unipc"}]
 )
 def test_a_scene_tells_the_request_that_makes_it(models, settings):
-    request = GenerationRequest(models.first.name, "tree", 6, "random", **settings)
+    request = GenerationRequest(models.first.name, "tree", 6, "random", Sampling().changed(**settings))
     job = GenerationJob(request, models, JobQueue())
     assert finished(job).phase == "done"
     scene = job.scene()
@@ -181,7 +191,9 @@ def test_a_job_generates_what_the_pipeline_makes(models):
 
 
 def test_stopping_keeps_the_views_that_are_done(models):
-    job = GenerationJob(GenerationRequest(models.first.name, "tree", 4, novel_steps=100), models, JobQueue())
+    job = GenerationJob(
+        GenerationRequest(models.first.name, "tree", 4, sampling=Sampling(novel_steps=100)), models, JobQueue()
+    )
     while not job.progress().views:
         time.sleep(0.005)
     job.stop()
@@ -235,10 +247,50 @@ def test_a_scene_begins_with_a_picture(models, tmp_path):
     scene = job.scene()
     assert scene is not None
     np.testing.assert_allclose(scene.views[0].rgb.astype(int), view.rgb, atol=1)
-    assert scene.settings["input_picture"] == picture.digest
+    card = models.first
+    first = load_rgbd(picture.picture, tmp_path / "depth.npy", size=SIZE, depth_range=card.config.depth.range)
+    assert scene.settings["first_view"] == fingerprint(first)  # as `ivid generate --from-rgbd` records it
     again = request_of(models, scene)
     assert "began with your picture" in again.no_link
     assert again.key == job.request.key != GenerationRequest(models.first.name, "tree", 4, "random").key
+
+
+def test_a_photograph_is_enough(models, tmp_path, monkeypatch):
+    asked, photo = use_fake_estimator(monkeypatch), save_photo(tmp_path / "photo.jpg")
+    said: list[str] = []
+    models.depth_estimator(said.append)
+    assert asked == ["depth-anything/Depth-Anything-V2-Small-hf"]
+    assert said[0] == "Downloading model.safetensors: 34 %"
+    request = read_request(models, {"class_label": "tree", "seed": 4, "view_set": "random", "picture": str(photo)})
+    job = GenerationJob(request, models, JobQueue())
+    assert finished(job).phase == "done"
+    assert len(asked) == 1  # it is kept
+    scene = job.scene()
+    assert scene is not None
+    first = scene.views[0]
+    assert first.rgb[2].mean() > 200 > 100 > first.rgb[-3].mean()  # upright
+    assert np.median(first.depth[:8]) < np.median(first.depth[-8:])  # and its depth with it
+    assert "began with your picture" in job.request.no_link
+    assert job.request.key == request_of(models, scene).key
+
+
+def test_a_depth_estimator_that_cannot_be_fetched_is_one_sentence(models, tmp_path, monkeypatch):
+    def unreachable(*_, **__):
+        raise OSError("[Errno -3] Temporary failure in name resolution\nand more")
+
+    monkeypatch.setenv("IVID_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", unreachable)
+    fresh = ModelRegistry([models.first.source])
+    photo = InputPicture(save_photo(tmp_path / "photo.jpg"))
+    job = GenerationJob(GenerationRequest(fresh.first.name, "tree", 4, "uncond", picture=photo), fresh, JobQueue())
+    progress = finished(job)
+    assert progress.phase == "failed"
+    assert progress.message == (
+        "the depth estimator depth-anything/Depth-Anything-V2-Small-hf could not be downloaded from the hub's "
+        "depth-anything/Depth-Anything-V2-Small-hf ([Errno -3] Temporary failure in name resolution); connect to the "
+        "network and try again, or give a depth map along with the picture"
+    )
 
 
 def test_published_files_are_the_scene(tmp_path):

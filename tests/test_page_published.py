@@ -15,6 +15,7 @@ from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.registry import ModelCard, ModelRegistry
 from ivid.page.requests import GenerationRequest, link_to, read_link, read_request
 from ivid.pipeline.loading import load_pipeline
+from ivid.pipeline.sampling import Sampling
 from ivid.pipeline.upsampling import upsampled
 from ivid.scene.scene import Scene
 from tests.support.page_server import Served, finished, serving_page
@@ -23,6 +24,7 @@ from tests.support.published_network import write_files
 from tests.support.tiny_model import save_tiny_model
 from tests.support.viewer_browser import until
 
+GOLDFISH = {"model": "thousand", "class_label": "goldfish, Carassius auratus", "view_set": "uncond"}
 FEW_STEPS = {"first_steps": 2, "novel_steps": 2, "guidance": 0.0}
 
 
@@ -51,17 +53,17 @@ def test_only_models_with_an_upsampler_offer_it(models, tmp_path):
     plain = ModelRegistry([str(save_tiny_model(tmp_path / "tiny"))])
     assert not plain.first.upsampler
     assert not ModelCard.read("imagenet128").upsampler
-    request = read_request(models, "thousand", "goldfish, Carassius auratus", "1", "uncond", upsample=True)
+    request = read_request(models, {**GOLDFISH, "seed": "1", "upsample": True})
     assert request.upsample
     link = dict(part.split("=") for part in link_to(request)[1:].split("&"))
     assert read_link(models, link | {"class": request.class_label})[0]["upsample"] is True
     assert "larger views" in read_link(plain, {"seed": "1", "upsample": "True"})[1]
     with pytest.raises(ValueError, match="tiny has no upsampler"):
-        read_request(plain, None, "tree", "1", "uncond", upsample=True)
+        read_request(plain, {"class_label": "tree", "seed": "1", "view_set": "uncond", "upsample": True})
 
 
 def test_an_enlarged_scene_is_what_the_upsampler_makes(models, model):
-    request = GenerationRequest("thousand", "goldfish", 4, "random", upsample=True, **FEW_STEPS)
+    request = GenerationRequest("thousand", "goldfish", 4, "random", Sampling(**FEW_STEPS), upsample=True)
     job, seen = GenerationJob(request, models, JobQueue()), set()
     while not (now := job.progress()).over:
         seen.add((now.phase, len(now.views), len(now.upsampled)))
@@ -78,7 +80,7 @@ def test_an_enlarged_scene_is_what_the_upsampler_makes(models, model):
 
 
 def test_the_first_view_alone_can_be_enlarged(models, model):
-    request = read_request(models, "thousand", "goldfish, Carassius auratus", "4", "uncond", 2, 2, 0.0, upsample=True)
+    request = read_request(models, {**GOLDFISH, **FEW_STEPS, "seed": "4", "upsample": True})
     job = GenerationJob(request, models, JobQueue())
     assert finished(job).phase == "done"
     scene, pipeline = job.scene(), load_pipeline(model)
@@ -90,7 +92,7 @@ def test_the_first_view_alone_can_be_enlarged(models, model):
 
 
 def test_stopped_while_it_is_enlarged_the_scene_stays_as_it_was(models):
-    request = GenerationRequest("thousand", "goldfish", 4, "random", upsample=True, **FEW_STEPS)
+    request = GenerationRequest("thousand", "goldfish", 4, "random", Sampling(**FEW_STEPS), upsample=True)
     job = GenerationJob(request, models, JobQueue())
     while not job.progress().upsampled:
         time.sleep(0.005)

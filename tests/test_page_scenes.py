@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from ivid.page.modules import WEB
 from ivid.scene.scene import Scene
+from tests.support.estimator import save_photo, use_fake_estimator
 from tests.support.page_visits import done, status, take, visit
 
 LONG = "&views=random&novel_steps=300"  # a second view that takes long enough to be stopped
@@ -62,6 +63,34 @@ def test_a_finished_scene_is_not_replaced_by_less_of_it(browser, served):
             history,
         )
         assert kept == 27
+
+
+def test_a_scene_begins_with_a_photograph_until_its_chip_is_taken_away(browser, served, tmp_path, monkeypatch):
+    use_fake_estimator(monkeypatch)
+    with visit(browser, served.url) as page:
+        expect(done(page)).to_have_count(27)
+        page.get_by_role("button", name="Begin with a picture").click()
+        page.locator("#ivid-picture input[type=file]").first.set_input_files(save_photo(tmp_path / "photo.jpg"))
+        chip = page.locator("#ivid-chip")
+        expect(chip).to_have_text(re.compile("photo.jpg"))
+        page.get_by_label("Seed", exact=True).fill("41")
+        page.locator("#ivid-advanced > button").click()
+        page.get_by_label("First view only").check()
+        page.get_by_role("button", name="Generate").click()
+        expect(status(page)).to_contain_text("Done: 1 view")
+        link = page.get_by_role("button", name="Copy link")
+        expect(link).to_have_attribute("aria-disabled", "true")
+        expect(link).to_have_attribute("title", re.compile("began with your picture"))
+        assert "?" not in page.url
+        first = Scene.load(take(page, "Scene .ivid", tmp_path))
+        assert first.views[0].rgb[2].mean() > 200
+
+        chip.click()
+        expect(chip).to_be_hidden()
+        page.get_by_role("button", name="Generate").click()
+        expect(page).to_have_url(re.compile("seed=41"))
+        expect(link).to_have_attribute("aria-disabled", "false")
+        expect(page.get_by_role("button", name=re.compile("Open house, seed 41"))).to_have_count(2)  # told apart
 
 
 def test_keyframes_survive_the_views_that_arrive_and_go_with_exports(browser, served, tmp_path):

@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=port,
         help="port to listen at (default: $PORT, $GRADIO_SERVER_PORT, or the first free one from 7860 on)",
     )
+    parser.add_argument(
+        "--estimator",
+        help="a depth estimator of the hub, or a folder, for pictures without a depth map (default: Depth Anything V2 "
+        "small, which is fetched on first use)",
+    )
     parser.add_argument("--share", action="store_true", help="make a public link through gradio.live")
     parser.add_argument(
         "--device", type=device, help=f"where the networks run: {DEVICE_HELP} (default: the first GPU, or else cpu)"
@@ -48,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     from ivid.page.layout import build_page, launch_options
     from ivid.page.registry import ModelRegistry
 
-    models = ModelRegistry(options.model, options.device)
+    models = ModelRegistry(options.model, options.device, options.estimator)
     # Threads of the networks that wait for one another by spinning starve a browser on the same processor, and it them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is when a model is loaded
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is to be deleted at the end is deleted

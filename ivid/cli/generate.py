@@ -10,16 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ivid.cli.arguments import add_device, add_model, add_sampling, number, positive, refuse, require_file, sampling
+from ivid.cli.arguments import add_device, add_model, add_sampling, positive, refuse, sampling
+from ivid.cli.first_view import add_picture, check_picture, first_view_of
 from ivid.export.folders import Layout, PlainLayout, PublishedLayout
-from ivid.export.records import difference, fingerprint, read_record
+from ivid.export.records import difference, read_record
 from ivid.pipeline.batch import SceneRequest, parse_seeds, plan
-from ivid.pipeline.models import model_folder, read_index, view_size
+from ivid.pipeline.models import model_folder, read_index
 from ivid.pipeline.processes import Share, helper_count, helpers
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
 from ivid.scene.cameras import VIEW_SETS, Camera, read_view_set, view_set
 from ivid.scene.files import check_writable
-from ivid.scene.rgbd import DEPTH_KINDS, load_rgbd
+from ivid.scene.fingerprint import FIRST_VIEW, fingerprint
 from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
@@ -106,14 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--processes", type=positive, metavar="N", help="share the work among so many (default: one per GPU)"
     )
     add_sampling(parser)
-    parser.add_argument(
-        "--from-rgbd", nargs=2, type=Path, metavar=("PICTURE", "DEPTH"), help="start from a picture and its depth map"
-    )
-    parser.add_argument("--depth-kind", choices=DEPTH_KINDS, help="what DEPTH holds (default: metric)")
-    parser.add_argument(
-        "--fov", type=number(1, 170), metavar="DEG", help="vertical field of view of PICTURE in degrees (default: 45)"
-    )
-    parser.add_argument("--no-fit", action="store_true", help="keep DEPTH's scale; else it is fitted to the model")
+    add_picture(parser)
     parser.add_argument(
         "--upsample",
         choices=("all", "first"),
@@ -145,12 +139,7 @@ def checked(options: argparse.Namespace) -> Work:
     """
     if options.num_samples:
         refuse(options, ["seeds"], "with --num-samples, which makes scenes of seeds 0 to N - 1")
-    if options.from_rgbd:
-        refuse(options, ["first_steps"], "with --from-rgbd, which gives the first view")
-        for path in options.from_rgbd:
-            require_file(path)
-    else:
-        refuse(options, ["fov", "no_fit", "depth_kind"], "without --from-rgbd")
+    check_picture(options)
     seeds = list(range(options.num_samples)) if options.num_samples else parse_seeds(options.seeds or "0")
     of_file = options.views.lower().endswith(".json")
     cameras = read_view_set(options.views) if of_file else view_set(options.views)
@@ -167,17 +156,8 @@ def checked(options: argparse.Namespace) -> Work:
     requests = plan(index.config, options.classes, seeds, classes_take_turns=bool(options.num_samples))
     if options.upsample and "upsampler_unet" not in index.networks:
         raise ValueError(f"the model {index.config.name} has no upsampler")
-    first_view, settings = None, {}
-    if options.from_rgbd:
-        first_view = load_rgbd(
-            *options.from_rgbd,
-            depth_kind=options.depth_kind or "metric",
-            size=view_size(model_folder(options.model)),
-            depth_range=index.config.depth.range,
-            fov_y_deg=options.fov,
-            fit=not options.no_fit,
-        )
-        settings["first_view"] = fingerprint(first_view)
+    first_view = first_view_of(options, index)
+    settings = {} if first_view is None else {FIRST_VIEW: fingerprint(first_view)}
     if not isinstance(chosen_views, str):
         settings["cameras"] = fingerprint(cameras)
     if options.layout == "published":

@@ -17,13 +17,17 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ivid.data.photo_dataset import write_dataset_index
-from ivid.scene.depth import STORED_DISPARITY_UNIT
+from ivid.scene.depth import STORED_DISPARITY_UNIT, DepthRange
 from ivid.scene.files import written_aside
+from ivid.scene.rgbd import read_picture, rgbd_view
+from ivid.scene.scene import View
 
 DEFAULT_ESTIMATOR = "Intel/dpt-beit-large-512"  # MiDaS 3.1, as in the published data
 DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Large-hf"
+QUICK_ESTIMATOR = "depth-anything/Depth-Anything-V2-Small-hf"  # for one photograph, while a person waits
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 PEAK_DISPARITY = 2 * STORED_DISPARITY_UNIT  # the near plane of the published training range, 0.5, as it is stored
+ESTIMATED_SIDE = 1024  # longest side in pixels of a picture whose depth is estimated for a view; views are smaller
 _CHUNK = 128  # photographs whose network inputs (some MB each) are made or waiting at any moment
 
 
@@ -63,8 +67,13 @@ class DisparityEstimator:
 
     def __init__(self, name_or_path: str = DEFAULT_ESTIMATOR, device: str | None = None) -> None:
         import torch
-        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
+        try:
+            from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+        except ImportError:
+            raise ValueError(
+                "estimating depth needs the package transformers; install it with: pip install transformers"
+            ) from None
         try:
             self._processor = AutoImageProcessor.from_pretrained(name_or_path)
             self._model = AutoModelForDepthEstimation.from_pretrained(name_or_path)
@@ -104,6 +113,33 @@ class DisparityEstimator:
         elif self._kind == "depth_anything":
             values = values * (PEAK_DISPARITY / max(float(values.max()), 1e-6))
         return np.clip(values, 0, np.finfo(np.float16).max).astype(np.float16)
+
+
+def photo_view(
+    picture: str | Path,
+    estimator: DisparityEstimator,
+    *,
+    size: int,
+    depth_range: DepthRange,
+    fov_y_deg: float | None = None,
+) -> View:
+    """The first view of a scene, made of a photograph alone; its depth is estimated.
+
+    Args:
+        picture: any image file; turned upright as its EXIF data say, and the depth with it.
+        estimator: of its disparity.
+        size, depth_range, fov_y_deg: as of `ivid.scene.rgbd.rgbd_view`.
+
+    Raises:
+        ValueError: the file is no picture.
+        OSError: it cannot be read.
+    """
+    image = Image.fromarray(read_picture(picture)[0])
+    image.thumbnail((ESTIMATED_SIDE, ESTIMATED_SIDE))
+    (disparity,) = estimator.disparities([estimator.network_input(image)], [(image.height, image.width)])
+    return rgbd_view(
+        np.asarray(image), disparity, depth_kind="disparity", size=size, depth_range=depth_range, fov_y_deg=fov_y_deg
+    )
 
 
 def prepare_photos(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ivid.scene.bounded_io import archive_errors, read_member, require_regular_file
-from ivid.scene.cameras import Camera
 from ivid.scene.files import read_json
-from ivid.scene.scene import Scene, View
+from ivid.scene.fingerprint import FIRST_VIEW
+from ivid.scene.scene import Scene
 from ivid.scene.scene_file import HEADER, MAX_HEADER_BYTES
 
-INPUTS = ("first_view", "cameras", "upsampled")  # settings that a scene has only if it was made with them
-NAMES = {"first_view": "another first view", "cameras": "other cameras", "upsampled": "views of another size"}
+INPUTS = (FIRST_VIEW, "cameras", "upsampled")  # settings that a scene has only if it was made with them
+NAMES = {FIRST_VIEW: "another first view", "cameras": "other cameras", "upsampled": "views of another size"}
 
 Record = Mapping[str, Any]
 
@@ -61,16 +58,3 @@ def difference(found: Record, wanted: Record) -> str:
         if before.get(name) != now.get(name):
             return f"with {NAMES.get(name) or f'{name} {before.get(name)!r} in place of {now.get(name)!r}'}"
     return ""
-
-
-def fingerprint(what: View | Sequence[Camera]) -> str:
-    """A hash of a view (its picture, depth and camera), or of cameras."""
-    digest = hashlib.sha256()
-    cameras = [what.camera] if isinstance(what, View) else what
-    if isinstance(what, View):
-        digest.update(np.ascontiguousarray(what.rgb).tobytes())
-        digest.update(np.ascontiguousarray(what.depth).tobytes())
-    for camera in cameras:
-        digest.update(camera.world_to_view.tobytes())
-        digest.update(np.float64(camera.fov_y_deg).tobytes())
-    return digest.hexdigest()[:16]

@@ -36,15 +36,31 @@ def add_endpoints(handlers: Handlers) -> None:
         novel_steps: float | None = None,
         guidance: float | None = None,
         upsample: bool = False,
+        picture: str | None = None,
+        depth: str | None = None,
+        depth_kind: str = "metric",
         progress: Any = gr.Progress(),  # noqa: B008  Gradio recognises it by its default
     ) -> str:
         """Generate a scene; returns its .ivid file. Steps, guidance and sampler are the model's own when left out;
-        upsample makes the views twice as large, where the model can."""
+        upsample makes the views twice as large, where the model can. A picture becomes the first view, its depth
+        estimated unless a depth map (metric or disparity) is given."""
         session = handlers.sessions.of(request.session_hash)
-        number = int(seed) if float(seed).is_integer() else str(seed)
-        fields = (model, class_label, number, view_set, first_steps, novel_steps, guidance, sampler, upsample)
+        fields = {
+            "model": model,
+            "class_label": class_label,
+            "seed": int(seed) if float(seed).is_integer() else str(seed),
+            "view_set": view_set,
+            "first_steps": first_steps,
+            "novel_steps": novel_steps,
+            "guidance": guidance,
+            "sampler": sampler,
+            "upsample": upsample,
+            "picture": picture,
+            "depth": depth,
+            "depth_kind": depth_kind,
+        }
         try:
-            generation_request = read_request(handlers.models, *fields)
+            generation_request = read_request(handlers.models, fields)
         except ValueError as error:
             raise gr.Error(sentence(str(error)), print_exception=False) from None
         job = session.start_beside(generation_request, handlers.models, handlers.queue)
@@ -95,6 +111,9 @@ def add_endpoints(handlers: Handlers) -> None:
                 gr.Number(None, label="novel_steps"),
                 gr.Number(None, label="guidance"),
                 gr.Checkbox(False, label="upsample"),
+                gr.File(label="picture", type="filepath"),
+                gr.File(label="depth", type="filepath"),
+                gr.Textbox("metric", label="depth_kind"),
             ],
             file_out,
             api_name="generate",

@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from ivid.page.requests import FIELDS, PICTURE_FIELDS
+
 
 @dataclass(frozen=True)
 class Components:
@@ -29,6 +31,7 @@ class Components:
     picture: gr.File
     depth: gr.File
     depth_kind: gr.Radio
+    chip: gr.Button
     file: gr.UploadButton
     status: gr.HTML
     viewer: Any
@@ -38,21 +41,8 @@ class Components:
 
     @property
     def fields(self) -> list[Any]:
-        """The fields of a request, in the order of `requests.read_request`."""
-        return [
-            self.model,
-            self.class_label,
-            self.seed,
-            self.view_set,
-            self.first_steps,
-            self.novel_steps,
-            self.guidance,
-            self.sampler,
-            self.upsample,
-            self.picture,
-            self.depth,
-            self.depth_kind,
-        ]
+        """The fields of a request: `FIELDS` and `PICTURE_FIELDS` of `ivid.page.requests`, in this order."""
+        return [getattr(self, name) for name in (*FIELDS, *PICTURE_FIELDS)]
 
     @property
     def outputs(self) -> list[Any]:
@@ -62,4 +52,4 @@ class Components:
     @property
     def request_fields(self) -> list[Any]:
         """The fields that a scene fills when it is opened: all but those of a picture."""
-        return self.fields[:-3]
+        return [getattr(self, name) for name in FIELDS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -27,19 +28,16 @@ def model_fields(components: Components, card: ModelCard) -> Update:
     }
 
 
+def picture_chip(picture: str | None) -> dict[str, Any]:
+    """The button that says which picture the next scene begins with, and takes it away."""
+    name = Path(picture).name if picture else ""
+    return gr.update(visible=bool(picture), value=f"Begins with {name}  ×")
+
+
 def request_fields(components: Components, models: ModelRegistry, request: GenerationRequest) -> Update:
     """The fields that ask for a scene; those for a picture stay as they are."""
     update = model_fields(components, models.cards[request.model])
-    values = {
-        "class_label": request.class_label or "",
-        "seed": str(request.seed),
-        "view_set": request.view_set,
-        "first_steps": request.first_steps,
-        "novel_steps": request.novel_steps,
-        "guidance": request.guidance,
-        "sampler": request.sampler,
-        "upsample": request.upsample,
-    }
+    values = {**request.fields, "class_label": request.class_label or "", "seed": str(request.seed)}
     for name, value in values.items():
         if value is not None:
             component = getattr(components, name)

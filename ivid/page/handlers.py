@@ -23,7 +23,15 @@ from ivid.page.fields import model_fields, request_fields
 from ivid.page.following import JobView
 from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.registry import ModelRegistry
-from ivid.page.requests import GenerationRequest, link_to, read_link, read_request, request_of
+from ivid.page.requests import (
+    FIELDS,
+    PICTURE_FIELDS,
+    GenerationRequest,
+    link_to,
+    read_link,
+    read_request,
+    request_of,
+)
 from ivid.page.sessions import Session, Sessions, ShownScene
 from ivid.page.status import sentence, status
 from ivid.scene.scene import Scene
@@ -48,11 +56,12 @@ class Handlers:
 
     # -- generating -----------------------------------------------------------------------------------------------
 
-    async def generate(self, request: gr.Request, *fields: Any) -> AsyncIterator[Update]:
+    async def generate(self, request: gr.Request, *values: Any) -> AsyncIterator[Update]:
         """Generate the scene of the fields, in the place of one that is being generated, and show it growing."""
         session = self.sessions.of(request.session_hash)
         try:
-            generation_request = read_request(self.models, *fields)
+            fields: dict[str, Any] = dict(zip((*FIELDS, *PICTURE_FIELDS), values, strict=True))
+            generation_request = read_request(self.models, fields)
         except ValueError as error:
             yield self._refusal(error)
             return

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ivid.page import inference
 from ivid.page.registry import ModelRegistry
-from ivid.page.requests import PICTURE_SETTING, GenerationRequest
+from ivid.page.requests import GenerationRequest
 from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE, DepthRange
+from ivid.scene.fingerprint import FIRST_VIEW, fingerprint
 from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
@@ -92,7 +93,11 @@ class JobQueue:
 
 
 class GenerationJob:
-    """One scene being generated. Starts at once; `stop` ends it between two network evaluations, with what is done."""
+    """One scene being generated. Starts at once; `stop` ends it between two network evaluations, with what is done.
+
+    Attributes:
+        request: what is generated; its fingerprint of a picture is filled in as soon as the picture is read.
+    """
 
     def __init__(self, request: GenerationRequest, models: ModelRegistry, queue: JobQueue) -> None:
         self.request = request
@@ -111,7 +116,7 @@ class GenerationJob:
         if now.phase == "waiting":
             return replace(now, ahead=self._queue.ahead(self))
         if now.phase == "loading":
-            return replace(now, message=self._models.download_messages.get(self.request.model, ""))
+            return replace(now, message=self._models.download_messages.get(self.request.model, now.message))
         return now
 
     def stop(self) -> None:
@@ -125,8 +130,8 @@ class GenerationJob:
         if self._as_scene is None:
             return self.request.so_far
         scene = self._as_scene(now.views)
-        if self.request.picture_digest:
-            scene = replace(scene, settings={**scene.settings, PICTURE_SETTING: self.request.picture_digest})
+        if self.request.first_view:
+            scene = replace(scene, settings={**scene.settings, FIRST_VIEW: self.request.first_view})
         if len(now.upsampled) < len(now.views):
             return scene
         from ivid.pipeline.upsampling import upsampled_scene
@@ -163,9 +168,11 @@ class GenerationJob:
             pipeline.scene, class_label=label, seed=request.seed, view_set=request.view_set, sampling=sampling
         )
         views = self._progress.views
-        first_view = views[0] if views and request.picture_digest else None
+        first_view = views[0] if views and request.first_view else None
         if request.picture is not None:
-            first_view = request.picture.view(pipeline.size, pipeline.depth_range)
+            estimator = partial(self._models.depth_estimator, self._tell)
+            first_view = request.picture.view(pipeline.size, pipeline.depth_range, estimator)
+            self.request = replace(request, first_view=fingerprint(first_view))
         arguments = {
             "class_label": label,
             "seed": request.seed,
@@ -190,7 +197,7 @@ class GenerationJob:
 
         task, views = (self.request.model, phase), "upsampled" if phase == "upsampling" else "views"
         step_s, left, before = self._models.evaluation_s.get(task), steps, time.monotonic()
-        self._update(phase=phase, seconds_left=step_s * left if step_s else None)
+        self._update(phase=phase, message="", seconds_left=step_s * left if step_s else None)
         with contextlib.closing(events):
             for event in events:
                 if isinstance(event, ViewDone):
@@ -205,6 +212,10 @@ class GenerationJob:
                     return
         if step_s:
             self._models.evaluation_s[task] = step_s
+
+    def _tell(self, message: str) -> None:
+        """Say what is being waited for, in a few words."""
+        self._update(message=message)
 
     def _update(self, **changes: Any) -> None:
         self._progress = replace(self._progress, **changes)

@@ -12,7 +12,7 @@ from ivid.page.api import add_endpoints
 from ivid.page.components import Components
 from ivid.page.examples import Examples
 from ivid.page.exports import exports_value
-from ivid.page.fields import model_fields
+from ivid.page.fields import model_fields, picture_chip
 from ivid.page.handlers import Handlers
 from ivid.page.modules import WEB, module_component
 from ivid.page.registry import ModelCard, ModelRegistry
@@ -105,6 +105,7 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
         with gr.Row(elem_id="ivid-run"):
             generate = gr.Button("Generate", variant="primary", elem_id="ivid-generate", min_width=80)
             stop = gr.Button("Stop", interactive=False, elem_id="ivid-stop", min_width=60)
+        chip = gr.Button("", visible=False, size="sm", elem_id="ivid-chip")
         line = module_component("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
     with gr.Accordion("Advanced", open=False, elem_id="ivid-advanced"):
         view_set = gr.Radio([(label, name) for name, label in VIEW_SET_LABELS.items()], value="3x9", label="Views")
@@ -122,7 +123,11 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
         )
     with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-picture"):
         picture = gr.File(label="Picture", file_types=["image"], height=92, type="filepath")
-        depth = gr.File(label="Depth map (16-bit .png, .npy, .exr)", file_types=[".png", ".npy", ".exr"], height=92)
+        depth = gr.File(
+            label="Depth map, if you have one (16-bit .png, .npy, .exr)",
+            file_types=[".png", ".npy", ".exr"],
+            height=92,
+        )
         depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are")
         _example_pictures(examples, card, [picture, depth, class_label])
     exports = module_component(
@@ -150,6 +155,7 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
         "picture": picture,
         "depth": depth,
         "depth_kind": depth_kind,
+        "chip": chip,
         "file": file,
         "status": line,
         "exports": exports,
@@ -193,6 +199,8 @@ def _connect(components: Components, handlers: Handlers) -> None:
         trigger(handlers.generate, components.fields, components.outputs, **generating)
     components.library.resume(handlers.resume, None, opened, **generating)
     components.stop.click(handlers.stop, None, None, queue=False, **quiet)
+    components.picture.change(picture_chip, components.picture, components.chip, queue=False, **quiet)
+    components.chip.click(None, None, [components.picture, components.depth], js="() => [null, null]", **quiet)
     components.dice.click(None, None, components.seed, js=DICE, **quiet)
     components.model.input(
         lambda name: model_fields(components, handlers.models.cards[name]),

@@ -6,7 +6,7 @@ A model's card is read from its index alone, so that the page is served before t
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from ivid.pipeline.locations import BUNDLED_MODELS
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
 
 if TYPE_CHECKING:
+    from ivid.data.photos import DisparityEstimator
     from ivid.pipeline.pipeline import IvidPipeline
 
 
@@ -72,9 +73,15 @@ class ModelCard:
 
 
 class ModelRegistry:
-    """The models of a page. One pipeline is in memory at a time: the one used last."""
+    """The models of a page. One pipeline is in memory at a time: the one used last.
 
-    def __init__(self, names: Sequence[str], device: str | None = None) -> None:
+    Args:
+        names: of models, or their folders.
+        device: where networks run; the best there is when None.
+        estimator: repository on the hub or folder of the depth estimator for photographs; a small one when None.
+    """
+
+    def __init__(self, names: Sequence[str], device: str | None = None, estimator: str | None = None) -> None:
         cards = [ModelCard.read(name) for name in names]
         self.cards = {card.name: card for card in cards}
         if len(self.cards) < len(cards):
@@ -82,6 +89,8 @@ class ModelRegistry:
         self.evaluation_s: dict[tuple[str, str], float] = {}  # seconds a network evaluation took, by model and phase
         self.download_messages: dict[str, str] = {}  # how far the download of a model is, by name
         self._device = device
+        self._estimator_name = estimator
+        self._estimator: DisparityEstimator | None = None
         self._lock = threading.Lock()
 
     @property
@@ -119,6 +128,26 @@ class ModelRegistry:
                     _warm_up(pipeline)
                 LOADED[source] = pipeline
             return LOADED[source]
+
+    def depth_estimator(self, tell: Callable[[str], object]) -> DisparityEstimator:
+        """The estimator of the depths of photographs, fetched on first use.
+
+        Args:
+            tell: called with a few words on what is being waited for.
+
+        Raises:
+            ValueError: it cannot be fetched.
+        """
+        with self._lock:
+            if self._estimator is None:
+                from ivid.data import photos
+                from ivid.pipeline.hub import estimator_folder
+
+                folder = estimator_folder(self._estimator_name or photos.QUICK_ESTIMATOR, tell)
+                tell("Loading the depth estimator")
+                self._estimator = photos.DisparityEstimator(str(folder), "cpu" if gpu_is_lent() else self._device)
+        tell("Estimating the depth of your picture")
+        return self._estimator
 
     def _load_first(self) -> None:
         try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,51 +15,51 @@ from ivid.page.registry import ModelRegistry
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
 from ivid.scene.cameras import VIEW_SETS, Camera, in_order, view_set
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import Scene
+from ivid.scene.fingerprint import FIRST_VIEW
+from ivid.scene.rgbd import load_rgbd, read_picture
+from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
-    from ivid.scene.scene import View
+    from ivid.data.photos import DisparityEstimator
 
 Number = TypeVar("Number", int, float)
 
 FIELDS = ("model", "class_label", "seed", "view_set", "first_steps", "novel_steps", "guidance", "sampler", "upsample")
 NAMES_IN_LINKS = {"class_label": "class", "view_set": "views"}  # where they differ from the fields' names
-PICTURE_SETTING = "input_picture"  # in the settings of a scene that began with a picture: its digest
+PICTURE_FIELDS = ("picture", "depth", "depth_kind")
 
 
 @dataclass(frozen=True)
 class InputPicture:
-    """Files of a picture and its depth map, which become the first view of a scene (`ivid.scene.rgbd`)."""
+    """Files of a picture and, unless its depth is to be estimated, of its depth map: the first view of a scene."""
 
     picture: Path
-    depth: Path
+    depth: Path | None = None
     depth_kind: str = "metric"
 
-    @cached_property
-    def digest(self) -> str:
-        """A short hash of what the files hold: scenes that began with different pictures are told apart by it."""
-        content = hashlib.sha256(self.depth_kind.encode())
-        for path in (self.picture, self.depth):
-            content.update(hashlib.sha256(path.read_bytes()).digest())
-        return content.hexdigest()[:16]
-
-    def view(self, size: int, depth_range: DepthRange) -> View:
-        """The first view made of them.
+    def view(self, size: int, depth_range: DepthRange, estimator: Callable[[], DisparityEstimator]) -> View:
+        """The first view made of them; `estimator` is called only where there is no depth map.
 
         Raises:
-            ValueError: the files are not usable, or do not belong together.
+            ValueError: the files are not usable, or do not belong together, or there is no estimator.
         """
-        from ivid.scene.rgbd import load_rgbd
+        if self.depth is None:
+            from ivid.data.photos import photo_view
 
+            read_picture(self.picture)  # before an estimator is fetched for it
+            return photo_view(self.picture, estimator(), size=size, depth_range=depth_range)
         return load_rgbd(self.picture, self.depth, depth_kind=self.depth_kind, size=size, depth_range=depth_range)
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """A scene to generate; None stands for the model's default.
+    """A scene to generate.
 
     Attributes:
+        sampling: None in it stands for the model's default.
+        upsample: whether views are made twice as large.
         picture: what it begins with, in place of a first view that the model imagines.
+        first_view: fingerprint of the view made of the picture; "" without one, and before it is made.
         so_far: this scene as far as it was generated earlier; only its missing views are generated.
         view_orders: of the model, see `ivid.pipeline.config.ModelConfig`.
     """
@@ -68,12 +68,10 @@ class GenerationRequest:
     class_label: str | None
     seed: int
     view_set: str = "3x9"
-    first_steps: int | None = None
-    novel_steps: int | None = None
-    guidance: float | None = None
-    sampler: str | None = None
-    upsample: bool | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    upsample: bool = False
     picture: InputPicture | None = None
+    first_view: str = ""
     so_far: Scene | None = None
     view_orders: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -83,33 +81,36 @@ class GenerationRequest:
         return in_order(view_set(self.view_set, self.seed), self.view_orders.get(self.view_set))
 
     @property
-    def sampling(self) -> Sampling:
-        """Steps, guidance and sampler, as the pipeline takes them."""
-        return Sampling().changed(
-            first_steps=self.first_steps, novel_steps=self.novel_steps, guidance=self.guidance, sampler=self.sampler
-        )
-
-    @property
     def title(self) -> str:
         """Class and seed, as the viewer shows them above the scene."""
         return " · ".join(part for part in (self.class_label, f"seed {self.seed}") if part)
 
     @property
-    def picture_digest(self) -> str:
-        """Of the picture that the scene begins with; "" without one."""
-        if self.picture is not None:
-            return self.picture.digest
-        return str(self.so_far.settings.get(PICTURE_SETTING, "")) if self.so_far else ""
+    def fields(self) -> dict[str, Any]:
+        """Values of the page's fields that ask for this scene; None where the model's default is asked for."""
+        sampling = self.sampling
+        return {
+            "model": self.model,
+            "class_label": self.class_label,
+            "seed": self.seed,
+            "view_set": self.view_set,
+            "first_steps": sampling.first_steps,
+            "novel_steps": sampling.novel_steps,
+            "guidance": sampling.guidance,
+            "sampler": sampling.novel_sampler,  # the field is for both
+            "upsample": self.upsample or None,
+        }
 
     @property
     def no_link(self) -> str:
         """Why no link can make the scene again; "" if one can."""
-        return "this scene began with your picture, which a link does not hold" if self.picture_digest else ""
+        with_picture = self.picture is not None or self.first_view
+        return "this scene began with your picture, which a link does not hold" if with_picture else ""
 
     @property
     def key(self) -> str:
         """The same for the same scene, finished or not, and for no other."""
-        return link_to(self) + (f"&{PICTURE_SETTING}={self.picture_digest}" if self.picture_digest else "")
+        return link_to(self) + (f"&{FIRST_VIEW}={self.first_view}" if self.first_view else "")
 
     def check(self, models: ModelRegistry) -> None:
         """Refuse what the model would refuse; models that are not loaded yet are asked later.
@@ -122,51 +123,46 @@ class GenerationRequest:
             models.pipeline(self.model).check_inputs(self.class_label, self.seed, self.view_set, self.sampling)
 
 
-def read_request(
-    models: ModelRegistry,
-    model: str | None,
-    class_label: str | None,
-    seed: str | int,
-    view_set: str,
-    first_steps: float | None = None,
-    novel_steps: float | None = None,
-    guidance: float | None = None,
-    sampler: str | None = None,
-    upsample: bool = False,
-    picture: str | None = None,
-    depth: str | None = None,
-    depth_kind: str = "metric",
-) -> GenerationRequest:
+def read_request(models: ModelRegistry, fields: Mapping[str, Any]) -> GenerationRequest:
     """The request in the fields of the page, checked as far as it can be before the model is loaded.
 
-    A picture and its depth map, both or neither, are the files of a first view.
+    Args:
+        fields: values by name, `FIELDS` and `PICTURE_FIELDS`; those that are missing have their defaults. A picture
+            without a depth map has its depth estimated.
 
     Raises:
         ValueError: a field is wrong; the message names it, and says what would be right.
     """
+    seed, model, picture, depth = (fields.get(name) for name in ("seed", "model", "picture", "depth"))
     text = str(seed if seed is not None else "").strip()
     if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) >= 2**63:
         raise ValueError(f"the seed must be an integer from 0 to 2^63 - 1, got {text[:40] or 'nothing'}")
     card = models.cards.get(model or models.first.name)
     if card is None:
         raise ValueError(f"this page has no model {model!r}; it has {', '.join(models.cards)}")
-    if card.class_names and not class_label:
+    if card.class_names and not fields.get("class_label"):
         raise ValueError("pick a class first")
-    if upsample and not card.upsampler:
+    if fields.get("upsample") and not card.upsampler:
         raise ValueError(f"the model {card.name} has no upsampler")
-    if bool(picture) != bool(depth):
-        raise ValueError(f"to begin with a picture, give its {'depth map' if picture else 'colours'} too")
+    if depth and not picture:
+        raise ValueError("to begin with a picture, give its colours too")
+    own = card.sampling
+    sampling = Sampling().changed(
+        first_steps=_unless(own.first_steps, _steps("first view", fields.get("first_steps"), card.most_steps)),
+        novel_steps=_unless(own.novel_steps, _steps("further views", fields.get("novel_steps"), card.most_steps)),
+        guidance=_unless(own.guidance, fields.get("guidance")),
+        sampler=fields.get("sampler") or None,
+    )
     request = GenerationRequest(
         model=card.name,
-        class_label=class_label or None,
+        class_label=fields.get("class_label") or None,
         seed=int(text),
-        view_set=view_set,
-        first_steps=_unless(card.sampling.first_steps, _steps("first view", first_steps, card.most_steps)),
-        novel_steps=_unless(card.sampling.novel_steps, _steps("further views", novel_steps, card.most_steps)),
-        guidance=_unless(card.sampling.guidance, guidance),
-        sampler=sampler or None,
-        upsample=upsample or None,
-        picture=InputPicture(Path(picture), Path(depth), depth_kind) if picture and depth else None,
+        view_set=fields.get("view_set", "3x9"),
+        sampling=sampling,
+        upsample=bool(fields.get("upsample")),
+        picture=InputPicture(Path(picture), Path(depth) if depth else None, fields.get("depth_kind", "metric"))
+        if picture
+        else None,
         view_orders=card.config.view_orders,
     )
     request.check(models)
@@ -175,8 +171,8 @@ def read_request(
 
 def link_to(request: GenerationRequest) -> str:
     """The query of a link that fills the page's fields with this request, without defaults and pictures."""
-    values = {NAMES_IN_LINKS.get(name, name): getattr(request, name) for name in FIELDS}
-    return "?" + urlencode({name: _plain(value) for name, value in values.items() if value is not None})
+    values = {NAMES_IN_LINKS.get(name, name): value for name, value in request.fields.items() if value is not None}
+    return "?" + urlencode({name: _plain(value) for name, value in values.items()})
 
 
 def request_of(models: ModelRegistry, scene: Scene) -> GenerationRequest:
@@ -196,22 +192,24 @@ def request_of(models: ModelRegistry, scene: Scene) -> GenerationRequest:
         sampled = ResolvedSampling(**{each.name: scene.settings[each.name] for each in fields(Sampling)})
     except KeyError:
         raise ValueError("the file does not say how the scene was made") from None
-    plain = GenerationRequest(
-        model=card.name,
-        class_label=scene.class_name or None,
-        seed=scene.seed,
-        view_set=scene.view_set,
+    steps = Sampling(
         first_steps=_unless(card.sampling.first_steps, sampled.first_steps),
         novel_steps=_unless(card.sampling.novel_steps, sampled.novel_steps),
-        upsample=True if scene.settings.get("upsampled") else None,
-        so_far=scene,
-        view_orders=card.config.view_orders,
     )
-    for guidance in (None, sampled.guidance):
-        for sampler in (None, sampled.first_sampler):
-            request = replace(plain, guidance=guidance, sampler=sampler)
-            if request.sampling.resolved(card.config.sampling, card.most_steps) == sampled:
-                return request
+    for guidance, sampler in itertools.product((None, sampled.guidance), (None, sampled.first_sampler)):
+        sampling = steps.changed(guidance=guidance, sampler=sampler)
+        if sampling.resolved(card.config.sampling, card.most_steps) == sampled:
+            return GenerationRequest(
+                model=card.name,
+                class_label=scene.class_name or None,
+                seed=scene.seed,
+                view_set=scene.view_set,
+                sampling=sampling,
+                upsample=bool(scene.settings.get("upsampled")),
+                first_view=str(scene.settings.get(FIRST_VIEW, "")),
+                so_far=scene,
+                view_orders=card.config.view_orders,
+            )
     raise ValueError("the fields of this page cannot say how the scene was sampled")
 
 

@@ -51,7 +51,7 @@ def load_rgbd(
         ValueError: a file is none of these, or the two do not belong together; the message says why.
         OSError: a file cannot be read.
     """
-    rgb, orientation = _read_picture(Path(picture))
+    rgb, orientation = read_picture(picture)
     return rgbd_view(
         rgb,
         _turned_like(rgb, read_depth(depth, depth_kind), orientation, Path(depth)),
@@ -179,8 +179,14 @@ def resized_square(image: Image.Image, size: int, resampling: Image.Resampling) 
     return np.array(image.resize((size, size), resampling, box=(left, top, right, bottom)))
 
 
-def _read_picture(path: Path) -> tuple[np.ndarray, int]:
-    """The upright picture, uint8 [H, W, 3], and EXIF's orientation of the stored one, 1 to 8."""
+def read_picture(path: str | Path) -> tuple[np.ndarray, int]:
+    """The upright picture, uint8 [H, W, 3], and EXIF's orientation of the stored one, 1 to 8.
+
+    Raises:
+        ValueError: the file is no picture.
+        OSError: it cannot be read.
+    """
+    path = Path(path)
     _require_regular(path)
     with _image_errors(path, "picture"), Image.open(path) as image:
         _check_size(path, image.size)
