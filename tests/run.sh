@@ -13,6 +13,8 @@ case "${1:-}" in lint | fast | all) target=$1 && shift ;; esac
 wanted=()
 if [ "$target" = all ]; then
     command -v chromium >/dev/null || wanted+=(chromium)
+    command -v nginx >/dev/null || wanted+=(nginx-light)
+    command -v openssl >/dev/null || wanted+=(openssl)
     command -v Xvfb >/dev/null || wanted+=(xvfb)
     python3 -c "import tkinter" 2>/dev/null || wanted+=(python3-tk)
 fi

@@ -34,11 +34,17 @@ from viewer.server import planned_cameras
 
 WEB = Path(__file__).with_name("web").resolve()
 
-# Runs once per component. The page is served under a prefix behind proxies, hence gradio_config.root.
-_ON_LOAD = """
-const host = element.querySelector('.ivid-viewer');
+# JavaScript: what stands before the path of a file of the server. Of the root that the server believes in only the
+# path counts, for a proxy need not tell it the scheme, the name or the port that the browser sees.
+FILES_JS = """
 const config = window.gradio_config ?? {};
-const files = (config.root ?? '') + (config.api_prefix ?? '/gradio_api') + '/file=';
+const path = new URL(config.root ?? '', location.href).pathname.replace(/\\/+$/, '');
+const files = location.origin + path + (config.api_prefix ?? '/gradio_api') + '/file=';
+"""
+_ON_LOAD = (  # runs once per component
+    FILES_JS
+    + """
+const host = element.querySelector('.ivid-viewer');
 const say = (text) => { host.textContent = text; };
 import(files + props.web + '/viewer.js').then(({ mount }) => {
   const viewer = mount(host, { base: files, link: props.link, compare: true });
@@ -48,6 +54,7 @@ import(files + props.web + '/viewer.js').then(({ mount }) => {
   host.addEventListener('ivid-keyframes', (event) => trigger('change_path', { keyframes: event.detail }));
 }, (error) => say('The viewer could not be loaded: ' + error.message));
 """
+)
 
 
 def SceneViewer(

@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from viewer.component import FILES_JS
+
 WEB = Path(__file__).resolve().parent / "web"
 
 
@@ -30,8 +32,7 @@ def module_component(module: str, value: Any = None, events: Sequence[str] = (),
         html_template=f'<div class="ivid-{module}"></div>',
         js_on_load=f"""
             const events = [{names}];
-            const config = window.gradio_config ?? {{}};
-            const files = (config.root ?? "") + (config.api_prefix ?? "/gradio_api") + "/file=";
+            {FILES_JS}
             import(files + {json.dumps((WEB / module).as_posix() + ".js")})
               .then((module) => {{
                 module.mount({{ element: element.firstElementChild, files, props, watch, trigger, upload, events }});
