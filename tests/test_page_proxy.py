@@ -30,7 +30,7 @@ def free_port() -> int:
 @pytest.fixture
 def nginx(tmp_path, served):
     """nginx in front of the page; gives the addresses by name."""
-    ports = {name: free_port() for name in ("documented", "bare", "tls", "below")}
+    ports = {name: free_port() for name in ("documented", "tls", "below")}
     page = served.url.removesuffix("/")
     whole, part = (
         each.replace("http://127.0.0.1:7860", page)
@@ -49,7 +49,6 @@ def nginx(tmp_path, served):
         http {{
             access_log off; {folders}
             {whole.replace("listen 80", f"listen 127.0.0.1:{ports['documented']}")}
-            server {{ listen 127.0.0.1:{ports["bare"]}; location / {{ proxy_pass {page}; {BARE} }} }}
             server {{
                 listen 127.0.0.1:{ports["tls"]} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};
                 location / {{ proxy_pass {page}; {BARE} }}
@@ -61,7 +60,6 @@ def nginx(tmp_path, served):
     try:
         yield {
             "documented": f"http://127.0.0.1:{ports['documented']}/",
-            "bare": f"http://localhost:{ports['bare']}/",
             "tls": f"https://localhost:{ports['tls']}/",
             "below": f"http://127.0.0.1:{ports['below']}/ivid/",
         }
