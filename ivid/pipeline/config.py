@@ -49,8 +49,9 @@ class DepthConfig:
         snap_to_far: d within this of the far plane is on it (`ivid.scene.depth.snap_to_far`).
         flying_pixel_threshold: step of d between two surfaces (`ivid.scene.depth.without_flying_pixels`); None keeps
             depth as it is sampled.
-        smoothing: range of the bilateral filter that smooths d within surfaces, the standard deviation of its
-            differences (`ivid.pipeline.pictures.smoothed`); None keeps depth as it is.
+        first_smoothing, further_smoothing: range of the bilateral filter that smooths the d of sampled views within
+            surfaces, the standard deviation of its differences (`ivid.pipeline.pictures.smoothed`); of first views and
+            of further ones. None keeps depth as it is.
 
     Raises:
         ValueError: a value is out of range.
@@ -61,7 +62,8 @@ class DepthConfig:
     mask_discontinuities: bool = True
     snap_to_far: float = 0.0
     flying_pixel_threshold: float | None = None
-    smoothing: float | None = None
+    first_smoothing: float | None = None
+    further_smoothing: float | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -73,7 +75,7 @@ class DepthConfig:
         object.__setattr__(self, "range", (near, far))
         _check_number("depth.edge_threshold", self.edge_threshold, positive=True)
         _check_number("depth.snap_to_far", self.snap_to_far)
-        for name in ("flying_pixel_threshold", "smoothing"):
+        for name in ("flying_pixel_threshold", "first_smoothing", "further_smoothing"):
             if getattr(self, name) is not None:
                 _check_number(f"depth.{name}", getattr(self, name), positive=True)
 

@@ -12,15 +12,18 @@ from ivid.scene.depth import DepthRange, decode, encode, snap_to_far, without_fl
 from ivid.scene.scene import View
 
 
-def to_pictures(clean: Tensor, depth: DepthConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32, of clean samples [B, 4, S, S]."""
+def to_pictures(clean: Tensor, depth: DepthConfig, smoothing: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32, of clean samples [B, 4, S, S].
+
+    `smoothing` is the range of `smoothed`, one of the two in `depth`; without it, depth stays as it is.
+    """
     values = (clean.float().clamp(-1, 1) + 1) / 2
     rgb = values[:, :3].permute(0, 2, 3, 1).cpu().numpy()
     d = snap_to_far(values[:, 3], depth.snap_to_far).cpu().numpy()
     if depth.flying_pixel_threshold is not None:
         d = without_flying_pixels(d, depth.flying_pixel_threshold)
-    if depth.smoothing is not None:
-        d = smoothed(torch.from_numpy(d), depth.smoothing).numpy()
+    if smoothing is not None:
+        d = smoothed(torch.from_numpy(d), smoothing).numpy()
     return np.ascontiguousarray(rgb), decode(d, depth.range)
 
 

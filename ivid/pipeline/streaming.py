@@ -55,12 +55,14 @@ def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
                 conditions = [pipeline.condition(views, camera) for views, camera in zip(scenes, cameras, strict=True)]
             flipped = [index for index, label in enumerate(labels) if label.flipped and view_index == 0]
             rgb = depth = np.empty(0)
+            coding = pipeline.config.depth
+            smoothing = coding.further_smoothing if view_index > 0 else coding.first_smoothing
             for step in _sample_view(pipeline, conditions, labels, generators, batch.sampling):
                 clean = step.clean
                 if flipped:
                     clean = clean.clone()
                     clean[flipped] = clean[flipped].flip(-1)
-                rgb, depth = to_pictures(clean, pipeline.config.depth)
+                rgb, depth = to_pictures(clean, coding, smoothing)
                 for index, levels in enumerate(quantised(rgb)):
                     yield Preview(view_index, step.number, step.steps, levels, depth[index], index)
             trust = pipeline.config.novel_view_trust if view_index > 0 else 1.0
@@ -85,7 +87,7 @@ def further_views(
 ) -> list[View]:
     """One further view of each of several scenes, given its condition; the arguments have one entry per scene."""
     clean = deque(_sample_view(pipeline, conditions, labels, generators, sampling), maxlen=1)[0].clean
-    rgb, depth = to_pictures(clean, pipeline.config.depth)
+    rgb, depth = to_pictures(clean, pipeline.config.depth, pipeline.config.depth.further_smoothing)
     threshold = pipeline.config.depth.edge_threshold
     return [View(rgb[n], depth[n], cameras[n], threshold, trusts[n]) for n in range(len(cameras))]
 
@@ -109,7 +111,7 @@ def redrawn_views(
     noise = randn(clean.shape[1:], generators, torch.device("cpu"))
     start = scheduler.add_noise(clean, noise, scheduler.timesteps[:1].expand(len(views)))  # type: ignore[arg-type]
     made = deque(_sample_first_view(pipeline, scheduler, labels, generators, sampling.guidance, start), maxlen=1)
-    rgb, depth = to_pictures(made[0].clean, pipeline.config.depth)
+    rgb, depth = to_pictures(made[0].clean, pipeline.config.depth, pipeline.config.depth.first_smoothing)
     return [replace(view, rgb=rgb[n], depth=depth[n]) for n, view in enumerate(views)]
 
 
