@@ -114,6 +114,26 @@ def test_depth_is_that_of_ray_tracing(folder, yaw, pitch, hover, camera):
     assert np.mean(np.abs(view.depth - depth) < 0.01) > 0.9  # the rest are edges, where the twin takes one sample
 
 
+def test_rays_find_what_opengl_finds(folder):
+    cameras = [Camera.orbit(0.0, 0.0), Camera.orbit(0.6, 0.15)]
+    for seed, name in enumerate(("box/box_1.glb", "cone/cone_0.glb")):
+        look = Appearance.draw(np.random.default_rng(seed), poses="studio")
+        opengl = renderer_of(64).render(folder / name, look, cameras)
+        rays = renderer_of(64, "rays").render(folder / name, look, cameras)
+        for one, other in zip(opengl, rays, strict=True):
+            assert np.abs(one.rgb.astype(float) - other.rgb).mean() < 1
+            close = np.abs(one.depth - other.depth) < 1e-3
+            assert close.mean() > 0.995  # but for pixels on an edge, which may fall to either side
+            assert one.depth[close].std() > 0.1
+
+
+def test_pictures_say_that_rays_were_cast(folder, tmp_path):
+    render_assets(folder, tmp_path, size=16, images=2, rasteriser="rays", workers=1, progress=False)
+    assert json.loads((tmp_path / MANIFEST).read_text())["how"].startswith("ray-cast")
+    with pytest.raises(ValueError, match="no rasteriser 'magic'; choose one of opengl, rays"):
+        render_assets(folder, tmp_path / "other", size=16, images=2, rasteriser="magic", progress=False)
+
+
 def test_box_seen_from_the_front_is_half_its_length_nearer_than_the_orbit_centre(folder):
     look = appearance(yaw_rad=0.0, pitch_rad=0.0, hover=0.0, diagonal=0.8)
     view = renderer_of(SIZE).render(folder / "box/box_0.glb", look)[0]

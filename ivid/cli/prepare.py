@@ -75,6 +75,12 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="true views of every staged scene: those of the view set 3x9, then random ones (default: %(default)s)",
     )
+    parser.add_argument(
+        "--rasteriser",
+        default="opengl",
+        choices=("opengl", "rays"),
+        help="how triangles are found: by OpenGL, or by casting rays where there is no OpenGL (default: %(default)s)",
+    )
     parser.add_argument("--workers", type=positive, help="processes (default: one per core)")
 
 
@@ -112,6 +118,7 @@ def prepare_models(options: argparse.Namespace) -> None:
         poses=options.poses,
         only=only,
         views=options.views,
+        rasteriser=options.rasteriser,
         workers=options.workers,
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,12 @@ from ivid.data.staging import Appearance, srgb_from_linear
 from ivid.scene.cameras import FOV_Y_DEG, Camera
 from ivid.scene.depth import DepthRange
 from ivid.scene.scene import View
+
+if TYPE_CHECKING:
+    from ivid.data.ray_caster import RayCaster
+
+RASTERISERS = ("opengl", "rays")
+"""OpenGL by pyrender, or rays cast by Warp, for machines without OpenGL."""
 
 SUPERSAMPLE = 2
 
@@ -63,15 +69,19 @@ class Asset:
 
 
 class AssetRenderer:
-    """Renders staged assets at one size. Holds an OpenGL context and the assets it has met; one per process.
+    """Renders staged assets at one size. Holds its rasteriser and the assets it has met; one per process.
+
+    Args:
+        size: side of the pictures in pixels.
+        rasteriser: one of `RASTERISERS`.
 
     Raises:
         RenderingUnavailable: pyrender or OpenGL cannot be used here.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, rasteriser: str = "opengl") -> None:
         self.size = size
-        self._raster = FaceRasteriser(size * SUPERSAMPLE)
+        self._raster = _rasteriser(rasteriser, size * SUPERSAMPLE)
         self._load = lru_cache(maxsize=1024)(self._load_asset)
 
     def render(
@@ -239,6 +249,14 @@ class AssetRenderer:
         openness = 0.25 + 0.75 * (seen / _OCCLUSION_DIRECTIONS).reshape(-1, 3)
         fields = {**asset.__dict__, "openness": openness, "ground_openness": (seen_ground / total).reshape(x.shape)}
         return Asset(**fields)
+
+
+def _rasteriser(name: str, size: int) -> FaceRasteriser | RayCaster:
+    if name == "opengl":
+        return FaceRasteriser(size)
+    from ivid.data.ray_caster import RayCaster  # compiles its kernel
+
+    return RayCaster(size)
 
 
 def _ground_openness(asset: Asset, appearance: Appearance, points: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ void main() {
 """
 _DEBIAN_PACKAGES = "libegl1 libgl1-mesa-dri libgl1"
 MAX_FACES = 2**23 - 1  # face numbers travel in three bytes, each face in both windings
-_NEAR, _FAR = 0.02, 20.0
+NEAR, FAR = 0.02, 20.0  # metres, between which triangles are seen
 
 
 class RenderingUnavailable(RuntimeError):
@@ -71,8 +71,8 @@ class FaceRasteriser:
         # pyrender's segmentation pass draws without multisampling, which would blend face numbers.
         self._renderer._renderer._program_cache = pyrender.shader_program.ShaderProgramCache(self._shaders.name)
         self._scene = pyrender.Scene()
-        self._perspective = self._scene.add(pyrender.PerspectiveCamera(np.pi / 4, _NEAR, _FAR, aspectRatio=1.0))
-        self._orthographic = self._scene.add(pyrender.OrthographicCamera(1.0, 1.0, znear=_NEAR, zfar=_FAR))
+        self._perspective = self._scene.add(pyrender.PerspectiveCamera(np.pi / 4, NEAR, FAR, aspectRatio=1.0))
+        self._orthographic = self._scene.add(pyrender.OrthographicCamera(1.0, 1.0, znear=NEAR, zfar=FAR))
         self._node: Any = None
 
     def mesh(self, vertices: np.ndarray, faces: np.ndarray) -> Any:
@@ -105,8 +105,8 @@ class FaceRasteriser:
         index, depth = self._draw(mesh, faces, mesh_pose, camera_pose, self._orthographic)
         # pyrender linearises the depth buffer as if the projection were a perspective one: undo it.
         with np.errstate(divide="ignore"):
-            window = (_FAR + _NEAR - 2 * _FAR * _NEAR / depth) / (_FAR - _NEAR)
-        return np.where(index >= 0, _NEAR + (window + 1) / 2 * (_FAR - _NEAR), np.inf).astype(np.float32)
+            window = (FAR + NEAR - 2 * FAR * NEAR / depth) / (FAR - NEAR)
+        return np.where(index >= 0, NEAR + (window + 1) / 2 * (FAR - NEAR), np.inf).astype(np.float32)
 
     def _draw(
         self, mesh: Any, faces: int, mesh_pose: np.ndarray, camera_pose: np.ndarray, camera_node: Any

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ivid.data.asset_renderer import RASTERISERS
 from ivid.data.assets import chosen_assets, split_assets
 from ivid.data.renders import (
     DEPTH_STEPS,
@@ -47,6 +48,7 @@ def render_assets(
     seed: int = 0,
     poses: str = "around",
     views: int = 1,
+    rasteriser: str = "opengl",
     workers: int | None = None,
     classes: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
@@ -65,6 +67,7 @@ def render_assets(
         poses: from where assets are seen and lit, one of `ivid.data.staging.POSES`.
         views: true views of every staged scene, the picture itself counted: its further ones see it from the cameras of
             the view set `3x9`, and if there are to be more than 27, from random ones around.
+        rasteriser: how triangles are found, one of `ivid.data.asset_renderer.RASTERISERS`.
         workers: processes; all processors if None.
         classes: the classes to render, in the order of their labels; all of them by name if None.
         only: the training assets to render, as `class/file.glb`; all if None. The held-out ones stay the same.
@@ -78,6 +81,8 @@ def render_assets(
         raise ValueError(f"the size of the pictures must lie between 8 and 1024, got {size}")
     if poses not in POSES:
         raise ValueError(f"there are no poses {poses!r}; choose one of {', '.join(POSES)}")
+    if rasteriser not in RASTERISERS:
+        raise ValueError(f"there is no rasteriser {rasteriser!r}; choose one of {', '.join(RASTERISERS)}")
     if not 1 <= views <= _MOST_VIEWS:
         raise ValueError(f"the views of a scene must be from 1 to {_MOST_VIEWS}, got {views}")
     if workers is not None and workers < 1:
@@ -106,6 +111,8 @@ def render_assets(
     }
     if views > 1:
         manifest["views"] = views
+    if rasteriser != "opengl":
+        manifest |= {"rasteriser": rasteriser, "how": manifest["how"].replace("pyrender", "ray-cast")}
     if _is_complete(out, manifest):
         return
     unfinished = _begin(out, manifest)
@@ -179,7 +186,7 @@ def _render_shard(folder: str, unfinished: str, manifest: dict, split: str, star
     stop = min(start + _SHARD, manifest["images"][split])
     arrays = {name: np.load(Path(unfinished, f"{split}_{name}.npy"), mmap_mode="r+") for name in _layout(manifest)}
     by_class = [[k for k, asset in enumerate(assets) if asset.startswith(f"{name}/")] for name in classes]
-    renderer = renderer_of(manifest["size"])
+    renderer = renderer_of(manifest["size"], manifest.get("rasteriser", "opengl"))
     for index in range(start, stop):
         # Held-out pictures have seeds of their own, so that no training picture shares its light and colours with one.
         entropy = [manifest["seed"], index] if split == "train" else [manifest["seed"], index, 1]

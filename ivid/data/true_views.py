@@ -20,7 +20,7 @@ DEPTH_RANGE: DepthRange = (0.5, 4.0)
 NEAREST = 1.02 * DEPTH_RANGE[0]
 """No ground in a training picture is nearer, in metres."""
 
-_renderers: dict[int, AssetRenderer] = {}
+_renderers: dict[tuple[int, str], AssetRenderer] = {}
 
 
 def render_views(
@@ -46,17 +46,18 @@ def render_views(
     return renderer.render(path, renderer.framed(path, appearance, NEAREST), cameras, DEPTH_RANGE)
 
 
-def renderer_of(size: int) -> AssetRenderer:
-    """The renderer of this process for pictures of a size.
+def renderer_of(size: int, rasteriser: str = "opengl") -> AssetRenderer:
+    """The renderer of this process for pictures of a size; `rasteriser` is one of `asset_renderer.RASTERISERS`.
 
     Raises:
         RenderingUnavailable: pyrender or OpenGL cannot be used here.
     """
     from ivid.data.asset_renderer import AssetRenderer
 
-    if size not in _renderers:
+    key = (size, rasteriser)
+    if key not in _renderers:
         for other in _renderers.values():  # one OpenGL context at a time
             other.close()
         _renderers.clear()
-        _renderers[size] = AssetRenderer(size)
-    return _renderers[size]
+        _renderers[key] = AssetRenderer(size, rasteriser)
+    return _renderers[key]
