@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -216,11 +216,18 @@ def test_a_stopped_run_goes_on_and_another_one_is_refused(recorded, renders, pip
 def test_what_cannot_be_recorded_is_refused(renders, pipeline, tmp_path):
     with pytest.raises(ValueError, match="holds 6 of each; render more"):
         record_rollouts(pipeline, renders, tmp_path / "out", 1, RolloutSettings(views=6), progress=False)
-    strange = tiny_pipeline()
-    names = ["house/z.glb", "house/b.glb", "tree/c.glb"]
-    strange.config = ModelConfig.from_dict({"labels": {"instance_names": names}}, strange.config)
-    with pytest.raises(ValueError, match=r"does not know house/a\.glb"):
-        record_rollouts(strange, renders, tmp_path / "out", 1, SETTINGS, progress=False)
+
+
+def test_what_the_model_does_not_know_is_drawn_without_a_label(renders, pipeline, tmp_path):
+    strange = tiny_pipeline(novel_steps=1)
+    names = ["house/z.glb", "house/y.glb", "tree/x.glb"]
+    changes = {"labels": {**asdict(pipeline.config.labels), "instance_names": names}}
+    strange.config = ModelConfig.from_dict(changes, pipeline.config)
+    settings = replace(SETTINGS, all_true=0.0, half_true=0.0, any_order=0.0)
+    record_rollouts(strange, renders, tmp_path / "strange", 2, settings, progress=False)
+    record_rollouts(pipeline, renders, tmp_path / "none", 2, replace(settings, unlabelled=1.0), progress=False)
+    for path in (tmp_path / "none").glob("*.npy"):
+        assert path.read_bytes() == (tmp_path / "strange" / path.name).read_bytes()
 
 
 def test_a_mirrored_record_is_mirrored_throughout(recorded, renders):

@@ -113,9 +113,10 @@ def test_a_network_told_instances_starts_as_one_that_knows_more_of_them(tmp_path
     fewer = embeddings(build_unet(replace(told, init_from=str(start)), SIZE, 2, some))
     torch.testing.assert_close(fewer, known[[names.index("green/ball"), names.index("red/disc"), -1]])
     assert (fewer[-1] == 0).all()
-    strange = Instances(("green/ball", "red/dragon"), ("red", "green"))
-    with pytest.raises(ValueError, match="does not know red/dragon"):
-        build_unet(replace(told, init_from=str(start)), SIZE, 2, strange)
+    strange = Instances(("green/ball", "red/dragon", "blue/whale"), ("red", "green", "blue"))
+    begun = embeddings(build_unet(replace(told, init_from=str(start)), SIZE, 3, strange))
+    red = torch.stack([known[k] for k, name in enumerate(names) if name.startswith("red/")]).mean(0)
+    torch.testing.assert_close(begun, torch.stack([known[names.index("green/ball")], red, known[-1], known[-1]]))
 
 
 def test_a_model_is_bundled_of_networks_told_instances(tmp_path, monkeypatch):

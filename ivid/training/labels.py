@@ -14,7 +14,7 @@ import torch
 from diffusers import UNet2DModel
 from torch import Tensor
 
-from ivid.data.renders import Instances
+from ivid.data.renders import Instances, class_of_asset
 
 _FILE = "labels.json"
 EMBEDDING = "class_embedding.weight"
@@ -50,6 +50,30 @@ def label_map(instances: Instances | None, known: Sequence[str] | None, null_cla
         return torch.arange(null_class + 1)
     own = instances.class_indices if known is None else _places(instances.names, known)
     return torch.tensor([*own, null_class])
+
+
+def label_embeddings(rows: Tensor, instances: Instances, known: Sequence[str] | None) -> Tensor:
+    """Embeddings of the labels of the data, the null class last, from those of a network.
+
+    Args:
+        rows: [labels + 1, D] of the network, the null class last.
+        instances: what the labels of the data stand for.
+        known: the assets that the network's labels stand for; None if these are classes.
+
+    Returns:
+        [labels + 1, D]. An asset that the network does not know has the mean of those that it knows of its class, or
+        the null class's if there are none.
+    """
+    if known is None:
+        return rows[label_map(instances, known, len(rows) - 1)]
+
+    def embedding(name: str) -> Tensor:
+        if name in known:
+            return rows[list(known).index(name)]
+        related = [k for k, other in enumerate(known) if class_of_asset(other) == class_of_asset(name)]
+        return rows[related].mean(0) if related else rows[-1]
+
+    return torch.stack([*map(embedding, instances.names), rows[-1]])
 
 
 def relabel(unet: UNet2DModel, known: Sequence[str], wanted: Sequence[str]) -> None:

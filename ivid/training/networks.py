@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ivid.data.renders import Instances
 from ivid.training.config import TrainingConfig
-from ivid.training.labels import EMBEDDING, known_labels, label_map
+from ivid.training.labels import EMBEDDING, known_labels, label_embeddings
 from ivid.training.tasks import TASKS
 
 
@@ -82,7 +82,7 @@ def start_from(
         known: the assets that the labels of `source` stand for; None if they are classes.
 
     Raises:
-        ValueError: the networks differ in more than their input channels and labels, or an asset is not known.
+        ValueError: the networks differ in more than their input channels and labels.
     """
     weights = source.state_dict()
     own = unet.state_dict()
@@ -93,8 +93,7 @@ def start_from(
     if EMBEDDING in own and EMBEDDING not in weights:
         weights[EMBEDDING] = torch.zeros_like(own[EMBEDDING])
     elif instances is not None and (known is not None or len(weights[EMBEDDING]) == len(instances.class_names) + 1):
-        rows = weights[EMBEDDING]
-        weights[EMBEDDING] = rows[label_map(instances, known, len(rows) - 1)]
+        weights[EMBEDDING] = label_embeddings(weights[EMBEDDING], instances, known)
     differing = own.keys() ^ weights.keys()
     differing |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
     if differing:

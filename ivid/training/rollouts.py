@@ -113,15 +113,14 @@ def record_rollouts(
     A run that was stopped goes on where it was.
 
     Args:
-        pipeline: draws the views; where it knows instances, those of the renders.
+        pipeline: draws the views; an instance that it does not know, without a label.
         renders: with more than one true view of every scene.
         out: folder for the records.
         scenes: how many; if there are more than in the renders, these are gone through again.
         batch: scenes that are drawn together.
 
     Raises:
-        ValueError: the renders have too few views or another size, the model does not know their instances, or `out`
-            holds something else.
+        ValueError: the renders have too few views or another size, or `out` holds something else.
     """
     if renders.view_count <= settings.views:
         raise ValueError(
@@ -130,11 +129,7 @@ def record_rollouts(
         )
     if renders.size != pipeline.size:
         raise ValueError(f"the model draws {pipeline.size} pixels, the renders have {renders.size}")
-    told = pipeline.config.labels.instance_names
     renders = renders.by_instance()
-    unknown = sorted(set(renders.asset_names) - set(told)) if told else []
-    if unknown:
-        raise ValueError(f"the model does not know {unknown[0]}")
     origin = {"renders": str(renders.folder), "split": renders.split, "scenes": scenes, **asdict(settings)}
     recorder = Recorder(out, renders.size, scenes * settings.views, origin)
     first = recorder.done // settings.views
@@ -195,7 +190,7 @@ def _scene_label(pipeline: IvidPipeline, renders: Renders, label: int | None) ->
     asset = renders.asset_names[label]
     class_name = asset.split("/")[0]
     index = known.classes.index(class_name) if class_name in known.classes else None
-    return SceneLabel(index, known.instance_names.index(asset) if known.instance_names else None)
+    return SceneLabel(index, known.instance_names.index(asset) if asset in known.instance_names else None)
 
 
 def _yaw(camera: Camera) -> float:
