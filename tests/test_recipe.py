@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from ivid.pipeline.loading import load_pipeline
 
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "lowpoly.sh"
+ROOT = Path(__file__).parent.parent
+RECIPE = ROOT / "recipes" / "lowpoly.sh"
 TOY = {
     "SIZE": "32",
     "ONLY": "",
@@ -67,3 +70,39 @@ def test_it_stops_at_the_first_error(assets: Path, tmp_path: Path) -> None:
     assert "size of the pictures" in done.stderr
     assert not (tmp_path / "work" / "first_view").exists()
     assert run(assets).returncode == 2
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Path:
+    """The bundled model for pictures of a quarter of its side."""
+    for path in (ROOT / "ckpts" / "lowpoly").rglob("*"):
+        copy = tmp_path / "start" / path.relative_to(ROOT / "ckpts" / "lowpoly")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".safetensors":
+            copy.symlink_to(path)
+        elif path.is_file():
+            copy.write_bytes(path.read_bytes())
+    for path in (tmp_path / "start").glob("*/config.json"):
+        config = json.loads(path.read_text())
+        path.write_text(json.dumps(config | {"sample_size": config["sample_size"] // 4}))
+    return tmp_path / "start"
+
+
+def test_a_gpu_makes_a_model_in_one_call(assets: Path, start: Path, tmp_path: Path) -> None:
+    """The same code on a CPU, for a moment and at the size of a toy."""
+    recipe = ROOT / "recipes" / "lowpoly_gpu.sh"
+    toy = "--device cpu --minutes 0.3 --size 32 --first-images 6 --scenes 4 --views 4 --rollouts 2 --batch 2"
+    toy += " --small-batch 2 --channels 64 64 64 --loaders 0"
+    command = ["bash", recipe, assets, tmp_path / "parts", "--start", start, *toy.split()]
+    done = subprocess.run(command, env=os.environ | {"PYTHON": sys.executable}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    parts = sorted((tmp_path / "parts").iterdir())
+    assert len(parts) > 1
+    assert all(path.stat().st_size <= 15 * 2**20 for path in parts)
+    (tmp_path / "model.tar").write_bytes(b"".join(path.read_bytes() for path in parts))
+    with tarfile.open(tmp_path / "model.tar") as tar:
+        tar.extractall(tmp_path / "model", filter="data")
+    pipeline = load_pipeline(tmp_path / "model")
+    assert (pipeline.size, pipeline.class_names) == (32, ["ball", "box"])
+    assert pipeline.first_view_unet.config["block_out_channels"] == [64, 64, 64]
+    assert len(pipeline("box", 1, "random").views) == 2

@@ -15,6 +15,8 @@ from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.renders import Instances, class_of_asset
+from ivid.pipeline.config import INDEX_FILE, ModelIndex
+from ivid.scene.files import read_json
 
 _FILE = "labels.json"
 EMBEDDING = "class_embedding.weight"
@@ -27,9 +29,18 @@ def write_labels(unet: Path, instances: Instances) -> None:
 
 
 def known_labels(unet: Path) -> list[str] | None:
-    """The asset that each label of the network in a folder stands for; None where labels are classes."""
-    path = unet / _FILE
-    return json.loads(path.read_text()) if path.exists() else None
+    """The asset that each label of the network in a folder stands for; None where labels are classes.
+
+    A run says so beside its network, a model folder in its index.
+    """
+    path, index = unet / _FILE, unet.parent / INDEX_FILE
+    if path.exists():
+        return read_json(path)
+    if not index.exists():
+        return None
+    labels = ModelIndex.read(unet.parent).config.labels
+    told = unet.name != "novel_view_unet" or labels.novel_instances
+    return list(labels.instance_names) if labels.instance_names and told else None
 
 
 def label_map(instances: Instances | None, known: Sequence[str] | None, null_class: int) -> Tensor:
