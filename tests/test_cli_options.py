@@ -44,7 +44,19 @@ NEEDS_NO_DEFAULT = {  # what is left out when it is not given
     *("num_samples", "from_rgbd", "from_photo", "upsample", "keyframes", "seconds", "kind"),
     *("refiner", "novel_refiner", "upsampler", "set", "override", "further", "nearest", "assets"),
 }
-FINITE = {"layout", "depth_kind", "upsample", "sampler", "trajectory", "what", "blend", "kind", "poses", "sh_degree"}
+FINITE = {
+    "layout",
+    "depth_kind",
+    "upsample",
+    "sampler",
+    "trajectory",
+    "what",
+    "blend",
+    "kind",
+    "poses",
+    "sh_degree",
+    "up",
+}
 
 
 def test_finite_options_list_their_choices():

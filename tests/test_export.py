@@ -157,6 +157,15 @@ def test_the_glb_is_unlit_and_has_the_first_camera(folder):
     assert np.allclose(np.reshape(node["matrix"], (4, 4)).T, Camera.orbit(0, 0).view_to_world)
 
 
+def test_z_points_up_where_it_is_asked_for(scene, tmp_path):
+    import trimesh
+
+    export_scene(scene, tmp_path / "y.ply", "points")
+    export_scene(scene, tmp_path / "z.ply", "points", up="z")
+    usual, turned = (np.asarray(trimesh.load_mesh(tmp_path / name).vertices) for name in ("y.ply", "z.ply"))
+    np.testing.assert_array_equal(turned, np.stack([usual[:, 0], -usual[:, 2], usual[:, 1]], axis=1))
+
+
 def test_the_meshes_agree(folder):
     trimesh = pytest.importorskip("trimesh")
     shapes = {name: trimesh.load(folder / name, process=False, force="mesh") for name in VERTICES}

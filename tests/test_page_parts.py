@@ -18,9 +18,11 @@ from ivid.page.assets import SceneAssets, new_folder
 from ivid.page.examples import Examples, open_for_page
 from ivid.page.handlers import open_uploaded
 from ivid.page.jobs import GenerationJob, JobQueue
+from ivid.page.knobs import SIZES, knobs_of
 from ivid.page.registry import ModelCard, ModelRegistry
 from ivid.page.requests import GenerationRequest, InputPicture, link_to, read_link, read_request, request_of
 from ivid.page.sessions import Sessions
+from ivid.pipeline.locations import bundled
 from ivid.pipeline.sampling import Sampling
 from ivid.scene.fingerprint import fingerprint
 from ivid.scene.rgbd import load_rgbd
@@ -321,6 +323,52 @@ def test_every_kind_of_export_is_offered():
     assert [preset["label"] for preset in exports.preset_values()[:3]] == ["Point cloud", "Swing video", "Scene"]
     for preset in exports.PRESETS.values():
         assert set(preset.options) <= set(KINDS[preset.kind].options()), preset.name
+
+
+def test_knobs_are_options_of_their_kinds_and_odd_wishes_are_refused():
+    presets = exports.PRESETS
+    for preset in presets.values():
+        for knob in knobs_of(preset.kind, preset.suffix):
+            assert knob.option in KINDS[preset.kind].options()
+    assert presets["swing"].options_by({}) == presets["swing"].options_by(None) == {}
+    assert presets["orbit"].options_by({"seconds": 4, "fps": 60, "video_size": 256, "up": "z"}) == {
+        "trajectory": "orbit",
+        "seconds": 4,
+        "fps": 60,
+        "size": 256,
+    }
+    assert presets["mesh-obj"].options_by({"triangles": 5000, "up": "z", "background": True, "detail": "coarse"}) == {
+        "max_triangles": 5000,
+        "up": "z",
+        "keep_far": True,
+        "voxel_pixels": 1.5,
+    }
+    assert presets["mesh-glb"].options_by({"up": "z"}) == {}  # glTF says which axis it is
+    for name, wishes, message in [
+        ("swing", {"fps": 61}, "Frames a second is one of 30, 10"),
+        ("swing", {"video_size": True}, "Size is one of"),
+        ("swing", {"seconds": 10**9}, "Duration is one of"),
+        ("mesh-glb", {"triangles": "many"}, "Triangles is one of all"),
+        ("swing-gif", {"fps": 60}, "Frames a second of .gif files is at most 50"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            presets[name].options_by(wishes)
+
+
+def test_the_sizes_of_files_are_about_what_is_said(tmp_path):
+    from ivid.export import export_scene
+
+    scene = open_for_page(bundled("assets") / "house_seed00003.ivid")
+    for kind, suffix, expected in [("points", ".ply", 16.7 * (1 + 26 * 0.17)), ("scene", ".ivid", 27 * 3.6)]:
+        export_scene(scene, tmp_path / f"file{suffix}", kind)
+        said = SIZES[kind, suffix]
+        assert expected == pytest.approx(said.each * (1 + 26 * said.grow if said.what == "surface" else 27))
+        assert (tmp_path / f"file{suffix}").stat().st_size == pytest.approx(expected * scene.size**2, rel=0.3)
+
+
+def test_files_are_called_by_letters_of_any_script():
+    scene = replace(synthetic_scene(SIZE, "uncond"), class_name="Häuschen am See, Haus", seed=7)
+    assert exports.file_stem(scene, "_mesh") == "häuschen-am-see_seed00007_mesh"
 
 
 def test_examples_are_opened_by_name_alone(tmp_path):

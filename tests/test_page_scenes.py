@@ -1,6 +1,7 @@
 """Scenes on the page: replaced, kept, continued, linked to, exported after the server has forgotten them."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,22 @@ from ivid.page.modules import WEB
 from ivid.scene.scene import Scene
 from tests.support.estimator import save_photo, use_fake_estimator
 from tests.support.page_visits import done, status, take, visit
+from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import until
 
 LONG = "&views=random&novel_steps=300"  # a second view that takes long enough to be stopped
 KEYS = "() => document.querySelector('.ivid-viewer').ividViewer.timeline.keys.length"
+
+
+COUNT_CALLBACKS = """
+  const request = window.requestAnimationFrame;
+  window.callbacks = 0;
+  window.requestAnimationFrame = (draw) => request.call(window, (time) => { window.callbacks += 1; draw(time); });
+"""
+AT_REST = """() => {
+  const viewer = document.querySelector(".ivid-viewer").ividViewer;
+  return viewer?.renderer?.settled && !viewer.frameRequest;
+}"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,6 +107,46 @@ def test_a_scene_begins_with_a_photograph_until_its_chip_is_taken_away(browser, 
         expect(page.get_by_role("button", name=re.compile("Open house, seed 41"))).to_have_count(2)  # told apart
 
 
+def test_what_was_opened_is_exported_also_when_the_server_has_forgotten_it(browser, served, tmp_path):
+    whole = synthetic_scene(32)
+    for count, seed in ((3, 9), (2, 10)):
+        views = whole.views[:count]
+        Scene(views, whole.depth_range, class_name="drawer", seed=seed).save(tmp_path / f"drawer{seed}.ivid")
+
+    def exported(page: Page) -> int:
+        served.sessions.close()
+        return len(Scene.load(take(page, "Scene .ivid", tmp_path)).views)
+
+    with visit(browser, f"{served.url}?class=house&seed=61&views=uncond") as page:
+        expect(status(page)).to_contain_text("Done: 1 view")
+        link = page.get_by_role("button", name="Copy link")
+        expect(link).to_have_attribute("aria-disabled", "false")
+        assert exported(page) == 1
+
+        open_file(page, tmp_path / "drawer9.ivid")
+        expect(status(page)).to_contain_text("drawer9.ivid is open")
+        expect(page).to_have_url(served.url)
+        expect(link).to_have_attribute("aria-disabled", "true")
+        expect(link).to_have_attribute("title", re.compile("No link: this page does not have the scene's model"))
+        with page.context.expect_page() as another:
+            page.evaluate("(url) => open(url)", served.url)
+        open_file(another.value, tmp_path / "drawer10.ivid")
+        expect(status(another.value)).to_contain_text("drawer10.ivid is open")
+        assert exported(page) == 3  # its own, not the other tab's
+
+        page.get_by_role("button", name="Open the example still life").click()
+        expect(status(page)).to_contain_text("still.ivid is open")
+        expect(page).to_have_url(served.url)
+        assert exported(page) == 27
+
+        page.get_by_role("button", name="Open house, seed 61").click()
+        expect(status(page)).to_contain_text("house_seed00061.ivid is open")
+        expect(page).to_have_url(re.compile("seed=61"))
+        expect(page.get_by_label("Seed", exact=True)).to_have_value("61")
+        expect(link).to_have_attribute("aria-disabled", "false")
+        assert exported(page) == 1
+
+
 def test_keyframes_survive_the_views_that_arrive_and_go_with_exports(browser, served, tmp_path):
     with visit(browser, f"{served.url}?class=house&seed=33&novel_steps=60") as page:
         expect(done(page).nth(1)).to_be_visible()
@@ -115,3 +169,21 @@ def test_keyframes_survive_the_views_that_arrive_and_go_with_exports(browser, se
         page.keyboard.press("Escape")
         served.sessions.close()  # even from a server that knows neither the scene nor the keys
         assert len(Scene.load(take(page, "Scene .ivid", tmp_path)).settings["keyframes"]) == 2
+
+
+def test_who_rests_does_nothing(browser, served):
+    with visit(browser, f"{served.url}?class=house&seed=51&views=uncond", script=COUNT_CALLBACKS) as page:
+        expect(status(page)).to_contain_text("Done: 1 view")
+        until(page, AT_REST)
+        page.wait_for_timeout(2500)  # the tools have faded
+        before = page.evaluate("callbacks")
+        assert before > 0
+        page.wait_for_timeout(2000)
+        assert page.evaluate("callbacks") - before < 2 * 5
+
+    def share_of_a_core() -> float:
+        before = time.process_time()
+        time.sleep(2)
+        return (time.process_time() - before) / 2
+
+    assert min(share_of_a_core() for _ in range(3)) < 0.01  # of a server that nobody visits; the page is closed

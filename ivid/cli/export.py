@@ -10,6 +10,7 @@ from ivid.cli.arguments import DEVICE_HELP, device, number, positive
 from ivid.export import KINDS, checked_kind, kind_for
 from ivid.export.paths import PATHS
 from ivid.export.stills import SHOWN
+from ivid.export.surface import UP_AXES
 from ivid.scene.files import read_json
 
 # Options of kinds of export, by the names that the functions behind them know them by.
@@ -45,6 +46,7 @@ EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how fine geometry is: width of a voxel in pixels (default: points 0.5, mesh 0.75, splats 0.7)",
     },
     "max_triangles": {"type": positive, "metavar": "N", "help": "simplify a mesh to at most so many (default: all)"},
+    "up": {"choices": UP_AXES, "help": "axis of points or a mesh that points up; z suits Blender (default: y)"},
     "outliers": {"action": "store_true", "help": "keep statistical outliers among points"},
     "sh_degree": {
         "type": int,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ivid.export.libraries import library
-from ivid.export.surface import Progress, scene_maps, surface_samples, voxel_size
+from ivid.export.surface import Progress, axes_with_up, check_up, scene_maps, surface_samples, voxel_size
 from ivid.export.tsdf import Surface, fuse_surface, surface_colours
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene
@@ -23,6 +23,7 @@ def export_mesh(
     keep_far: bool = False,
     voxel_pixels: float = 0.75,
     max_triangles: int | None = None,
+    up: str = "y",
 ) -> None:
     """Write the fused surface as .glb, .obj or .ply.
 
@@ -33,15 +34,19 @@ def export_mesh(
         keep_far: keep what lies at the far plane (the sky).
         voxel_pixels: side of a voxel in pixels, at any distance.
         max_triangles: simplify to at most so many.
+        up: the axis that points up, see `axes_with_up`; in glTF it is y.
 
     Raises:
         ValueError: an argument is out of range, or the views agree on no surface.
         MissingLibraryError: Open3D or trimesh is not there.
     """
+    check_up(up)
+    suffix = Path(path).suffix.lower()
+    if suffix == ".glb" and up != "y":
+        raise ValueError(f"in glTF files y points up; write .obj or .ply for {up}")
     trimesh = library("trimesh", "trimesh", "a mesh")
     surface, colours = coloured_surface(scene, progress, keep_far, voxel_pixels, max_triangles)
-    mesh = trimesh.Trimesh(surface.vertices, surface.triangles, process=False)
-    suffix = Path(path).suffix.lower()
+    mesh = trimesh.Trimesh(axes_with_up(surface.vertices, up), surface.triangles, process=False)
     if suffix == ".glb":
         content = _glb(trimesh, mesh, colours, scene)
     else:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from ivid.export.ply import write_ply
-from ivid.export.surface import PointCloud, Progress, contract, merged, scene_maps, surface_samples, voxel_size
+from ivid.export.surface import (
+    PointCloud,
+    Progress,
+    axes_with_up,
+    check_up,
+    contract,
+    merged,
+    scene_maps,
+    surface_samples,
+    voxel_size,
+)
 from ivid.scene.scene import Scene
 
 NEIGHBOURS, DEVIATIONS = 16, 3.0
@@ -22,6 +33,7 @@ def export_points(
     keep_far: bool = False,
     voxel_pixels: float = 0.5,
     outliers: bool = False,
+    up: str = "y",
 ) -> None:
     """Write the fused point cloud (`write_points`).
 
@@ -29,12 +41,15 @@ def export_points(
         keep_far: keep what lies at the far plane (the sky).
         voxel_pixels: duplicates are merged on voxels this many pixels wide, at any distance.
         outliers: keep statistical outliers.
+        up: the axis that points up, see `axes_with_up`.
 
     Raises:
-        ValueError: `voxel_pixels` is not positive.
+        ValueError: `voxel_pixels` is not positive, or there is no such axis.
     """
+    check_up(up)
     cloud = fused_cloud(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels, outliers=outliers)
-    write_points(path, cloud)
+    points, normals = (axes_with_up(vectors, up) for vectors in (cloud.points, cloud.normals))
+    write_points(path, replace(cloud, points=points, normals=normals))
 
 
 def write_points(path: str | Path, cloud: PointCloud) -> None:

@@ -24,6 +24,7 @@ ERODED_WEIGHT = 1e-8  # method §5
 FAR_PLANE_D = 0.97  # networks draw a sky not quite at the far plane; encoded depth from here on counts as the plane
 SAME_SURFACE = 0.02  # 1/metres: views that differ by less see the same surface
 BETTER = 3.0  # a weight this many times higher replaces a sample: 3 degrees nearer to head-on
+UP_AXES = ("y", "z")
 COMPARED_VIEWS = 16  # the cameras nearest to a sample's own see what it shows; further ones cost time
 
 
@@ -68,6 +69,29 @@ class SurfaceMaps:
     normals: np.ndarray
     weights: np.ndarray
     background: np.ndarray
+
+
+def check_up(up: str) -> None:
+    """Refuse what is no axis that can point up.
+
+    Raises:
+        ValueError: it is none of `UP_AXES`.
+    """
+    if up not in UP_AXES:
+        raise ValueError(f"the axis that points up is {' or '.join(UP_AXES)}, not {up!r}")
+
+
+def axes_with_up(vectors: np.ndarray, up: str) -> np.ndarray:
+    """Points or normals [N, 3] of the scene, whose y points up, in axes of another program.
+
+    Args:
+        up: "y", as in glTF and games; or "z", as in Blender and CAD: then y points away from the first camera.
+
+    Raises:
+        ValueError: there is no such axis.
+    """
+    check_up(up)
+    return vectors if up == "y" else vectors[:, [0, 2, 1]] * np.array([1, -1, 1], vectors.dtype)
 
 
 def contract(points: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from ivid.scene.scene import Scene
 if TYPE_CHECKING:
     from ivid.fusion.rasteriser import Blend
 
+MOST_FPS = {".gif": 50}  # viewers show frames of less than 20 ms for 100 ms
 CPU_SAMPLES = 512  # samples along the side of a frame
 
 
@@ -44,7 +45,7 @@ def export_video(
         trajectory, keyframes, loop: the path, see `camera_path`.
         frames: how many; 60 unless told.
         seconds: how long the video is, in place of `frames`.
-        fps: frames per second.
+        fps: frames per second, at most 50 in a GIF.
         size: side of the pictures in pixels, even.
         supersample: rendered this many times larger and reduced; 3 on a GPU unless told, on the CPU as much as
             leaves about four frames a second on two cores: 1 at 512 pixels, 4 at 128.
@@ -60,6 +61,9 @@ def export_video(
     if supersample is None:
         supersample = 3 if device != "cpu" else min(max(CPU_SAMPLES // max(size, 1), 1), 5)
     check_video(size, fps, supersample, what)
+    most = MOST_FPS.get(Path(path).suffix.lower(), fps)
+    if fps > most:
+        raise ValueError(f"a GIF has at most {most} frames per second, for viewers slow down what is faster; got {fps}")
     if seconds is not None:
         if frames is not None:
             raise ValueError("a video has so many frames, or lasts so many seconds; give one of the two")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ivid.export import KINDS, export_scene
+from ivid.page.knobs import KNOBS, SIZES, knobs_of, options_of
+from ivid.pipeline.batch import label_in_files
 from ivid.scene.scene import Scene
 
 
@@ -25,12 +26,34 @@ class ExportPreset:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def value(self) -> dict[str, str]:
+    def value(self) -> dict[str, Any]:
         """What the page's module needs to know of it."""
-        hint = f"Download: {KINDS[self.kind].description} ({self.suffix})"
-        return {"name": self.name, "label": self.label, "suffix": self.suffix, "hint": hint}
+        size = SIZES.get((self.kind, self.suffix))
+        return {
+            "name": self.name,
+            "label": self.label,
+            "suffix": self.suffix,
+            "hint": f"Download: {KINDS[self.kind].description} ({self.suffix})",
+            "group": next(group for group, kinds in GROUPS.items() if self.kind in kinds),
+            "knobs": [knob.name for knob in knobs_of(self.kind, self.suffix)],
+            "size": asdict(size) if size else None,
+        }
+
+    def options_by(self, wishes: Any) -> dict[str, Any]:
+        """The options of its kind, by what a person has chosen (`ivid.page.knobs`).
+
+        Raises:
+            ValueError: something was chosen that there is not.
+        """
+        chosen = wishes if isinstance(wishes, dict) else {}
+        return {**options_of(self.kind, self.suffix, chosen), **self.options}
 
 
+GROUPS = {
+    "3D": ("points", "mesh", "splats", "scene", "page"),
+    "Video": ("video",),
+    "Pictures": ("grid", "still", "depth", "nerfstudio"),
+}
 NAMED = (  # the first three are buttons of the page, the others stand in its menu
     ExportPreset("points", "Point cloud", "points", ".ply"),
     ExportPreset("swing", "Swing video", "video", ".mp4"),
@@ -70,9 +93,15 @@ def _presets() -> dict[str, ExportPreset]:
 PRESETS = _presets()
 
 
-def preset_values() -> list[dict[str, str]]:
+def preset_values() -> list[dict[str, Any]]:
     """Every preset, in the order the page shows them."""
     return [preset.value for preset in PRESETS.values()]
+
+
+def knob_values() -> list[dict[str, Any]]:
+    """Every knob, each in the group whose kinds it is for."""
+    groups = ((knob, group) for knob in KNOBS for group, kinds in GROUPS.items() if set(knob.kinds) & set(kinds))
+    return [{**knob.value, "group": group} for knob, group in groups]
 
 
 def exports_value(
@@ -91,6 +120,7 @@ def exports_value(
     """
     return {
         "presets": preset_values(),
+        "knobs": knob_values(),
         "enabled": enabled,
         "running": running,
         "file": file,
@@ -100,7 +130,7 @@ def exports_value(
 
 def file_stem(scene: Scene, tag: str = "") -> str:
     """What a file of a scene is called, without its suffix: `house_seed00003`, `house_seed00003_mesh`."""
-    label = re.sub(r"[^a-z0-9]+", "-", scene.class_name.split(",")[0].casefold()).strip("-") or "scene"
+    label = label_in_files(scene.class_name) or "scene"
     seed = "" if scene.seed is None else f"_seed{scene.seed:05d}"
     return f"{label}{seed}{tag}"
 

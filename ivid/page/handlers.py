@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ FIRST_POLL_S = 0.05  # until there is something to see
 Update = dict[Any, Any]
 
 
+def growing_numbers() -> Iterator[int]:
+    """Numbers that grow, also from one server to the next that an open page talks to."""
+    return itertools.count(time.time_ns() // 1_000_000)
+
+
 @dataclass
 class Handlers:
     """The handlers of the page."""
@@ -52,7 +57,7 @@ class Handlers:
     examples: Examples
     sessions: Sessions = field(default_factory=Sessions)
     queue: JobQueue = field(default_factory=JobQueue)
-    numbers: Any = field(default_factory=lambda: itertools.count(1))  # of files, so that a browser takes each once
+    numbers: Any = field(default_factory=growing_numbers)  # of files, so that a browser takes each once
 
     # -- generating -----------------------------------------------------------------------------------------------
 
@@ -207,7 +212,7 @@ class Handlers:
         return update
 
     def _shown(self, scene: Scene, assets: SceneAssets | None = None, example: str = "") -> ShownScene:
-        shown = ShownScene(lambda: scene, assets, example=example)
+        shown = ShownScene(lambda: scene, assets, example=example, opened=not example)
         try:
             made_by = request_of(self.models, scene)
         except ValueError as error:
@@ -236,6 +241,7 @@ class Handlers:
             yield self._refusal(ValueError(f"there is no export {event.name!r}"))
             return
         try:
+            options = preset.options_by(getattr(event, "wishes", None))
             if session.shown is None:
                 session.shown = await asyncio.to_thread(self._given_back, event)
         except ValueError as error:
@@ -252,7 +258,7 @@ class Handlers:
             return
         path = session.folder("export") / f"{exports.file_stem(scene, preset.tag)}{preset.suffix}"
         try:
-            async for share in exports.export_with_progress(scene, path, preset.kind, **preset.options):
+            async for share in exports.export_with_progress(scene, path, preset.kind, **options):
                 yield {self.components.exports: exports.exports_value(running={"name": preset.name, "share": share})}
         except (ValueError, OSError, RuntimeError) as error:
             yield self._refusal(ValueError(f"{path.name} could not be written: {error}"))
@@ -288,6 +294,7 @@ class Handlers:
     def _address(self, shown: ShownScene) -> Update:
         """The page's address becomes the link of what is shown, or no link."""
         value = {"link": shown.link, "no_link": shown.no_link, "key": shown.key, "example": shown.example}
+        value["opened"] = shown.opened
         return {self.components.masthead: value}
 
     def _library_value(self, finished: dict[str, Any] | None = None, begin: bool = False) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class ShownScene:
         no_link: why there is none.
         key: what the browser's library calls it, if it has it.
         example: its name, if it is one of the examples.
+        opened: whether it came as a file.
         keyframes: the person's own camera path through it; None while it is the one that came with the scene.
     """
 
@@ -41,6 +42,7 @@ class ShownScene:
     no_link: str = ""
     key: str = ""
     example: str = ""
+    opened: bool = False
     keyframes: list[dict[str, float]] | None = None
 
     def to_export(self) -> Scene | None:

@@ -44,13 +44,13 @@ class SceneRequest:
     @property
     def name(self) -> str:
         """File name without suffix: `house_seed00003`; `cardigan-474_seed00003` where the name alone is not enough."""
-        label = _label_in_files(self.class_label or "scene") + (f"-{self.class_index}" if self.has_namesake else "")
+        label = label_in_files(self.class_label or "scene") + (f"-{self.class_index}" if self.has_namesake else "")
         return f"{label}_seed{self.seed:05d}"
 
 
-def _label_in_files(class_label: str) -> str:
-    """The first of a class's names, as files are called by it."""
-    return re.sub(r"[^a-z0-9]+", "-", class_label.split(",")[0].casefold()).strip("-")
+def label_in_files(class_label: str) -> str:
+    """The first of a class's names, as files are called by it: its letters and digits, in any script."""
+    return re.sub(r"[\W_]+", "-", class_label.split(",")[0].casefold()).strip("-")
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -104,9 +104,9 @@ def plan(
             chosen = [(listed[number % len(listed)], seed) for number, seed in enumerate(seeds)]
         else:
             chosen = [(index, seed) for index in listed for seed in seeds]
-    namesakes = Counter(map(_label_in_files, names))
+    namesakes = Counter(map(label_in_files, names))
     return [
-        SceneRequest(names[index], index, seed, number, namesakes[_label_in_files(names[index])] > 1)
+        SceneRequest(names[index], index, seed, number, namesakes[label_in_files(names[index])] > 1)
         for number, (index, seed) in enumerate(dict.fromkeys(chosen))
     ]
 

@@ -2,8 +2,9 @@
 
 const KEPT = 24;
 const SCENES = "scenes"; // generated here
-const OPENED = "opened"; // the file that was opened last, under one key
-const LAST = "last";
+const OPENED = "opened"; // the file that each tab opened last
+const TABS = 6; // whose files are kept
+const TAB = "ivid-tab"; // name of this one, in the session's storage
 
 /**
  * @typedef {object} Entry
@@ -88,15 +89,26 @@ export async function remove(link) {
   await within(SCENES, "readwrite", (store) => store.delete(link));
 }
 
+/** What this tab is called, also after a reload; names grow, so that the oldest comes first. */
+function tab() {
+  const name = sessionStorage.getItem(TAB) ?? `${Date.now()} ${Math.random()}`;
+  sessionStorage.setItem(TAB, name);
+  return name;
+}
+
 /**
+ * Keeps the file that this tab has opened.
+ *
  * @param {Blob} file
  * @param {string} name
  */
 export async function keepOpened(file, name) {
-  await within(OPENED, "readwrite", (store) => store.put({ name, file }, LAST));
+  await within(OPENED, "readwrite", (store) => store.put({ name, file }, tab()));
+  const tabs = await within(OPENED, "readonly", (store) => store.getAllKeys());
+  for (const old of tabs.slice(0, -TABS)) await within(OPENED, "readwrite", (store) => store.delete(old));
 }
 
-/** @returns {Promise<{name: string, file: Blob} | null>} */
+/** @returns {Promise<{name: string, file: Blob} | null>} the file that this tab opened last */
 export async function opened() {
-  return (await within(OPENED, "readonly", (store) => store.get(LAST))) ?? null;
+  return (await within(OPENED, "readonly", (store) => store.get(tab()))) ?? null;
 }

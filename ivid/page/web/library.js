@@ -117,7 +117,7 @@ export function mount({ element, files, props, watch, trigger, upload }) {
     const shown = recall();
     if (shown?.link === location.search) {
       if (shown.example) return trigger("example", { name: shown.example });
-      const file = await history.opened().catch(() => null);
+      const file = await shownFile().catch(() => null);
       if (file) return openFile(file.file, file.name);
     }
     trigger("begin");
@@ -153,6 +153,7 @@ export function mount({ element, files, props, watch, trigger, upload }) {
   draw();
   watch("value", draw);
   acceptDrops();
+  keepWhatIsOpened();
 }
 
 /**
@@ -179,11 +180,21 @@ export function openFile(content, name) {
     document.getElementById("ivid-open")?.parentElement?.querySelector(":scope > input[type=file]") ?? null
   );
   if (!input) return;
-  history.keepOpened(content, name).catch((error) => console.warn("the file is not kept for a reload", error));
   const transfer = new DataTransfer();
   transfer.items.add(new File([content], name));
   input.files = transfer.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+/** Keeps every file that is opened, however it was chosen, for a reload and for a server that forgets it. */
+function keepWhatIsOpened() {
+  const keep = (/** @type {Event} */ { target }) => {
+    const input = target instanceof HTMLInputElement && target.parentElement?.querySelector(":scope > #ivid-open");
+    const file = input ? target.files?.[0] : null;
+    if (!file) return;
+    history.keepOpened(file, file.name).catch((error) => console.warn("the file is not kept for a reload", error));
+  };
+  document.addEventListener("change", keep, { capture: true }); // before the field is emptied
 }
 
 /** Files may be dropped anywhere; a field that is waiting for one keeps its own. */

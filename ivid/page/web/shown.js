@@ -8,6 +8,7 @@ import * as history from "./history.js";
  * @property {string} no_link  why there is none
  * @property {string} key  of it in the library
  * @property {string} example  its name, if it is an example
+ * @property {boolean} opened  whether it came as a file
  */
 
 const SLOT = "ivid-shown";
@@ -24,12 +25,12 @@ export function recall() {
 }
 
 /**
- * The file of the scene on screen: one of this browser's library, or the one that was opened last.
+ * The file of the scene on screen: one of this browser's library, or the one that this tab has opened.
  *
  * @returns {Promise<{name: string, file: Blob} | null>}
  */
 export async function shownFile() {
   const shown = recall();
   if (!shown || shown.example) return null;
-  return (shown.key && (await history.find(shown.key))) || (await history.opened());
+  return (shown.key && (await history.find(shown.key))) || (shown.opened ? await history.opened() : null);
 }
