@@ -15,8 +15,7 @@ from ivid.export import KINDS
 from ivid.page import exports, inference
 from ivid.page import sessions as sessions_module
 from ivid.page.assets import SceneAssets, new_folder
-from ivid.page.examples import Examples, open_for_page
-from ivid.page.handlers import open_uploaded
+from ivid.page.examples import Examples, open_for_page, open_uploaded
 from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.knobs import SIZES, knobs_of
 from ivid.page.registry import ModelCard, ModelRegistry

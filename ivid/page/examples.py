@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from ivid.page.assets import SceneAssets, new_folder, picture_url
+from ivid.page.assets import SceneAssets, is_uploaded, new_folder, picture_url
 from ivid.published.scene_file import open_scene
 from ivid.scene.scene import Scene, SceneFileError
 
@@ -24,6 +24,17 @@ def open_for_page(path: str | Path) -> Scene:
         return open_scene(path)
     except OSError as error:
         raise SceneFileError(f"{Path(path).name} cannot be read ({error.strerror or error})") from None
+
+
+def open_uploaded(path: str) -> Scene:
+    """A scene file that the browser has uploaded; no other file of this machine is read.
+
+    Raises:
+        ValueError: it cannot be opened.
+    """
+    if not is_uploaded(path):
+        raise ValueError("the file has not been uploaded")
+    return open_for_page(path)
 
 
 @dataclass(frozen=True)

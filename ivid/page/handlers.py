@@ -16,9 +16,9 @@ from typing import Any
 import gradio as gr
 
 from ivid.page import exports
-from ivid.page.assets import SceneAssets, is_uploaded, picture_url
+from ivid.page.assets import SceneAssets, picture_url
 from ivid.page.components import Components
-from ivid.page.examples import Examples, open_for_page
+from ivid.page.examples import Examples, open_for_page, open_uploaded
 from ivid.page.fields import model_fields, request_fields
 from ivid.page.following import JobView
 from ivid.page.jobs import GenerationJob, JobQueue
@@ -303,14 +303,3 @@ class Handlers:
     def _refusal(self, error: Exception) -> Update:
         """Say why nothing was done; everything else stays as it is."""
         return {self.components.status: status(sentence(str(error)), "warning")}
-
-
-def open_uploaded(path: str) -> Scene:
-    """A scene file that the browser has uploaded; no other file of this machine is read.
-
-    Raises:
-        ValueError: it cannot be opened.
-    """
-    if not is_uploaded(path):
-        raise ValueError("the file has not been uploaded")
-    return open_for_page(path)

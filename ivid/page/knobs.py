@@ -95,7 +95,8 @@ class Size:
 
     Attributes:
         what: the pixels that are counted: of the surface that is seen (the first view, and of every further view the
-            share `grow` that is new), of all views, of all frames of a video, or of one picture.
+            share `grow` that is new), of all views, of all frames of a video or of one side of each of them, for a
+            video that is large against the views is smooth, or of one picture.
         power: of the finer detail in the number of pieces.
         far: factor where the background is kept.
         triangle: bytes of one, where a number of triangles is chosen.
@@ -110,8 +111,8 @@ class Size:
     triangle: float = 0.0
 
 
-_POINTS = {"grow": 0.17, "power": 0.87, "far": 1.6}  # measured on the examples, as everything here
-_MESH = {"grow": 0.065, "power": 2.0, "far": 1.4}
+_POINTS = {"grow": 0.17, "power": 0.7, "far": 1.6}  # measured on the examples, as everything here
+_MESH = {"grow": 0.065, "power": 2.0, "far": 1.5}
 SIZES = {
     ("points", ".ply"): Size("surface", 16.7, **_POINTS),
     ("splats", ".ply"): Size("surface", 35, **_POINTS),
@@ -127,9 +128,9 @@ SIZES = {
     ("page", ".html"): Size("views", 2.8, 230e3),
     ("nerfstudio", ".zip"): Size("views", 4.6, 470e3),
     ("grid", ".png"): Size("views", 1.3),
-    ("video", ".mp4"): Size("frames", 0.06),
-    ("video", ".webm"): Size("frames", 0.055),
-    ("video", ".gif"): Size("frames", 0.5),
+    ("video", ".mp4"): Size("sides", 15.3),
+    ("video", ".webm"): Size("sides", 14.3),
+    ("video", ".gif"): Size("frames", 0.43),
     ("video", ".webp"): Size("frames", 0.09),
     ("still", ".png"): Size("picture", 0.65),
     ("depth", ".png"): Size("picture", 0.45),

@@ -128,7 +128,7 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
             file_types=[".png", ".npy", ".exr"],
             height=92,
         )
-        depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are")
+        depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are", elem_id="ivid-depth-kind")
         _example_pictures(examples, card, [picture, depth, class_label])
     exports = module_component(
         "exports",
@@ -210,9 +210,8 @@ def _connect(components: Components, handlers: Handlers) -> None:
     )
     components.file.upload(handlers.open_file, components.file, opened, **opening)
     components.library.example(handlers.open_example, None, opened, **opening)
-    components.exports.export(
-        handlers.export, None, [components.exports, components.status], concurrency_limit=2, **quiet
-    )
+    # A scene that the server has forgotten is sent back while the event that asked for it has not ended yet.
+    components.exports.export(handlers.export, None, [components.exports, components.status], **opening)
     components.viewer.change_path(handlers.remember_path, None, None, queue=False, trigger_mode="always_last", **quiet)
     components.page.load(handlers.greet, None, opened, concurrency_limit=None, **quiet)
     components.page.unload(handlers.leave)

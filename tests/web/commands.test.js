@@ -14,8 +14,8 @@ test("every key means one thing, and none of those that move the camera", () => 
 });
 
 test("the documentation has the table of keys as the code has it", () => {
-  const page = readFileSync(new URL("../../docs/embedding.md", import.meta.url), "utf8");
-  assert.ok(page.includes(keysTable()), "run `npm run keys` and paste it into docs/embedding.md");
+  const page = readFileSync(new URL("../../docs/controls.md", import.meta.url), "utf8");
+  assert.ok(page.includes(keysTable()), "run `npm run keys` and paste it into docs/controls.md");
 });
 
 test("listeners hear of changes, and of nothing else", () => {

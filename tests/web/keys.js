@@ -1,4 +1,4 @@
-/** The table of controls and keys in docs/embedding.md, made from the viewer's code: `npm run keys` prints it. */
+/** The table of controls and keys in docs/controls.md, made from the viewer's code: `npm run keys` prints it. */
 
 import { fileURLToPath } from "node:url";
 import { COMMANDS, keyNames, MOTIONS } from "../../viewer/web/ui/commands.js";

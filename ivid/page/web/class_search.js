@@ -20,6 +20,7 @@ export function mount({ element, props, watch }) {
     "aria-autocomplete": "list",
     "aria-expanded": "false",
     "aria-controls": list.id,
+    "aria-keyshortcuts": "ArrowDown ArrowUp Enter Escape",
   });
   element.append(h("label", { for: input.id }, "Class"), input, menu);
   /** @type {number[]} */

@@ -85,7 +85,7 @@ export function mount({ element, files, props, watch, trigger, upload }) {
     return h(
       "section",
       { "aria-labelledby": id },
-      h("h3", { id }, name),
+      h("h2", { id }, name),
       h("div", { class: "ivid-knobs" }, ...knobs.filter((knob) => knob.group === name).map(choice)),
       ...others.filter((_, place) => presets[FIRST + place].group === name),
     );
@@ -94,7 +94,11 @@ export function mount({ element, files, props, watch, trigger, upload }) {
   const main = presets.slice(0, FIRST).map(button);
   const others = presets.slice(FIRST).map(button);
   const groups = [...new Set(presets.map((preset) => preset.group))].map(group);
-  const summary = h("summary", { "aria-label": "Other formats", title: "Other formats" }, icon("more"));
+  const summary = h(
+    "summary",
+    { "aria-keyshortcuts": "Escape", "aria-label": "Other formats", title: "Other formats" },
+    icon("more"),
+  );
   const menu = h("details", {}, summary, h("div", { class: "ivid-menu" }, ...groups));
   element.append(...main, menu);
   menu.addEventListener("toggle", draw);
@@ -169,4 +173,5 @@ export function mount({ element, files, props, watch, trigger, upload }) {
   }
   draw();
   watch("value", draw);
+  document.addEventListener("ivid-load", draw); // now it is known how large files will be
 }

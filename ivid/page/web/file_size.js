@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Size  see `Size` in `ivid/page/knobs.py`
- * @property {"surface" | "views" | "frames" | "picture"} what
+ * @property {"surface" | "views" | "frames" | "sides" | "picture"} what
  * @property {number} each
  * @property {number} fixed
  * @property {number} grow
@@ -28,6 +28,7 @@ export function bytes(size, scene, wish) {
     surface: (pixels * (1 + size.grow * (views - 1)) * (wish("background") ? size.far : 1)) / coarseness ** size.power,
     views: pixels * views,
     frames: wish("video_size") ** 2 * wish("seconds") * wish("fps"),
+    sides: wish("video_size") * wish("seconds") * wish("fps"),
     picture: wish("picture_size") ** 2,
   };
   const most = wish("triangles") && size.triangle ? wish("triangles") * size.triangle : Number.POSITIVE_INFINITY;

@@ -154,6 +154,7 @@ export function mount({ element, files, props, watch, trigger, upload }) {
   watch("value", draw);
   acceptDrops();
   keepWhatIsOpened();
+  nameFields();
 }
 
 /**
@@ -195,6 +196,17 @@ function keepWhatIsOpened() {
     history.keepOpened(file, file.name).catch((error) => console.warn("the file is not kept for a reload", error));
   };
   document.addEventListener("change", keep, { capture: true }); // before the field is emptied
+}
+
+/** Fields for files are called what they show; Gradio's own name for them says something else. */
+function nameFields() {
+  const controls = document.getElementById("ivid-controls");
+  const name = () => {
+    for (const field of controls?.querySelectorAll("button.upload-container[aria-label]") ?? [])
+      field.removeAttribute("aria-label");
+  };
+  name();
+  if (controls) new MutationObserver(name).observe(controls, { childList: true, subtree: true });
 }
 
 /** Files may be dropped anywhere; a field that is waiting for one keeps its own. */

@@ -1,0 +1,68 @@
+"""How the page stands: places are kept while it loads, everything can be reached, nothing is hard to read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.page_controls import controls_table, unfold
+from tests.support.page_visits import done, visit
+
+ROOT = Path(__file__).resolve().parent.parent
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+COUNT_SHIFTS = """
+  window.shift = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+"""
+REACHED = (
+    *(".ivid-masthead button", "#ivid-class input", "#ivid-generate", "#ivid-stop", "#ivid-advanced > button"),
+    *("#ivid-picture > button", ".ivid-exports summary", "#ivid-open", ".ivid-strip figure:last-child button"),
+)
+UNCOVERED = """(control) => {
+  const box = control.getBoundingClientRect();
+  const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  return control.contains(top);
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1000, 640), (390, 844), (844, 390)])
+def test_places_are_kept_and_everything_can_be_reached(browser, served, width, height):
+    with visit(browser, served.url, width, height, COUNT_SHIFTS) as page:
+        expect(done(page)).to_have_count(27)
+        expect(page.locator(".ivid-strip figure")).to_have_count(1)
+        expect(page.locator(".ivid-field img[data-shown]")).to_have_count(27)
+        assert page.evaluate("shift") < 0.05
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for selector in REACHED:
+            control = page.locator(selector).first
+            control.scroll_into_view_if_needed()
+            assert control.evaluate(UNCOVERED), selector
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_hard_to_read_or_nameless(browser, served, scheme):
+    with visit(browser, served.url, color_scheme=scheme) as page:
+        expect(done(page)).to_have_count(27)
+        page.get_by_label("Seed", exact=True).fill("-1")
+        page.get_by_role("button", name="Generate").click()  # a warning is there too
+        expect(page.locator(".ivid-status[data-tone=warning]")).to_be_visible()
+        unfold(page)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+        told = [
+            f"{each['impact']} {each['id']}: {node['html']}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+        assert not told
+        if scheme == "light":
+            table = controls_table(page)
+            page_of_docs = (ROOT / "docs" / "controls.md").read_text(encoding="utf-8")
+            assert table in page_of_docs, (
+                "run `python -m tests.support.page_controls` and paste it into docs/controls.md"
+            )
