@@ -46,8 +46,8 @@ EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how fine geometry is: width of a voxel in pixels (default: points 0.5, mesh 0.75, splats 0.7)",
     },
     "max_triangles": {"type": positive, "metavar": "N", "help": "simplify a mesh to at most so many (default: all)"},
-    "up": {"choices": UP_AXES, "help": "axis of points or a mesh that points up; z suits Blender (default: y)"},
     "outliers": {"action": "store_true", "help": "keep statistical outliers among points"},
+    "up": {"choices": UP_AXES, "help": "axis of points or a mesh that points up; z suits Blender (default: y)"},
     "sh_degree": {
         "type": int,
         "choices": range(4),
