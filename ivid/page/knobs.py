@@ -51,7 +51,8 @@ VOXEL_PIXELS = {"points": 0.5, "mesh": 0.75, "splats": 0.7}  # the widths that t
 KNOBS = (
     Knob("detail", "Detail", "voxel_pixels", tuple(VOXEL_PIXELS), tuple((each, each) for each in DETAILS)),
     Knob("triangles", "Triangles", "max_triangles", ("mesh",), ((0, "all"), *_numbers((100_000, 20_000, 5_000), ""))),
-    Knob("background", "Background", "keep_far", (*VOXEL_PIXELS, "nerfstudio"), ((False, "left out"), (True, "kept"))),
+    Knob("background", "Background", "keep_far", tuple(VOXEL_PIXELS), ((False, "left out"), (True, "kept"))),
+    Knob("far_depths", "Background", "keep_far", ("nerfstudio",), ((False, "no depth"), (True, "far away"))),
     Knob("up", "Up axis", "up", ("points", "mesh"), tuple((axis, axis) for axis in UP_AXES), but=(".glb",)),
     Knob("video_size", "Size", "size", ("video",), _numbers((512, 256, 384, 768, 1024), "px")),
     Knob("seconds", "Duration", "seconds", ("video",), _numbers((2, 4, 6, 10, 20), "s")),

@@ -27,7 +27,7 @@ FIND = r"""() => {
         || (control.matches("select") ? label.firstChild : label)?.textContent || control.textContent;
       rows.push({
         place,
-        name: [heading, own].map((text) => text.trim().replace(/\s+/g, " ")).filter(Boolean).join(": "),
+        name: [heading, own].map((text) => text.replace(/[▼◀]/g, "").trim().replace(/\s+/g, " ")).filter(Boolean).join(": "),
         suffix: control.dataset.preset ? control.querySelector("small").textContent.split(" ")[0] : "",
         kind: control.getAttribute("role") ?? (kinds[control.tagName] || control.type),
         keys: control.getAttribute("aria-keyshortcuts") ?? "",
