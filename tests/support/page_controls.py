@@ -12,6 +12,7 @@ FIND = r"""() => {
     masthead: "top", controls: "the scene to make", exports: "files", open: "files", grid: "views", library: "scenes",
   };
   const kinds = { INPUT: "", SELECT: "choice", SUMMARY: "menu", BUTTON: "button" };
+  const plain = (text) => text.replace(/[▼◀]/g, "").trim().replace(/\s+/g, " ");
   const rows = [];
   for (const [id, place] of Object.entries(places)) {
     const room = document.querySelector(`#ivid-${id}`);
@@ -27,7 +28,7 @@ FIND = r"""() => {
         || (control.matches("select") ? label.firstChild : label)?.textContent || control.textContent;
       rows.push({
         place,
-        name: [heading, own].map((text) => text.replace(/[▼◀]/g, "").trim().replace(/\s+/g, " ")).filter(Boolean).join(": "),
+        name: [heading, own].map(plain).filter(Boolean).join(": "),
         suffix: control.dataset.preset ? control.querySelector("small").textContent.split(" ")[0] : "",
         kind: control.getAttribute("role") ?? (kinds[control.tagName] || control.type),
         keys: control.getAttribute("aria-keyshortcuts") ?? "",
