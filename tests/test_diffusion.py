@@ -163,7 +163,7 @@ def test_ancestral_sampling_visits_every_timestep_and_adds_no_noise_at_the_end()
     scheduler = make_scheduler("ddpm", LINEAR, 1000)
     assert scheduler.timesteps.tolist() == list(range(999, -1, -1))
     clean = torch.full((1, 4, 2, 2), 0.3)
-    stepped = scheduler.step(clean, torch.tensor(0), torch.randn(1, 4, 2, 2), return_dict=False)[0]
+    stepped = scheduler.step(clean, 0, torch.randn(1, 4, 2, 2), [])
     torch.testing.assert_close(stepped, clean)
 
 
@@ -172,7 +172,7 @@ def test_ancestral_step_is_the_posterior_with_small_variance():
     scheduler = make_scheduler("ddpm", LINEAR, 1000)
     clean, x_t = torch.full((1, 1, 64, 64), 0.3), torch.full((1, 1, 64, 64), -0.8)
     t = 400
-    stepped = scheduler.step(clean, torch.tensor(t), x_t, generator=torch.Generator().manual_seed(0)).prev_sample
+    stepped = scheduler.step(clean, t, x_t, [torch.Generator().manual_seed(0)])
     beta = 1 - alphas[t] / alphas[t - 1]
     mean = (
         math.sqrt(alphas[t - 1]) * beta / (1 - alphas[t]) * 0.3

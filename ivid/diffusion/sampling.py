@@ -18,7 +18,8 @@ from ivid.diffusion import SAMPLERS
 from ivid.diffusion.conditioning import randn
 from ivid.diffusion.denoiser import Denoiser
 from ivid.diffusion.refining import Refiner
-from ivid.diffusion.schedules import schedule_arguments
+from ivid.diffusion.schedulers import SINGLE_STEP, SingleStepScheduler
+from ivid.diffusion.schedules import alphas_cumprod, schedule_arguments
 
 
 @dataclass(frozen=True)
@@ -49,24 +50,15 @@ def make_scheduler(sampler: str, schedule: Mapping[str, Any], steps: int):
     total = schedule["num_train_timesteps"]
     if not 1 <= steps <= total:
         raise ValueError(f"the number of steps must lie between 1 and {total}, got {steps}")
+    if sampler in SINGLE_STEP:
+        return SingleStepScheduler(alphas_cumprod(schedule), steps, ancestral=sampler == "ddpm")
     import diffusers  # takes seconds
 
-    classes = {
-        "ddpm": diffusers.DDPMScheduler,
-        "ddim": diffusers.DDIMScheduler,
-        "dpm++": diffusers.DPMSolverMultistepScheduler,
-        "unipc": diffusers.UniPCMultistepScheduler,
-    }
-    noise = schedule_arguments(schedule)
-    if sampler in ("ddpm", "ddim"):
-        extra = {"variance_type": "fixed_small"} if sampler == "ddpm" else {"set_alpha_to_one": True}
-        scheduler = classes[sampler](**noise, prediction_type="sample", clip_sample=False, **extra)
-        scheduler.set_timesteps(steps)
-        stride = total // steps
-        scheduler.timesteps = torch.arange(steps, 0, -1) * stride - 1
-    else:
-        scheduler = classes[sampler](**noise, prediction_type="sample", timestep_spacing="trailing")
-        scheduler.set_timesteps(steps)
+    multistep = {"dpm++": diffusers.DPMSolverMultistepScheduler, "unipc": diffusers.UniPCMultistepScheduler}
+    scheduler = multistep[sampler](
+        **schedule_arguments(schedule), prediction_type="sample", timestep_spacing="trailing"
+    )
+    scheduler.set_timesteps(steps)
     return scheduler
 
 
@@ -119,8 +111,6 @@ def sample(
 
 
 def _step(scheduler, clean: Tensor, timestep: Tensor, x_t: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    from diffusers import DDPMScheduler
-
-    if isinstance(scheduler, DDPMScheduler):  # the only one that draws noise; the list keeps samples independent
-        return scheduler.step(clean, timestep, x_t, generator=list(generators), return_dict=False)[0]  # type: ignore[arg-type]
+    if isinstance(scheduler, SingleStepScheduler):
+        return scheduler.step(clean, int(timestep), x_t, generators)
     return scheduler.step(clean, timestep, x_t, return_dict=False)[0]

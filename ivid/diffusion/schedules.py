@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 _NAMED = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas")
@@ -24,12 +26,9 @@ def schedule_arguments(schedule: Mapping[str, Any]) -> dict[str, Any]:
     shift = float(schedule.get("noise_shift", 1.0))
     if shift == 1.0:
         return arguments
-    from diffusers import DDPMScheduler  # takes seconds to import
-
-    alphas_cumprod = DDPMScheduler(**arguments).alphas_cumprod.double()
-    shifted = alphas_cumprod / (alphas_cumprod + shift**2 * (1 - alphas_cumprod))
-    before = torch.cat([torch.ones(1, dtype=torch.float64), shifted[:-1]])
-    betas = (1 - shifted / before).clamp(max=_LARGEST_BETA)
+    plain = np.cumprod(1 - _betas(**arguments).astype(np.float64))
+    shifted = plain / (plain + shift**2 * (1 - plain))
+    betas = np.minimum(1 - shifted / np.concatenate([[1.0], shifted[:-1]]), _LARGEST_BETA)
     return {"num_train_timesteps": len(betas), "trained_betas": betas.tolist()}
 
 
@@ -45,7 +44,28 @@ def recorded_schedule(schedule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def alphas_cumprod(schedule: Mapping[str, Any]) -> torch.Tensor:
-    """ᾱ_t, float32 [T]."""
+    """ᾱ_t, float32 [T], as any diffusers scheduler has it."""
+    betas = _betas(**schedule_arguments(schedule)).astype(np.float32)
+    return torch.from_numpy(np.cumprod(1 - betas, dtype=np.float64).astype(np.float32))
+
+
+def _betas(
+    num_train_timesteps: int = 1000,
+    beta_schedule: str = "linear",
+    beta_start: float = 1e-4,
+    beta_end: float = 0.02,
+    trained_betas: list[float] | None = None,
+) -> np.ndarray:
+    """β_t [T] of the arguments of a diffusers scheduler; importing that takes seconds."""
+    if trained_betas is not None:
+        return np.asarray(trained_betas)
+    if beta_schedule == "linear":
+        return np.linspace(beta_start, beta_end, num_train_timesteps)
+    if beta_schedule == "squaredcos_cap_v2":  # Nichol & Dhariwal, 2021, eq. 17
+        times = np.arange(num_train_timesteps + 1) / num_train_timesteps
+        alpha_bar = np.cos((times + 0.008) / 1.008 * math.pi / 2) ** 2
+        return np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], _LARGEST_BETA)
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(**schedule_arguments(schedule)).alphas_cumprod
+    library = DDPMScheduler(num_train_timesteps, beta_start, beta_end, beta_schedule)  # type: ignore[arg-type]
+    return library.betas.numpy()
