@@ -26,19 +26,20 @@ __version__ = "0.2.0"
 __all__ = ["__version__", "export", "load", "open_scene"]
 
 
-def load(model: str | Path = "lowpoly", device: str | None = None) -> IvidPipeline:
+def load(model: str | Path = "lowpoly", device: str | None = None, backend: str | None = None) -> IvidPipeline:
     """A model, ready to make scenes.
 
     Args:
         model: `lowpoly`, which is bundled; `imagenet128`, fetched and converted on first use; or a model folder.
         device: such as cpu or cuda:1; the first GPU, or else the CPU, when None.
+        backend: what evaluates the networks: `onnx` (ONNX Runtime, on the CPU) or `torch`; the faster one when None.
 
     Raises:
         ValueError: there is no such model, its folder is not complete, or it could not be fetched.
     """
     from ivid.pipeline import load_pipeline, model_folder
 
-    return load_pipeline(model_folder(model), device)
+    return load_pipeline(model_folder(model), device, backend)
 
 
 def open_scene(path: str | Path) -> Scene:

@@ -20,6 +20,7 @@
 #   FIRST_STEPS, PAIRS_STEPS, REFINER_STEPS, NOVEL_STEPS, NOVEL_REFINER_STEPS   of the networks (the configs')
 #   BATCH           samples of a step (the configs')
 #   START           model folder whose networks those of the first stage start from (none: from scratch)
+#   NO_GRAPHS       when set, the model gets no graphs for ONNX Runtime, which take minutes
 #   WORKERS         processes that render (one per core)
 #   PYTHON          the interpreter (python)
 set -euo pipefail
@@ -60,7 +61,7 @@ train first_view first_view "${FIRST_STEPS:-}" "${START:+$START/first_view_unet}
 train novel_view_pairs novel_view_0 "${PAIRS_STEPS:-}" "${START:+$START/novel_view_unet}" --data "$work/around"
 train refiner refiner "${REFINER_STEPS:-}" "${START:+$START/refiner_unet}" --data "$work/studio" \
     --further "$work/around" --set "refines=[\"$work/first_view/unet\", \"$work/novel_view_0/unet\"]"
-bundle "$work/model_0" novel_view_0 --refiner "$work/refiner"
+bundle "$work/model_0" novel_view_0 --refiner "$work/refiner" --no-graphs
 
 # Scenes: each round learns true views from what the model of the round before draws around them.
 render scenes studio 3 "${SCENES:-480}" "${VIEWS:-31}"
@@ -75,6 +76,7 @@ for ((round = 1; round <= rounds; round++)); do
         --further "$work/rollouts_$round" --set "refines=[\"$work/novel_view_$round/unet\"]"
     refined=$work/novel_refiner_$round/unet
     bundle "$work/model_$round" "novel_view_$round" --refiner "$work/refiner" \
-        --novel-refiner "$work/novel_refiner_$round"
+        --novel-refiner "$work/novel_refiner_$round" --no-graphs
 done
-bundle "$out" "novel_view_$rounds" --refiner "$work/refiner" --novel-refiner "$work/novel_refiner_$rounds"
+bundle "$out" "novel_view_$rounds" --refiner "$work/refiner" --novel-refiner "$work/novel_refiner_$rounds" \
+    ${NO_GRAPHS:+--no-graphs}

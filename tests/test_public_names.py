@@ -70,11 +70,13 @@ def test_the_front_door_loads_models(monkeypatch, tmp_path):
 
     asked = []
     monkeypatch.setattr(ivid.pipeline.models, "model_folder", lambda name: tmp_path / name)
-    monkeypatch.setattr(ivid.pipeline.loading, "load_pipeline", lambda folder, device: asked.append((folder, device)))
+    monkeypatch.setattr(
+        ivid.pipeline.loading, "load_pipeline", lambda folder, device, backend: asked.append((folder, device, backend))
+    )
     for cached in ("load_pipeline", "model_folder"):
         vars(ivid.pipeline).pop(cached, None)  # names that were looked up before
-    ivid.load("lowpoly", "cpu")
-    assert asked == [(tmp_path / "lowpoly", "cpu")]
+    ivid.load("lowpoly", "cpu", "torch")
+    assert asked == [(tmp_path / "lowpoly", "cpu", "torch")]
 
 
 def test_peeking_is_what_loading_says(tmp_path):

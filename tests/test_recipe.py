@@ -34,6 +34,7 @@ TOY = {
     "REFINER_STEPS": "2",
     "BATCH": "2",
     "WORKERS": "1",
+    "NO_GRAPHS": "yes",
     "PYTHON": sys.executable,
 }
 

@@ -65,7 +65,7 @@ def test_a_network_told_instances_becomes_a_model_of_classes(tmp_path):
     train(told, images, first)
     assert weights(first / "unet")["class_embedding.weight"].shape[0] == 5
     train(replace(CONFIG, steps=2, network="novel_view"), images, novel)
-    arguments = ["--data", str(images.folder), "--out", str(out)]
+    arguments = ["--no-graphs", "--data", str(images.folder), "--out", str(out)]
     assert main(["bundle", "configs/models/lowpoly.json", str(first), str(novel), *arguments]) == 0
     pipeline = load_pipeline(out)
     assert (pipeline.class_names, pipeline.config.labels.instances) == (["red", "green"], ((0, 2), (1, 3)))
@@ -83,7 +83,7 @@ def test_a_network_told_instances_becomes_a_model_of_classes(tmp_path):
         str(novel),
         "--refiner",
         str(tmp_path / "refiner"),
-        *arguments[:3],
+        *arguments[:4],
         str(tmp_path / "whole"),
     ]
     assert main(["bundle", "configs/models/lowpoly.json", *with_details]) == 0
@@ -129,7 +129,7 @@ def test_a_model_is_bundled_of_networks_told_instances(tmp_path, monkeypatch):
     for run, names in ((first, [3, 0]), (novel, [0, 1, 2, 3])):  # as if the first had been shown two of the models
         (run / "unet" / "labels.json").write_text(json.dumps([images.asset_names[k] for k in names]))
     arguments = ["configs/models/lowpoly.json", str(first), str(novel), "--data", str(images.folder), "--out", str(out)]
-    assert main(["bundle", *arguments]) == 0
+    assert main(["bundle", *arguments, "--no-graphs"]) == 0
     pipeline = load_pipeline(out)
     assert (pipeline.config.labels.instances, pipeline.config.labels.novel_instances) == (((1,), (0,)), True)
     bundled = weights(out / "novel_view_unet")["class_embedding.weight"]  # loaded, they have the processor's precision

@@ -20,7 +20,7 @@ from tests.support.tiny_training import CONFIG
 pytestmark = pytest.mark.training
 
 
-def test_three_runs_become_a_model(tmp_path):
+def test_three_runs_become_a_model(tmp_path, monkeypatch):
     images = write_renders(tmp_path / "data")
     first, novel = tmp_path / "first", tmp_path / "novel"
     train(replace(CONFIG, steps=2), images, first)
@@ -30,9 +30,12 @@ def test_three_runs_become_a_model(tmp_path):
         replace(CONFIG, steps=2, network="refiner", refines=(str(first / "unet"), str(novel / "unet"))), images, refiner
     )
     arguments = ["--data", str(images.folder), "--refiner", str(refiner), "--out", str(tmp_path / "discs")]
+    graphed: list[Path] = []
+    monkeypatch.setattr("ivid.training.packaging.write_graphs", graphed.append)  # which takes half a minute a network
     (tmp_path / "discs").mkdir()
     (tmp_path / "discs" / "README.md").write_text("the card")
     assert main(["bundle", "configs/models/lowpoly.json", str(first), str(novel), *arguments]) == 0
+    assert [folder.parent for folder in graphed] == [tmp_path]  # before it takes the model's place
     pipeline = load_pipeline(tmp_path / "discs")
     assert (pipeline.size, pipeline.class_names, pipeline.depth_range) == (SIZE, ["red", "green"], (0.5, 4.0))
     assert pipeline.refiner_unet.config["in_channels"] == 14 * CONFIG.patch_size**2
@@ -58,6 +61,7 @@ def test_photographs_become_a_model_with_an_upsampler(tmp_path):
         arguments = ["--data", str(data), "--out", runs[network], "--size", str(size)]
         assert main(["train", str(config), *arguments]) == 0
     bundled = ["bundle", "configs/models/imagenet128.json", runs["first_view"], runs["novel_view"], "--data", str(data)]
+    bundled.append("--no-graphs")
     out = tmp_path / "cats"
     assert main([*bundled, "--upsampler", runs["novel_view"], "--out", str(out)]) == 2
     assert main([*bundled, "--upsampler", runs["upsampler"], "--out", str(out)]) == 0

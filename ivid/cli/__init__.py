@@ -24,6 +24,7 @@ COMMANDS = {
     "prepare": "make training data of 3D models or of photographs",
     "train": "train a network",
     "bundle": "put trained networks together into a model folder",
+    "graphs": "write the graphs by which ONNX Runtime evaluates the networks of a model",
     "convert": "make the authors' published weights into a model folder",
     "evaluate": "score pictures, scenes or a model",
 }

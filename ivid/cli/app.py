@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 
-from ivid.cli.arguments import DEVICE_HELP, device, integer
-from ivid.pipeline.devices import check_device
+from ivid.cli.arguments import DEVICE_HELP, add_backend, device, integer
+from ivid.pipeline.devices import check_backend, check_device
 from viewer.addresses import check_address
 
 
@@ -44,16 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", type=device, help=f"where the networks run: {DEVICE_HELP} (default: the first GPU, or else cpu)"
     )
+    add_backend(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     check_address(options.host, options.port or 0)
     check_device(options.device)
+    check_backend(options.backend, options.device)
 
     from ivid.page.layout import build_page, launch_options
     from ivid.page.registry import ModelRegistry
 
-    models = ModelRegistry(options.model, options.device, options.estimator)
+    models = ModelRegistry(options.model, options.device, options.estimator, options.backend)
     # Threads of the networks that wait for one another by spinning starve a browser on the same processor, and it them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is when a model is loaded
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is to be deleted at the end is deleted

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ivid.diffusion import SAMPLERS
+from ivid.pipeline.devices import BACKENDS
 from ivid.pipeline.sampling import LARGEST_GUIDANCE, Sampling
 
 Number = TypeVar("Number", int, float)
@@ -93,6 +94,15 @@ def add_device(parser: argparse.ArgumentParser, what: str) -> None:
     """`--device`; `what` runs on it."""
     parser.add_argument(
         "--device", type=device, help=f"where {what}: {DEVICE_HELP} (default: the first GPU, or else cpu)"
+    )
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """`--backend`."""
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="what evaluates the networks: ONNX Runtime, on the CPU, or torch (default: the faster one)",
     )
 
 

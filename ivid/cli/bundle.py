@@ -19,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--upsampler", type=Path, metavar="RUN", help="run folder of an upsampler")
     parser.add_argument("--data", type=Path, required=True, help="what they were trained on")
     parser.add_argument("--out", type=Path, required=True, help="the model folder")
+    parser.add_argument(
+        "--no-graphs",
+        action="store_true",
+        help="leave out the graphs by which ONNX Runtime evaluates the networks; ivid graphs writes them later",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -42,5 +47,6 @@ def run(options: argparse.Namespace) -> None:
         refiner=options.refiner,
         novel_refiner=options.novel_refiner,
         upsampler=options.upsampler,
+        graphs=not options.no_graphs,
     )
     print(options.out)

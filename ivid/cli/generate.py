@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ivid.cli.arguments import add_device, add_model, add_sampling, positive, refuse, sampling
+from ivid.cli.arguments import add_backend, add_device, add_model, add_sampling, positive, refuse, sampling
 from ivid.cli.first_view import add_picture, check_picture, first_view_of
 from ivid.export.folders import Layout, PlainLayout, PublishedLayout
 from ivid.export.records import difference, read_record
 from ivid.pipeline.batch import SceneRequest, parse_seeds, plan
+from ivid.pipeline.devices import check_backend
 from ivid.pipeline.models import model_folder, read_index
 from ivid.pipeline.processes import Share, helper_count, helpers
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
@@ -119,6 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make scenes again that are there; else those made in the same way are skipped, and others are an error",
     )
     add_device(parser, "the networks run")
+    add_backend(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -137,6 +139,7 @@ def checked(options: argparse.Namespace) -> Work:
         ValueError: an option is wrong, or has no effect, or a scene is there that was made in another way.
         OSError: a file cannot be read, or the scenes could not be written.
     """
+    check_backend(options.backend, options.device)
     if options.num_samples:
         refuse(options, ["seeds"], "with --num-samples, which makes scenes of seeds 0 to N - 1")
     check_picture(options)
@@ -217,7 +220,8 @@ def make(work: Work, options: argparse.Namespace) -> None:
     from ivid.pipeline.loading import load_pipeline
 
     check_device(options.device)
-    pipeline = load_pipeline(model_folder(work.model), options.device or Share.of_environment().device())
+    device = options.device or Share.of_environment().device()
+    pipeline = load_pipeline(model_folder(work.model), device, options.backend)
     missing = {request.name for request in work.missing}
     with helpers(helper_count(options.processes, options.device), options.arguments) as share:
         requests = [request for request in share.part(work.requests, options.batch) if request.name in missing]

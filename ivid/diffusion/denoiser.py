@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
+
+    from ivid.diffusion.onnx_unet import OnnxUNet
+
+    UNet = UNet2DModel | OnnxUNet
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
@@ -31,7 +35,7 @@ class Denoiser:
         prediction_type: what the network's output means, one of `PREDICTION_TYPES`.
     """
 
-    unet: UNet2DModel
+    unet: UNet
     alphas_cumprod: Tensor
     prediction_type: str
 
@@ -73,22 +77,22 @@ class Denoiser:
         return evaluate(self.unet, inputs, timesteps, class_labels)
 
 
-def evaluate(unet: UNet2DModel, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
+def evaluate(unet: UNet, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
     """The output [B, 4, S, S] float32 of a network for inputs [B, C, S, S], cut into patches as it takes them."""
     patch_size = patch_size_of(unet)
     patches = functional.pixel_unshuffle(inputs, patch_size).to(unet.dtype)
-    if patches.device.type == "cpu":  # the layout oneDNN's convolutions are written for
+    if patches.device.type == "cpu" and isinstance(unet, nn.Module):  # the layout oneDNN's convolutions are written for
         patches = patches.contiguous(memory_format=torch.channels_last)
     output = unet(patches, timesteps, class_labels=class_labels, return_dict=False)[0]
     return functional.pixel_shuffle(output.float(), patch_size)
 
 
-def patch_size_of(unet: UNet2DModel) -> int:
+def patch_size_of(unet: UNet) -> int:
     """Side in pixels of the patches that a network takes as channels; 1 if it takes pixels as they are."""
     return math.isqrt(unet.config["out_channels"] // 4)
 
 
-def labels_for(unet: UNet2DModel, labels: Tensor) -> Tensor | None:
+def labels_for(unet: UNet, labels: Tensor) -> Tensor | None:
     """Class labels [B] as a network takes them: None if it knows no classes."""
     return labels if unet.config["num_class_embeds"] else None
 

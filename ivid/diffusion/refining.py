@@ -17,7 +17,7 @@ from ivid.diffusion.conditioning import ConditionBatch, blend_with_known
 from ivid.diffusion.denoiser import Denoiser, evaluate, signal_and_noise
 
 if TYPE_CHECKING:
-    from diffusers import UNet2DModel
+    from ivid.diffusion.denoiser import UNet
 
 GUESS_VARIANCE = 0.0025
 """About the mean squared error of a coarse network's guess, in the range [-1, 1]."""
@@ -41,7 +41,7 @@ class Refiner:
         labels: [B] int64, instance labels; None for a network without labels.
     """
 
-    unet: UNet2DModel
+    unet: UNet
     alphas_cumprod: Tensor
     start: int
     condition: Tensor
@@ -69,7 +69,7 @@ class NovelViewRefiner:
         labels: [B] int64, instance labels of what is shown; None for a network that is told none.
     """
 
-    unet: UNet2DModel
+    unet: UNet
     known: ConditionBatch
     labels: Tensor | None = None
 

@@ -54,7 +54,7 @@ def _pipeline(source: str) -> IvidPipeline:
         from ivid.pipeline.loading import load_pipeline
         from ivid.pipeline.models import model_folder
 
-        LOADED[source] = load_pipeline(model_folder(source), "cpu")
+        LOADED[source] = load_pipeline(model_folder(source), "cpu", "torch")
     pipeline = LOADED[source]
     if gpu_is_lent():
         import torch

@@ -79,16 +79,23 @@ class ModelRegistry:
         names: of models, or their folders.
         device: where networks run; the best there is when None.
         estimator: repository on the hub or folder of the depth estimator for photographs; a small one when None.
+        backend: what evaluates the networks, one of `ivid.pipeline.devices.BACKENDS`; the faster one when None.
     """
 
-    def __init__(self, names: Sequence[str], device: str | None = None, estimator: str | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        device: str | None = None,
+        estimator: str | None = None,
+        backend: str | None = None,
+    ) -> None:
         cards = [ModelCard.read(name) for name in names]
         self.cards = {card.name: card for card in cards}
         if len(self.cards) < len(cards):
             raise ValueError(f"two models of one name cannot be told apart: {', '.join(card.name for card in cards)}")
         self.evaluation_s: dict[tuple[str, str], float] = {}  # seconds a network evaluation took, by model and phase
         self.download_messages: dict[str, str] = {}  # how far the download of a model is, by name
-        self._device = device
+        self._device, self._backend = device, backend
         self._estimator_name = estimator
         self._estimator: DisparityEstimator | None = None
         self._lock = threading.Lock()
@@ -123,7 +130,8 @@ class ModelRegistry:
                     folder = model_folder(source, partial(self.download_messages.__setitem__, name))
                 finally:
                     self.download_messages.pop(name, None)
-                pipeline = load_pipeline(folder, "cpu" if gpu_is_lent() else self._device)
+                placed = ("cpu", "torch") if gpu_is_lent() else (self._device, self._backend)
+                pipeline = load_pipeline(folder, *placed)
                 if not gpu_is_lent():
                     _warm_up(pipeline)
                 LOADED[source] = pipeline

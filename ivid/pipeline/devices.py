@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+BACKENDS = ("onnx", "torch")
+"""What can evaluate networks: ONNX Runtime on the CPU, or torch."""
+
 
 def check_device(device: str | None) -> None:
     """Refuse a device that networks cannot run on here; torch is imported only to look for a GPU.
@@ -25,3 +28,19 @@ def check_device(device: str | None) -> None:
             return
         found += [f"cuda:{index}" for index in range(count)]
     raise ValueError(f"there is no device {device!r:.50} here; choose one of {', '.join(found)}")
+
+
+def check_backend(backend: str | None, device: str | None) -> None:
+    """Refuse a backend that there is not, or that does not run on a device.
+
+    Args:
+        backend: one of `BACKENDS`; None for the faster one.
+        device: as of `check_device`.
+
+    Raises:
+        ValueError: the message says which backends there are.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"there is no backend {backend!r:.50}; choose {' or '.join(BACKENDS)}")
+    if backend == "onnx" and (device or "cpu") != "cpu":
+        raise ValueError(f"the backend onnx runs on the CPU, not on {device}; choose the backend torch")

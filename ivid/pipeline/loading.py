@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
-from ivid.pipeline.devices import check_device
+from ivid.diffusion.onnx_unet import GRAPH_FILE, GraphError, OnnxUNet
+from ivid.pipeline.config import ModelIndex
+from ivid.pipeline.devices import check_backend, check_device
 from ivid.pipeline.pipeline import IvidPipeline
 
+logger = logging.getLogger(__name__)
 
-def load_pipeline(folder: str | Path, device: str | None = None) -> IvidPipeline:
+
+def load_pipeline(folder: str | Path, device: str | None = None, backend: str | None = None) -> IvidPipeline:
     """The model of a folder, on the best device at hand and in the precision that is fastest there.
 
+    Args:
+        folder: of the model.
+        device: see `ivid.pipeline.devices.check_device`.
+        backend: what evaluates the networks, `onnx` or `torch`. When None, ONNX Runtime on CPUs without instructions
+            for bfloat16, of a model that has graphs. Where `onnx` cannot be had, one sentence is logged, and it is
+            torch.
+
     Raises:
-        ValueError: there is no such device.
+        ValueError: there is no such device or backend, or the backend does not run on the device.
     """
     check_device(device)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    check_backend(backend, device)
+    device = device or ("cuda" if torch.cuda.is_available() and backend != "onnx" else "cpu")
+    if backend == "onnx" or (backend is None and _onnx_is_faster(folder, device)):
+        try:
+            return _in_onnx_runtime(folder)
+        except GraphError as error:
+            logger.warning("the networks run in torch: %s", error)
     pipeline = IvidPipeline.from_pretrained(folder, fastest_precision(device))
     if device == "cpu":
         for unet in pipeline.networks.values():
@@ -32,3 +51,19 @@ def fastest_precision(device: str) -> torch.dtype:
     if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
         return torch.bfloat16
     return torch.float32
+
+
+def _onnx_is_faster(folder: str | Path, device: str) -> bool:
+    """Whether ONNX Runtime, in single precision, beats torch here; a model without graphs has no choice."""
+    has_graphs = all((Path(folder) / name / GRAPH_FILE).is_file() for name in ModelIndex.read(folder).networks)
+    return has_graphs and device == "cpu" and fastest_precision(device) == torch.float32
+
+
+def _in_onnx_runtime(folder: str | Path) -> IvidPipeline:
+    """The model with its networks in ONNX Runtime, each of them prepared on a thread of its own."""
+    index = ModelIndex.read(folder)
+    with ThreadPoolExecutor(len(index.networks)) as pool:
+        networks = dict(
+            zip(index.networks, pool.map(OnnxUNet, [Path(folder) / name for name in index.networks]), strict=True)
+        )
+    return IvidPipeline(config=index.config, **networks)

@@ -21,7 +21,7 @@ from ivid.scene.depth import DepthRange
 from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
-    from diffusers import UNet2DModel
+    from ivid.diffusion.denoiser import UNet
 
 
 class IvidPipeline:
@@ -39,13 +39,13 @@ class IvidPipeline:
 
     def __init__(
         self,
-        first_view_unet: UNet2DModel,
-        novel_view_unet: UNet2DModel,
+        first_view_unet: UNet,
+        novel_view_unet: UNet,
         config: ModelConfig | None = None,
         *,
-        refiner_unet: UNet2DModel | None = None,
-        novel_refiner_unet: UNet2DModel | None = None,
-        upsampler_unet: UNet2DModel | None = None,
+        refiner_unet: UNet | None = None,
+        novel_refiner_unet: UNet | None = None,
+        upsampler_unet: UNet | None = None,
     ) -> None:
         self.first_view_unet = first_view_unet
         self.novel_view_unet = novel_view_unet
@@ -88,7 +88,7 @@ class IvidPipeline:
         return self
 
     @property
-    def networks(self) -> dict[str, UNet2DModel]:
+    def networks(self) -> dict[str, UNet]:
         """The networks the model has, by the names of `ivid.pipeline.config.NETWORKS`."""
         return {name: getattr(self, name) for name in NETWORKS if getattr(self, name) is not None}
 
@@ -267,7 +267,7 @@ class IvidPipeline:
             renderer=shared_renderer(str(device) if device.type == "cuda" else "cpu"),
         )
 
-    def denoiser(self, unet: UNet2DModel, scheduler: Any) -> Denoiser:
+    def denoiser(self, unet: UNet, scheduler: Any) -> Denoiser:
         """One of the model's networks as a denoiser for a scheduler of `make_scheduler`."""
         return Denoiser(unet, scheduler.alphas_cumprod.to(unet.device), self.config.prediction_type)
 

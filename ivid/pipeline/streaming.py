@@ -26,8 +26,7 @@ from ivid.scene.condition import Condition
 from ivid.scene.scene import View, quantised
 
 if TYPE_CHECKING:
-    from diffusers import UNet2DModel
-
+    from ivid.diffusion.denoiser import UNet
     from ivid.pipeline.pipeline import IvidPipeline
 
 
@@ -218,7 +217,7 @@ def _label(known: LabelConfig, class_index: int | None, seed: int, instance: int
     return label if instance is None else replace(label, instance=instance)
 
 
-def _network_labels(pipeline: IvidPipeline, unet: UNet2DModel, labels: Sequence[SceneLabel]) -> Tensor | None:
+def _network_labels(pipeline: IvidPipeline, unet: UNet, labels: Sequence[SceneLabel]) -> Tensor | None:
     """Class labels [B] of scenes for a network: their instances, if it knows those, or their classes, or None."""
     if not unet.config["num_class_embeds"]:
         return None

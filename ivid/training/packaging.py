@@ -14,6 +14,7 @@ from diffusers import UNet2DModel
 from ivid.data.renders import class_of_asset
 from ivid.diffusion.schedules import recorded_schedule
 from ivid.pipeline.config import DepthConfig, LabelConfig, ModelConfig
+from ivid.pipeline.graphs import write_graphs
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.scene.depth import DepthRange
 from ivid.scene.files import read_json
@@ -53,6 +54,7 @@ def bundle(
     refiner: str | Path | None = None,
     novel_refiner: str | Path | None = None,
     upsampler: str | Path | None = None,
+    graphs: bool = False,
 ) -> None:
     """Write the averaged networks of two to five runs, in half precision, and the model's config.
 
@@ -62,6 +64,7 @@ def bundle(
         settings: of the model's config, from `read_model_config`.
         class_names: in the order of the labels.
         depth_range: (near, far) of the data, in metres; `settings` may have another (method §3).
+        graphs: whether the networks get graphs for ONNX Runtime (`ivid.pipeline.graphs`), half a minute each.
 
     Raises:
         ValueError: the runs do not belong together.
@@ -102,6 +105,8 @@ def bundle(
     aside = out.with_name(f".{out.name}.aside")
     shutil.rmtree(aside, ignore_errors=True)
     pipeline.save_pretrained(aside)
+    if graphs:
+        write_graphs(aside)
     for kept in out.glob("*.md"):
         shutil.copy(kept, aside)
     shutil.rmtree(out, ignore_errors=True)
