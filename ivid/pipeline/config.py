@@ -16,7 +16,19 @@ from ivid.scene.files import read_json, written_aside
 from ivid.scene.scene import EDGE_THRESHOLD, MIN_TRUST
 
 INDEX_FILE = "model_index.json"
-CLASS_NAME = "IvidPipeline"
+CLASS_FILE = "pipeline.py"
+CLASS_NAME = ["pipeline", "IvidDiffusionPipeline"]
+"""The file in the model folder that names the class, without `.py`, and the class: as diffusers looks it up."""
+OLD_CLASS_NAME = "IvidPipeline"  # of model folders without that file
+CLASS_SOURCE = '''"""The class of this model, for `DiffusionPipeline.from_pretrained(..., trust_remote_code=True)`.
+
+It is part of the package ivid, which must be installed.
+"""
+
+from ivid.pipeline.diffusers_pipeline import IvidDiffusionPipeline
+
+__all__ = ["IvidDiffusionPipeline"]
+'''
 NETWORKS = ("first_view_unet", "novel_view_unet", "refiner_unet", "novel_refiner_unet", "upsampler_unet")
 """Folders of a model, each with a UNet2DModel; the first two are always there."""
 NETWORK_CLASS = ["diffusers", "UNet2DModel"]
@@ -227,7 +239,7 @@ class ModelIndex:
         """
         path = Path(folder) / INDEX_FILE
         index = read_json(path)
-        if not isinstance(index, dict) or index.get("_class_name") != CLASS_NAME:
+        if not isinstance(index, dict) or index.get("_class_name") not in (CLASS_NAME, OLD_CLASS_NAME):
             raise ValueError(f"{path} does not describe a model of this program")
         networks = tuple(name for name in NETWORKS if index.get(name) == NETWORK_CLASS)
         if not set(NETWORKS[:2]) <= set(networks):
@@ -241,8 +253,10 @@ class ModelIndex:
             raise ValueError(f"{path} does not describe a model of this program: {error}") from None
 
     def write(self, folder: str | Path) -> None:
-        """Write the index into a model folder."""
+        """Write the index into a model folder, and the file that tells diffusers its class."""
         networks = {name: NETWORK_CLASS if name in self.networks else [None, None] for name in NETWORKS}
+        with written_aside(Path(folder) / CLASS_FILE) as aside:
+            aside.write_text(CLASS_SOURCE)
         with written_aside(Path(folder) / INDEX_FILE) as aside:
             aside.write_text(json.dumps({"_class_name": CLASS_NAME, **self.config.to_dict(), **networks}, indent=1))
 

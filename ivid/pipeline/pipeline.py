@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -76,10 +77,22 @@ class IvidPipeline:
         return cls(config=index.config, **networks)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write a model folder that `from_pretrained` reads; the index is written last."""
+        """Write a model folder that `from_pretrained` and diffusers' `DiffusionPipeline` read; the index comes last."""
         for name, unet in self.networks.items():
             unet.save_pretrained(Path(folder) / name)
         ModelIndex(self.config, tuple(self.networks)).write(folder)
+
+    def push_to_hub(self, repository: str, **options: Any) -> str:
+        """Upload the model to the Hugging Face hub; the arguments are those of `ivid.pipeline.publishing.push_folder`.
+
+        Returns:
+            the address of the upload.
+        """
+        from ivid.pipeline.publishing import push_folder
+
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return push_folder(folder, repository, **options)
 
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> IvidPipeline:
         """Move the networks to a device, and into another precision if one is given."""
