@@ -26,16 +26,23 @@ CAMERA = Camera.orbit(0.1, 0.05)
 SIZE = 128
 PATCHES = {"sphere": (64, 44), "red box": (62, 82), "ground": (112, 24)}  # row, column
 
+MESHES = {
+    "mesh.glb": {},
+    "textured.glb": {"texture": 256, "max_triangles": 4000},
+    "small.glb": {"texture": 256, "max_triangles": 4000, "compress": True},
+}
+
 PAGE = f"""<!doctype html><canvas width={SIZE} height={SIZE}></canvas>
 <script type="importmap">{{"imports": {{
   "three": "/modules/three/build/three.module.js", "three/addons/": "/modules/three/examples/jsm/",
   "splats": "/modules/{SPLATS}", "playcanvas": "/modules/playcanvas/build/playcanvas.mjs"
 }}}}</script>"""
 
-DRAW = """async (matrix) => {
+DRAW = """async ([name, matrix]) => {
   const THREE = await import("three");
   const { GLTFLoader } = await import("three/addons/loaders/GLTFLoader.js");
-  const gltf = await new GLTFLoader().loadAsync("/files/mesh.glb");
+  const { MeshoptDecoder } = await import("three/addons/libs/meshopt_decoder.module.js");
+  const gltf = await new GLTFLoader().setMeshoptDecoder(MeshoptDecoder).loadAsync(`/files/${name}`);
   const camera = new THREE.PerspectiveCamera(45, 1, 0.05, 50);
   new THREE.Matrix4().fromArray(matrix).decompose(camera.position, camera.quaternion, camera.scale);
   const canvas = document.querySelector("canvas");
@@ -83,7 +90,8 @@ def page(browser, scene, page_folder):
     if not (MODULES / SPLATS).exists() or not (MODULES / "three").exists():
         pytest.skip("three.js and the splat reader are not installed (npm ci)")
     folder = page_folder
-    export_scene(scene, folder / "mesh.glb")
+    for name, options in MESHES.items():
+        export_scene(scene, folder / name, **options)
     export_scene(scene, folder / "splats.ply", "splats")
     export_scene(scene, folder / "splats.splat")
     roots = {"modules": MODULES, "files": folder}
@@ -103,8 +111,9 @@ def page(browser, scene, page_folder):
     page.close()
 
 
-def test_three_shows_the_mesh_in_the_colours_of_the_fused_picture(page, scene):
-    told = page.evaluate(DRAW, CAMERA.view_to_world.T.ravel().tolist())
+@pytest.mark.parametrize("name", MESHES)
+def test_three_shows_the_mesh_in_the_colours_of_the_fused_picture(page, scene, name):
+    told = page.evaluate(DRAW, [name, CAMERA.view_to_world.T.ravel().tolist()])
     assert told["materials"] == ["MeshBasicMaterial"]
     assert told["cameras"] == pytest.approx([45])
     url = page.evaluate("() => document.querySelector('canvas').toDataURL()")

@@ -46,6 +46,8 @@ EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how fine geometry is: width of a voxel in pixels (default: points 0.5, mesh 0.75, splats 0.7)",
     },
     "max_triangles": {"type": positive, "metavar": "N", "help": "simplify a mesh to at most so many (default: all)"},
+    "texture": {"type": positive, "metavar": "PX", "help": "side of a mesh's texture (default: colours of vertices)"},
+    "compress": {"action": "store_true", "help": "quantise and pack a mesh by meshoptimizer; of .glb"},
     "outliers": {"action": "store_true", "help": "keep statistical outliers among points"},
     "up": {"choices": UP_AXES, "help": "axis of points or a mesh that points up; z suits Blender (default: y)"},
     "sh_degree": {
