@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ivid.cli.arguments import number, positive, require_file, require_folder
 from ivid.scene.files import check_writable
+from ivid.training.trackers import TRACKERS, check_trackers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD",
         help="fields of the config, or data and further, in which the run that is there may differ; the log records it",
     )
+    parser.add_argument(
+        "--report-to",
+        nargs="+",
+        choices=TRACKERS,
+        default=[],
+        help="trackers to report to beside TensorBoard's files: wandb, trackio, mlflow (default: none)",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
+    check_trackers(options.report_to)
+
     from ivid.training.config import TrainingConfig
 
     require_file(options.config)
@@ -55,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     from ivid.training.loop import train
 
     max_seconds = options.max_minutes * 60 if options.max_minutes else None
-    train(config, data, options.out, max_seconds, further, options.override)
+    train(config, data, options.out, max_seconds, further, options.override, options.report_to)
 
 
 def open_further(folder: Path, data: Path, size: int):

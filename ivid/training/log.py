@@ -16,10 +16,12 @@ from tqdm import tqdm
 from ivid.scene.files import written_aside
 from ivid.training.config import TrainingConfig
 from ivid.training.record import Changes
+from ivid.training.trackers import Trackers
 
 
 class TrainingLog:
-    """Appends the mean loss of every `log_every` steps to `log.jsonl`; curves and pictures go to `tensorboard/` too.
+    """Appends the mean loss of every `log_every` steps to `log.jsonl`; curves and pictures go to `tensorboard/` and to
+    other trackers too.
 
     Args:
         out: the run folder.
@@ -27,9 +29,19 @@ class TrainingLog:
         batch_size: samples of a step, of all processes.
         first_step: the step the run goes on from; what an earlier process told of later ones is forgotten.
         enabled: false in all processes but one.
+        trackers: of the run.
     """
 
-    def __init__(self, out: Path, config: TrainingConfig, batch_size: int, first_step: int, enabled: bool) -> None:
+    def __init__(
+        self,
+        out: Path,
+        config: TrainingConfig,
+        batch_size: int,
+        first_step: int,
+        enabled: bool,
+        trackers: Trackers,
+    ) -> None:
+        self._trackers = trackers
         self._path, self._config, self._batch_size = out / "log.jsonl", config, batch_size
         if enabled:
             _forget_after(first_step, self._path)
@@ -58,6 +70,7 @@ class TrainingLog:
             file.write(json.dumps({"step": step, "samples": step * self._batch_size, **curves}) + "\n")
         for name, value in curves.items():
             self._curves.add_scalar(name, value, step)
+        self._trackers.curves(step, curves)
 
     def changed(self, step: int, changes: Changes) -> None:
         """What is not as it was when the run was begun, from a step on."""
@@ -69,7 +82,9 @@ class TrainingLog:
         """A sheet of samples that was drawn after a step."""
         if self._curves is not None:
             with Image.open(path) as sheet:
-                self._curves.add_image("samples", np.asarray(sheet), step, dataformats="HWC")
+                picture = np.asarray(sheet.convert("RGB"))
+            self._curves.add_image("samples", picture, step, dataformats="HWC")
+            self._trackers.picture(step, "samples", path, picture)
 
     def close(self) -> None:
         """Write what is not written yet."""

@@ -35,6 +35,7 @@ from ivid.training.objective import Objective
 from ivid.training.optimisers import make_optimiser
 from ivid.training.record import checked_changes, facts_of_data, write_record
 from ivid.training.tasks import TASKS
+from ivid.training.trackers import Trackers, check_trackers
 
 LOSS_SCALING = GradScalerKwargs(init_scale=2.0**20, growth_factor=2**0.001, backoff_factor=0.5, growth_interval=1)
 """Of training in half precision (method §10)."""
@@ -47,6 +48,7 @@ def train(
     max_seconds: float | None = None,
     further: RgbdImages | RecordedViews | None = None,
     override: Collection[str] = (),
+    report_to: Collection[str] = (),
 ) -> None:
     """Train until `config.steps`, or for `max_seconds`, whichever comes first; goes on from what `out` holds.
 
@@ -58,11 +60,14 @@ def train(
         further: images like `images`, of which the samples with a condition are made in their place; or recorded views
             of such, which have one.
         override: fields of the config, or `data` and `further`, that may differ from those of the run that `out` holds.
+        report_to: trackers that curves and pictures go to beside TensorBoard (`ivid.training.trackers.TRACKERS`).
 
     Raises:
-        ValueError: `out` holds another or a damaged run, or the images are of another size or damaged.
+        ValueError: `out` holds another or a damaged run, the images are of another size or damaged, or a tracker is
+            not there.
         TrainingDiverged: the loss is not finite any more; what was saved before stays.
     """
+    check_trackers(report_to)
     images, further = _checked(config, images, further)
     instances = images.instances if isinstance(images, Renders) else None
     out = Path(out)
@@ -70,6 +75,7 @@ def train(
         mixed_precision=config.mixed_precision,
         gradient_accumulation_steps=config.accumulation,
         kwargs_handlers=[LOSS_SCALING],
+        log_with=list(report_to),
     )
     data = facts_of_data(images, further)
     changes = checked_changes(out, config, data, override)
@@ -99,7 +105,8 @@ def train(
         disable=not accelerator.is_main_process,
         dynamic_ncols=True,
     )
-    log = TrainingLog(out, config, step_size, first_step, accelerator.is_main_process)
+    trackers = Trackers(accelerator, out, config)
+    log = TrainingLog(out, config, step_size, first_step, accelerator.is_main_process, trackers)
     log.changed(first_step, changes)
     watch = LossWatch(tolerant=config.mixed_precision == "fp16")
     started, step = time.monotonic(), first_step
