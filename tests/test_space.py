@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trimesh
 import yaml
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
 
 from ivid.export.libraries import SYSTEM_LIBRARIES
+from ivid.page.api import own_file
 from ivid.scene.scene import Scene
 from tests.support.processes import free_port, running
 from tests.support.tiny_model import save_tiny_model
@@ -72,7 +78,7 @@ def client(lent, tmp_path_factory) -> Iterator[Client]:
     loaded = subprocess.run([sys.executable, "-c", code, *GRAPHICS], env=environment, capture_output=True, text=True)
     assert loaded.stdout == ""
     model = save_tiny_model(folder / "tiny")
-    command = [sys.executable, "app.py", "--model", str(model)]
+    command = [sys.executable, "app.py", "--model", str(model), "--mcp"]
     with running(command, cwd=ROOT, env=environment) as server:
         server.until(rf"http://[\w.]+:{port}")
         yield Client(f"http://127.0.0.1:{port}/", verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
@@ -102,6 +108,47 @@ def test_what_needs_no_graphics_libraries_is_taken_away(client, scene_file):
 def test_what_needs_them_says_so(client, scene_file):
     with pytest.raises(AppError, match=r"needs the package open3d.* try: apt-get install .*libgl1"):
         client.predict(scene=handle_file(scene_file), kind="mesh", api_name="/export")
+
+
+async def as_an_agent(url: str) -> tuple[dict[str, Any], list[str]]:
+    """The tools that an MCP client finds, and what it is told when it makes a scene, exports it, and asks wrongly."""
+    async with streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _), ClientSession(read, write) as agent:
+        await agent.initialize()
+        tools = {tool.name: tool for tool in (await agent.list_tools()).tools}
+        made = await agent.call_tool("generate", {"class_label": "tree", "seed": 4, "view_set": "uncond"})
+        scene = made.content[0].text
+        exported = await agent.call_tool("export", {"scene": scene, "kind": "points"})
+        refused = await agent.call_tool("generate", {"class_label": "spaceship", "seed": 4})
+        assert refused.isError
+        return tools, [scene, exported.content[0].text, refused.content[0].text]
+
+
+def test_an_agent_uses_it_as_tools(client):
+    tools, told = asyncio.run(as_an_agent(client.src))
+    assert {"generate", "render", "export"} <= tools.keys()
+    assert "tiny: house, tree" in tools["generate"].description
+    assert "mesh (.glb, .obj, .ply)" in tools["export"].description
+    for name in ("generate", "render", "export"):
+        for parameter in tools[name].inputSchema["properties"].values():
+            assert len(parameter["description"]) > 10
+    assert "class_label" in tools["generate"].inputSchema["properties"]
+    scene, cloud, refusal = told
+    assert scene.endswith("tree_seed00004.ivid")
+    with urllib.request.urlopen(cloud, timeout=30) as answer:
+        assert answer.read(3) == b"ply"
+    assert "has no class 'spaceship'" in refusal
+
+
+def test_only_files_that_were_handed_out_have_addresses(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "handed out"))
+    (tmp_path / "handed out").mkdir()
+    for name in ("handed out/a.ivid", "secret.ivid"):
+        (tmp_path / name).touch()
+    served = f"http://127.0.0.1:7860/gradio_api/file={tmp_path}"
+    assert own_file(f"{served}/handed%20out/a.ivid") == tmp_path / "handed out" / "a.ivid"
+    for other in ("secret.ivid", "handed%20out/../secret.ivid", "handed%20out/none.ivid"):
+        assert own_file(f"{served}/{other}") is None
+    assert own_file(str(tmp_path / "handed out" / "a.ivid")) is None
 
 
 def test_the_front_matter_fits_what_is_installed():

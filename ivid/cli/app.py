@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import signal
 import sys
@@ -40,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a depth estimator of the hub, or a folder, for pictures without a depth map (default: Depth Anything V2 "
         "small, which is fetched on first use)",
     )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        help="serve generate, render and export to agents too, as tools of the Model Context Protocol",
+    )
     parser.add_argument("--share", action="store_true", help="make a public link through gradio.live")
     parser.add_argument(
         "--device", type=device, help=f"where the networks run: {DEVICE_HELP} (default: the first GPU, or else cpu)"
@@ -51,6 +57,8 @@ def run(options: argparse.Namespace) -> None:
     check_address(options.host, options.port or 0)
     check_device(options.device)
     check_backend(options.backend, options.device)
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        raise ValueError("--mcp needs the package mcp, which is not installed; try: pip install 'gradio[mcp]'")
 
     from ivid.page.layout import build_page, launch_options
     from ivid.page.registry import ModelRegistry
@@ -61,4 +69,10 @@ def run(options: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is to be deleted at the end is deleted
     page = build_page(models)
     models.load_in_background()
-    page.launch(server_name=options.host, server_port=options.port, share=options.share, **launch_options())
+    page.launch(
+        server_name=options.host,
+        server_port=options.port,
+        share=options.share,
+        mcp_server=options.mcp,
+        **launch_options(),
+    )
