@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import trimesh
 
+from ivid.cli import main
 from ivid.pipeline.loading import load_pipeline
+from tests.support.tutorials import ivid_commands, shell_lines
 
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes" / "lowpoly.sh"
 TOY = {
     "SIZE": "32",
@@ -56,10 +58,20 @@ def run(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(["bash", RECIPE, *map(str, arguments)], env=environment, capture_output=True, text=True)
 
 
-def test_assets_become_a_model(assets: Path, tmp_path: Path) -> None:
-    done = run(assets, tmp_path / "toy", WORK=str(tmp_path / "work"))
+def test_the_tutorial_makes_a_model_of_assets(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tutorial = "tutorial-own-models.md"
+    assets.rename(tmp_path / "models")
+    for name in ("recipes", "configs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (recipe,) = (line for line in shell_lines(tutorial) if "recipes/lowpoly.sh" in line)
+    environment = os.environ | TOY | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", recipe], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    pipeline = load_pipeline(tmp_path / "toy")
+    monkeypatch.chdir(tmp_path)
+    for command in ivid_commands(tutorial):
+        assert main(command) == 0
+    assert Path("box.html").stat().st_size > 200_000
+    pipeline = load_pipeline("mine")
     assert (pipeline.size, pipeline.class_names) == (32, ["ball", "box"])
     assert set(pipeline.networks) == {"first_view_unet", "novel_view_unet", "refiner_unet", "novel_refiner_unet"}
     assert len(pipeline("box", 1, "random").views) == 2
