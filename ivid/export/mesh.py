@@ -170,9 +170,11 @@ def _glb(trimesh, mesh, scene: Scene) -> bytes:
 
 
 def _as_unlit(tree: dict) -> None:
-    """What trimesh cannot write itself: 16-bit vertex colours, and a material that takes no light."""
+    """What trimesh cannot write itself: 16-bit vertex colours, an unlit material, and what buffer views are for."""
     (primitive,) = tree["meshes"][0]["primitives"]
     attributes = primitive["attributes"]
+    for accessor, target in (*((each, 34962) for each in attributes.values()), (primitive["indices"], 34963)):
+        tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]["target"] = target
     if LINEAR_ATTRIBUTE in attributes:
         attributes["COLOR_0"] = attributes.pop(LINEAR_ATTRIBUTE)
         tree["accessors"][attributes["COLOR_0"]]["normalized"] = True
