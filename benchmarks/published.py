@@ -55,7 +55,7 @@ REST = "other operations"
 
 
 def rows() -> Iterator[Row]:
-    ours = load_pipeline(model_folder("lowpoly"))
+    ours = load_pipeline(model_folder("lowpoly"), backend="torch")
     yield "evaluations per scene, bundled model", evaluations(ours), "", ""
     yield "evaluations per scene, published defaults", EVALUATIONS, "", ""
 
@@ -84,7 +84,7 @@ def rows() -> Iterator[Row]:
 def evaluations(pipeline: IvidPipeline) -> int:
     """Evaluations of any of its networks that a model's 3x9 scene takes at its defaults; counted on two views."""
     counted: list[int] = []
-    networks = [network for network in pipeline.networks.values()]
+    networks: list[Any] = list(pipeline.networks.values())
     hooks = [unet.register_forward_pre_hook(lambda _, inputs: counted.append(len(inputs[0]))) for unet in networks]
     first = 0
     for event in pipeline.stream(0, 0, view_set("3x9")[:2]):

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ivid.diffusion.onnx_unet import GRAPH_FILE, LAYOUT, WEIGHTS_FILE, WeightsFile
+from ivid.diffusion.onnx_unet import CONFIG_FILE, GRAPH_FILE, LAYOUT, WEIGHTS_FILE, WeightsFile
 from ivid.pipeline.config import ModelIndex
-from ivid.scene.files import written_aside
+from ivid.scene.files import read_json, written_aside
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -48,10 +48,10 @@ def write_graphs(folder: str | Path) -> list[Path]:
     for name in ModelIndex.read(folder).networks:
         path = Path(folder) / name / GRAPH_FILE
         weights = WeightsFile.read(path.with_name(WEIGHTS_FILE))
-        config = {key: value for key, value in UNet2DModel.load_config(path.parent).items() if key[0] != "_"}
+        config = {key: value for key, value in read_json(path.with_name(CONFIG_FILE)).items() if key[0] != "_"}
         key = (repr(sorted(config.items())), weights.layout)
         if key not in made:
-            made[key] = _serialised(UNet2DModel.from_config(config).eval(), weights)
+            made[key] = _serialised(UNet2DModel(**config).eval(), weights)
         with written_aside(path) as aside:
             aside.write_bytes(made[key])
         paths.append(path)
@@ -119,19 +119,21 @@ def _refer_to_weights(model: onnx_ir.Model, weights: WeightsFile) -> None:
     import onnx_ir as ir
 
     graph = model.graph
-    for value in [each for each in graph.inputs if each.name in weights.tensors]:
-        tensor = weights.tensors[value.name]
+    inputs = {value.name: value for value in graph.inputs}
+    for name, tensor in weights.tensors.items():
+        value = inputs[name]
         dtype = {"F16": ir.DataType.FLOAT16, "F32": ir.DataType.FLOAT, "BF16": ir.DataType.BFLOAT16}[tensor.dtype]
-        stored = ir.Value(name=value.name, type=ir.TensorType(dtype), shape=ir.Shape(tensor.shape))
+        shape = ir.Shape(tensor.shape)
+        stored = ir.Value(name=name, type=ir.TensorType(dtype), shape=shape)
         stored.const_value = ir.ExternalTensor(
-            WEIGHTS_FILE, tensor.offset, tensor.length, dtype, shape=stored.shape, name=value.name
+            WEIGHTS_FILE, tensor.offset, tensor.length, dtype, shape=shape, name=name
         )
         graph.inputs.remove(value)
         if dtype == ir.DataType.FLOAT:
             value.replace_all_uses_with(stored)
         else:
             cast = ir.node("Cast", [stored], {"to": ir.DataType.FLOAT})
-            cast.outputs[0].name = f"{value.name}.float32"
+            cast.outputs[0].name = f"{name}.float32"
             value.replace_all_uses_with(cast.outputs[0])
             graph.insert_before(graph[0], cast)
         graph.register_initializer(stored)
