@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from diffusers import UNet2DModel  # pyright: ignore[reportPrivateImportUsage]
