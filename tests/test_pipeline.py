@@ -77,9 +77,9 @@ def test_a_consistent_model_leaves_out_what_floats(monkeypatch):
     pipeline.config = changed(pipeline, consistency=True)
     to_pictures = streaming.to_pictures
 
-    def with_a_speck(clean, config):
+    def with_a_speck(clean, *coding):
         """Every view has one at the same place of its picture, so no two are at the same place of the world."""
-        rgb, depth = to_pictures(clean, config)
+        rgb, depth = to_pictures(clean, *coding)
         depth[:, 10, 10] = 0.65
         return rgb, depth
 
