@@ -1,6 +1,7 @@
 """Scenes on the page: replaced, kept, continued, linked to, exported after the server has forgotten them."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,21 @@ from ivid.scene.scene import Scene
 from tests.support.estimator import save_photo, use_fake_estimator
 from tests.support.page_visits import done, status, take, visit
 from tests.support.synthetic import synthetic_scene
+from tests.support.viewer_browser import until
 
 LONG = "&views=random&novel_steps=300"  # a second view that takes long enough to be stopped
 KEYS = "() => document.querySelector('.ivid-viewer').ividViewer.timeline.keys.length"
+
+
+COUNT_CALLBACKS = """
+  const request = window.requestAnimationFrame;
+  window.callbacks = 0;
+  window.requestAnimationFrame = (draw) => request.call(window, (time) => { window.callbacks += 1; draw(time); });
+"""
+AT_REST = """() => {
+  const viewer = document.querySelector(".ivid-viewer").ividViewer;
+  return viewer?.renderer?.settled && !viewer.frameRequest;
+}"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -156,3 +169,21 @@ def test_keyframes_survive_the_views_that_arrive_and_go_with_exports(browser, se
         page.keyboard.press("Escape")
         served.sessions.close()  # even from a server that knows neither the scene nor the keys
         assert len(Scene.load(take(page, "Scene .ivid", tmp_path)).settings["keyframes"]) == 2
+
+
+def test_who_rests_does_nothing(browser, served):
+    with visit(browser, f"{served.url}?class=house&seed=51&views=uncond", script=COUNT_CALLBACKS) as page:
+        expect(status(page)).to_contain_text("Done: 1 view")
+        until(page, AT_REST)
+        page.wait_for_timeout(2500)  # the tools have faded
+        before = page.evaluate("callbacks")
+        assert before > 0
+        page.wait_for_timeout(2000)
+        assert page.evaluate("callbacks") - before < 2 * 5
+
+    def share_of_a_core() -> float:
+        before = time.process_time()
+        time.sleep(2)
+        return (time.process_time() - before) / 2
+
+    assert min(share_of_a_core() for _ in range(3)) < 0.01  # of a server that nobody visits; the page is closed

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from ivid.diffusion import SAMPLERS
 from ivid.page.api import add_endpoints
@@ -16,6 +17,7 @@ from ivid.page.fields import model_fields, picture_chip
 from ivid.page.handlers import Handlers
 from ivid.page.modules import WEB, module_component
 from ivid.page.registry import ModelCard, ModelRegistry
+from ivid.page.resting import SlowClock
 from ivid.page.sessions import Sessions
 from ivid.page.status import status
 from ivid.page.theme import theme
@@ -85,6 +87,7 @@ def launch_options() -> dict[str, Any]:
         "ssr_mode": False,
         "max_file_size": MAX_UPLOAD,
         "show_error": True,
+        "app_kwargs": {"middleware": [Middleware(SlowClock)]},
     }
 
 
