@@ -26,7 +26,7 @@ class SlowClock:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         root = scope.get("root_path", "").rstrip("/")
-        if scope["type"] != "http" or scope["path"].rstrip("/") != root:
+        if scope["type"] != "http" or scope["path"].rstrip("/") not in ("", root):  # a proxy may take the root off
             await self._app(scope, receive, send)
             return
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
