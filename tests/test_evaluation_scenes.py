@@ -40,7 +40,7 @@ def test_a_model_is_scored(models, tmp_path, capsys):
     render_assets(models, tmp_path / "data", size=2 * SIZE, images=200, workers=1, progress=False)
     save_tiny_model(tmp_path / "model", classes=("box", "cone"))
     arguments = ["evaluate", "scenes", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "data")]
-    arguments += ["--assets", str(models), "--per-class", "3", "--scenes", "3", "--classifier-samples", "6400"]
+    arguments += ["--assets", str(models), "--per-class", "3", "--scenes", "1", "--classifier-samples", "3200"]
     arguments += ["--nearest", str(tmp_path / "nearest.png"), "--first-steps", "2", "--novel-steps", "1"]
     assert main(arguments) == 0
     table = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
@@ -49,15 +49,16 @@ def test_a_model_is_scored(models, tmp_path, capsys):
     assert "classifier on 6 generated first views" in table
     between = abs(float(table["MMD between training and held-out renders, x 1000"]))
     assert float(table["MMD to held-out renders, x 1000"]) > 3 * between
-    assert "neighbouring views of 3 generated scenes" in table
-    assert "classifier on 18 outermost views of those" in table
-    true_db = float(table["neighbouring views of 2 true scenes"].split(" dB")[0])
+    assert "neighbouring views of 1 generated scenes" in table
+    assert "classifier on 6 outermost views of those" in table
+    assert "classifier on 2 fused pictures at yaw ±0.6" in table
+    true_db = float(table["neighbouring views of 1 true scenes"].split(" dB")[0])
     assert true_db > 20
-    for kind, count in (("known", 3), ("held-out", 2)):
-        what = f"{count} {kind} scenes"
+    for kind in ("known", "held-out", "redrawn"):
+        what = f"1 {kind} scenes"
         assert float(table[f"26 views of {what} to the true ones"].split("SSIM ")[1]) < 0.9
         assert float(table[f"fused, {what}, to fused true views"].removesuffix(" dB")) < 30
-        assert float(table[f"at the first camera, {what}, to its view"].removesuffix(" dB")) < 40
+        assert float(table[f"at the first camera, {what}, to its view"].removesuffix(" dB")) > 15
         specks, true = table[f"specks in {what}"].rstrip("%)").split("% (true views: ")
         assert float(specks) > float(true)
         outermost = float(table[f"at yaw ±0.6, {what}"].split(" dB")[0])
@@ -124,4 +125,4 @@ def test_a_scene_of_the_truth_is_as_like_it_as_can_be(models, monkeypatch):
     assert len(outermost) == 6
     assert drawn.mean("psnr_db", 0.6) == pytest.approx(np.mean(outermost))
     assert drawn.fused_psnr_db < 30
-    assert drawn.first_psnr_db < perfect.first_psnr_db
+    assert drawn.first_psnr_db == pytest.approx(perfect.first_psnr_db, abs=1)  # the viewer shows the first view there

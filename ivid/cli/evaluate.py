@@ -48,7 +48,7 @@ def _add_scenes(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder made by prepare models")
     parser.add_argument("--per-class", type=positive, default=16, help="first views per class (default: %(default)s)")
-    parser.add_argument("--scenes", type=positive, default=12, help="3x9 scenes (default: %(default)s)")
+    parser.add_argument("--scenes", type=positive, default=24, help="3x9 scenes (default: %(default)s)")
     parser.add_argument(
         "--classifier-samples",
         type=positive,

@@ -24,6 +24,7 @@ from ivid.evaluation.geometry import ground_plane_fit, non_flatness, reprojectio
 from ivid.pipeline.batch import generate, plan
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling
+from ivid.scene.cameras import Camera
 from ivid.scene.depth import decode
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene, View
@@ -35,6 +36,8 @@ YAWS_RAD = (0.15, 0.3, 0.6)
 _MOST_TRAINING_RENDERS = 5000  # that samples are compared with
 _MOST_DEPTH_MAPS = 200
 _OUTERMOST = 6  # of the views of the set 3x9: those at yaw 0.6 and -0.6
+_ENDS_RAD = (-0.6, 0.6)  # yaws of fused pictures
+REDRAWN_STEPS = 5
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class EvaluationSettings:
     """
 
     per_class: int = 16
-    scenes: int = 12
+    scenes: int = 24
     classifier_samples: int = CLASSIFIER_SAMPLES
     nearest: Path | None = None
     assets: Path | None = None
@@ -100,6 +103,7 @@ def evaluate_scenes(
         known = [settings.assets / name for name in _one_per_class(train, settings.scenes)]
         for kind, chosen in (("known", known), ("held-out", held)):
             yield from _closeness(pipeline, kind, chosen, held_out.poses, settings.sampling)
+        yield from _closeness(pipeline, "redrawn", known, held_out.poses, settings.sampling, REDRAWN_STEPS)
 
 
 def _pictures(
@@ -148,6 +152,17 @@ def _outermost(classifier: ImageClassifier, scenes: Sequence[Scene], labels: Seq
     wanted = np.repeat(labels, _OUTERMOST)
     named = float((predict(classifier, pictures) == wanted).mean())
     yield f"classifier on {len(pictures)} outermost views of those", f"{named:.1%}"
+    ends = [(scene, Camera.orbit(yaw, 0.0)) for scene in scenes for yaw in _ENDS_RAD]
+    fused = np.stack([_fused(scene, camera) for scene, camera in ends])
+    named = float((predict(classifier, fused) == np.repeat(labels, len(_ENDS_RAD))).mean())
+    yield f"classifier on {len(fused)} fused pictures at yaw ±0.6", f"{named:.1%}"
+
+
+def _fused(scene: Scene, camera: Camera) -> np.ndarray:
+    from ivid.fusion.conditions import shared_renderer
+
+    picture = shared_renderer().render(scene.views, camera, scene.views[0].size, 3).rgb
+    return np.rint(picture * 255).astype(np.uint8)
 
 
 def _outermost_views(scene: Scene) -> list[View]:
@@ -176,12 +191,12 @@ def _true_scenes(pipeline: IvidPipeline, assets: Sequence[Path], poses: str) -> 
 
 
 def _closeness(
-    pipeline: IvidPipeline, kind: str, assets: Sequence[Path], poses: str, sampling: Sampling
+    pipeline: IvidPipeline, kind: str, assets: Sequence[Path], poses: str, sampling: Sampling, redrawn_steps: int = 0
 ) -> Iterator[Row]:
-    """Of 3x9 scenes of the true first views of `kind` assets, to the true ones; every asset with a seed of its own."""
+    """Of 3x9 scenes to the true ones, from true or redrawn first views of assets, each with a seed of its own."""
     from ivid.evaluation.truth import scene_metrics  # needs OpenGL
 
-    scores = [scene_metrics(pipeline, asset, n, poses, sampling) for n, asset in enumerate(assets)]
+    scores = [scene_metrics(pipeline, asset, n, poses, sampling, redrawn_steps) for n, asset in enumerate(assets)]
 
     def mean(name: str, yaw: float | None = None) -> float:
         return float(np.mean([score.mean(name, yaw) for score in scores]))

@@ -6,15 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from ivid.data.true_views import render_views
+from ivid.pipeline.labels import SceneLabel
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling
+from ivid.pipeline.streaming import redrawn_views
 from ivid.scene.cameras import Camera, view_set, view_set_angles
 from ivid.scene.depth import DepthRange
 from ivid.scene.scene import Scene, View
+
+if TYPE_CHECKING:
+    from ivid.fusion.rasteriser import Blend
 
 BETWEEN_RAD = ((0.225, 0.05), (-0.225, -0.05), (0.52, 0.08), (-0.52, -0.08))
 """(yaw, pitch) of cameras between those of the view set 3x9."""
@@ -67,7 +74,7 @@ class SceneMetrics:
         further: of every further view to the true one, by the (yaw, pitch) of its camera in radians.
         fused_psnr_db: of fused pictures to those of the true views fused alike, from cameras between those of the set.
         first_psnr_db: of the fused picture at the first camera to the first view, in the middle of the picture, where
-            the object stands.
+            the object stands; blended as the viewer does it ("anchored").
         specks: share of the object's pixels that float in the air (`ivid.fusion.speck_share`).
         true_specks: that of the true scene.
     """
@@ -94,6 +101,7 @@ def scene_metrics(
     seed: int,
     poses: str = "around",
     sampling: Sampling | None = None,
+    redrawn_steps: int = 0,
 ) -> SceneMetrics:
     """Make a 3x9 scene of the true first view of a staged 3D asset, and compare it with the true one.
 
@@ -103,13 +111,28 @@ def scene_metrics(
         seed: of pose, light, colours and sampling.
         poses: from where assets are seen and lit, one of `ivid.data.staging.POSES`.
         sampling: how the views are sampled; the model's defaults when None.
+        redrawn_steps: the first view is noised and denoised in so many of the last steps of sampling one, so that it
+            has the faults of first views that the model draws (`ivid.pipeline.streaming.redrawn_views`); 0 keeps it.
     """
     from ivid.fusion import speck_share
 
     true = true_scene(asset, seed, pipeline.size, pipeline.depth_range, pipeline.config.depth.edge_threshold, poses)
     name = "/".join(Path(asset).parts[-2:])
     instance = name if name in pipeline.config.labels.instance_names else None
-    made = pipeline(true.class_name, seed, "3x9", sampling, first_view=true.views[0], instance=instance)
+    first = true.views[0]
+    if redrawn_steps:
+        labels = pipeline.config.labels
+        index = labels.classes.index(true.class_name) if labels.classes else None
+        label = SceneLabel(index, labels.instance_names.index(name) if instance else None)
+        (first,) = redrawn_views(
+            pipeline,
+            [first],
+            [label],
+            [torch.Generator().manual_seed(seed)],
+            pipeline.sampling(sampling),
+            redrawn_steps,
+        )
+    made = pipeline(true.class_name, seed, "3x9", sampling, first_view=first, instance=instance)
     truth = dict(zip(view_set_angles("3x9"), true.views, strict=True))
 
     def true_angles(camera: Camera) -> tuple[float, float]:
@@ -121,11 +144,11 @@ def scene_metrics(
         for camera in (Camera.orbit(*angles) for angles in BETWEEN_RAD)
     ]
     middle = slice(pipeline.size * 7 // 32, pipeline.size * 25 // 32)
-    at_rest = _fused(made.views, true.views[0].camera)[middle, middle]
+    at_rest = _fused(made.views, first.camera, "anchored")[middle, middle]
     return SceneMetrics(
         further={at: view_metrics(view, truth[at]) for at, view in further.items()},
         fused_psnr_db=float(np.mean(fused)),
-        first_psnr_db=psnr_db(at_rest, true.views[0].rgb[middle, middle] / np.float32(255)),
+        first_psnr_db=psnr_db(at_rest, first.quantised().rgb[middle, middle] / np.float32(255)),
         specks=speck_share(made.views),
         true_specks=speck_share(true.views),
     )
@@ -137,7 +160,7 @@ def psnr_db(one: np.ndarray, other: np.ndarray) -> float:
     return -10 * math.log10(mean) if mean > 0 else math.inf
 
 
-def _fused(views: Sequence[View], camera: Camera) -> np.ndarray:
+def _fused(views: Sequence[View], camera: Camera, blend: Blend = "exact") -> np.ndarray:
     from ivid.fusion.conditions import shared_renderer
 
-    return shared_renderer().render(views, camera, views[0].size, 3).rgb
+    return shared_renderer().render(views, camera, views[0].size, 3, blend=blend).rgb
