@@ -137,7 +137,7 @@ def test_a_model_is_scored_against_its_renders(tmp_path, capsys):
     rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line)
     assert float(rows["classifier on renders of held-out assets"].strip(" %")) > 90
     assert "dB" in rows["neighbouring views of 1 generated scenes"]
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert Image.open(nearest).size == (2 * 32, 2 * 32)
     assert (data / "classifier.safetensors").exists()
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,8 @@ async def as_an_agent(url: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def test_an_agent_uses_it_as_tools(client):
-    tools, told = asyncio.run(as_an_agent(client.src))
+    with ThreadPoolExecutor(1) as other:  # the browser of other tests has a running loop in this thread
+        tools, told = other.submit(asyncio.run, as_an_agent(client.src)).result()
     assert {"generate", "render", "export"} <= tools.keys()
     assert "tiny: house, tree" in tools["generate"].description
     assert "mesh (.glb, .obj, .ply)" in tools["export"].description
