@@ -36,7 +36,7 @@ POSES += [(0.45, -0.1), (-0.05, 0.05)]
 
 @pytest.mark.parametrize(
     ("size", "views", "side", "trust", "poses"),
-    [(64, 27, 96, 1.0, POSES[::3]), (128, 7, 128, 1.0, POSES[:2]), (64, 9, 96, 0.02, POSES)],
+    [(64, 27, 96, 1.0, POSES[1:3]), (128, 7, 128, 1.0, POSES[:2]), (64, 9, 96, 0.02, POSES[::3])],
 )
 def test_still_picture_is_the_methods(browser, tmp_path, size, views, side, trust, poses):
     whole = synthetic_scene(size)
