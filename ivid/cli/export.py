@@ -10,7 +10,7 @@ from ivid.cli.arguments import DEVICE_HELP, device, number, positive
 from ivid.export import KINDS, checked_kind, kind_for
 from ivid.export.paths import PATHS
 from ivid.export.stills import SHOWN
-from ivid.export.surface import UP_AXES
+from ivid.export.surface import UP_AXES, VOXEL_PIXELS
 from ivid.scene.files import read_json
 
 # Options of kinds of export, by the names that the functions behind them know them by.
@@ -43,7 +43,8 @@ EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
     "voxel_pixels": {
         "type": number(),
         "metavar": "PX",
-        "help": "how fine geometry is: width of a voxel in pixels (default: points 0.5, mesh 0.75, splats 0.7)",
+        "help": "how fine geometry is: width of a voxel in pixels "
+        f"(default: {', '.join(f'{kind} {width:g}' for kind, width in VOXEL_PIXELS.items())})",
     },
     "max_triangles": {"type": positive, "metavar": "N", "help": "simplify a mesh to at most so many (default: all)"},
     "texture": {"type": positive, "metavar": "PX", "help": "side of a mesh's texture (default: colours of vertices)"},

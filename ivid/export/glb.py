@@ -73,8 +73,12 @@ def glb_file(attributes: Mapping[str, GlbAttribute], mode: int, extension: tuple
         "bufferViews": views,
         "buffers": [{"byteLength": offset}],
     }
+    return glb_container(document, b"".join(blocks))
+
+
+def glb_container(document: Mapping[str, Any], binary: bytes) -> bytes:
+    """A .glb file of its JSON document and its buffer, whose length is a multiple of 4 bytes."""
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
-    binary = b"".join(blocks)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks

@@ -9,11 +9,20 @@ import numpy as np
 
 from ivid.export.libraries import library
 from ivid.export.meshopt import compressed
-from ivid.export.surface import Progress, SurfaceMaps, axes_with_up, check_up, scene_maps, surface_samples, voxel_size
+from ivid.export.surface import (
+    VOXEL_PIXELS,
+    Progress,
+    SurfaceMaps,
+    axes_with_up,
+    check_up,
+    scene_maps,
+    surface_samples,
+    voxel_size,
+)
 from ivid.export.texture import check_texture_size, textured
 from ivid.export.tsdf import Surface, fuse_surface, surface_colours
 from ivid.scene.files import written_aside
-from ivid.scene.scene import Scene
+from ivid.scene.scene import Scene, quantised
 
 LINEAR_ATTRIBUTE = "_LINEAR"
 MATERIAL = "views"
@@ -25,7 +34,7 @@ def export_mesh(
     progress: Progress | None = None,
     *,
     keep_far: bool = False,
-    voxel_pixels: float = 0.75,
+    voxel_pixels: float = VOXEL_PIXELS["mesh"],
     max_triangles: int | None = None,
     up: str = "y",
     texture: int | None = None,
@@ -68,7 +77,7 @@ def export_mesh(
         if suffix == ".glb":
             _set_linear_colours(mesh, colours)
         else:
-            mesh.visual.vertex_colors = np.rint(colours * 255).astype(np.uint8)
+            mesh.visual.vertex_colors = quantised(colours)
     else:
         mesh = _textured_mesh(trimesh, scene, progress, keep_far, voxel_pixels, max_triangles, texture, path)
         mesh.vertices = axes_with_up(np.asarray(mesh.vertices), up)
@@ -90,7 +99,7 @@ def coloured_surface(
     scene: Scene,
     progress: Progress | None = None,
     keep_far: bool = False,
-    voxel_pixels: float = 0.75,
+    voxel_pixels: float = VOXEL_PIXELS["mesh"],
     max_triangles: int | None = None,
 ) -> tuple[Surface, np.ndarray]:
     """The fused surface and its vertices' colours, float32 [N, 3] sRGB in [0, 1]; see `export_mesh`."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ivid.export.glb import glb_container
 from ivid.export.libraries import library
 
 EXTENSION = "EXT_meshopt_compression"
@@ -68,7 +69,7 @@ def compressed(content: bytes) -> bytes:
     document["accessors"], document["bufferViews"], document["buffers"] = new_accessors, packed.views, packed.buffers()
     for field in ("extensionsUsed", "extensionsRequired"):
         document[field] = [*document.get(field, ()), QUANTIZATION, EXTENSION]
-    return _file(document, packed.content)
+    return glb_container(document, packed.content)
 
 
 class _Packed:
@@ -109,13 +110,6 @@ def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
     length = struct.unpack_from("<I", content, 12)[0]
     document = json.loads(content[20 : 20 + length])
     return document, content[28 + length :]
-
-
-def _file(document: dict[str, Any], binary: bytes) -> bytes:
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
 def _values(accessor: dict[str, Any], views: list[dict[str, Any]], binary: bytes) -> np.ndarray:

@@ -10,6 +10,7 @@ from scipy.spatial import KDTree
 
 from ivid.export.ply import write_ply
 from ivid.export.surface import (
+    VOXEL_PIXELS,
     PointCloud,
     Progress,
     axes_with_up,
@@ -31,7 +32,7 @@ def export_points(
     progress: Progress | None = None,
     *,
     keep_far: bool = False,
-    voxel_pixels: float = 0.5,
+    voxel_pixels: float = VOXEL_PIXELS["points"],
     outliers: bool = False,
     up: str = "y",
 ) -> None:
@@ -67,7 +68,7 @@ def fused_cloud(
     progress: Progress | None = None,
     *,
     keep_far: bool = False,
-    voxel_pixels: float = 0.5,
+    voxel_pixels: float = VOXEL_PIXELS["points"],
     outliers: bool = False,
 ) -> PointCloud:
     """The samples of all views, the best of each place, merged, without outliers; see `export_points`."""

@@ -22,7 +22,7 @@ from ivid.export.glb import POINTS, GlbAttribute, glb_file
 from ivid.export.libraries import library
 from ivid.export.ply import write_ply_to
 from ivid.export.points import fused_cloud
-from ivid.export.surface import PointCloud, Progress, pixel_angle
+from ivid.export.surface import VOXEL_PIXELS, PointCloud, Progress, pixel_angle
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene
 
@@ -80,7 +80,7 @@ def export_splats(
     progress: Progress | None = None,
     *,
     keep_far: bool = False,
-    voxel_pixels: float = 0.7,
+    voxel_pixels: float = VOXEL_PIXELS["splats"],
     sh_degree: int = 0,
 ) -> None:
     """Write splats as .ply, .splat, .compressed.ply, .sog, .spz or .glb (KHR_gaussian_splatting).
@@ -106,7 +106,11 @@ def export_splats(
 
 
 def scene_splats(
-    scene: Scene, progress: Progress | None = None, *, keep_far: bool = False, voxel_pixels: float = 0.7
+    scene: Scene,
+    progress: Progress | None = None,
+    *,
+    keep_far: bool = False,
+    voxel_pixels: float = VOXEL_PIXELS["splats"],
 ) -> Splats:
     """The splats of a scene, in the scene's axes."""
     cloud = fused_cloud(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels)

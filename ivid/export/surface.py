@@ -25,6 +25,8 @@ FAR_PLANE_D = 0.97  # networks draw a sky not quite at the far plane; encoded de
 SAME_SURFACE = 0.02  # 1/metres: views that differ by less see the same surface
 BETTER = 3.0  # a weight this many times higher replaces a sample: 3 degrees nearer to head-on
 UP_AXES = ("y", "z")
+VOXEL_PIXELS = {"points": 0.5, "mesh": 0.75, "splats": 0.7}
+"""Width of a voxel in pixels of the views, by kind of export."""
 COMPARED_VIEWS = 16  # the cameras nearest to a sample's own see what it shows; further ones cost time
 
 

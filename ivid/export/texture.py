@@ -10,6 +10,7 @@ import numpy as np
 from ivid.export.libraries import library
 from ivid.export.surface import SurfaceMaps, contract
 from ivid.export.tsdf import Surface, surface_colours
+from ivid.scene.scene import quantised
 
 SMALLEST, LARGEST = 64, 8192  # side of a texture in pixels
 PADDING = 2  # texels between charts
@@ -61,7 +62,7 @@ def textured(surface: Surface, maps: Sequence[SurfaceMaps], size: int) -> Textur
     places, covered = _texels(unwrapped, uv, size)
     colours = np.zeros((size, size, 3), np.float32)
     colours[covered] = surface_colours(maps, places)
-    return TexturedSurface(unwrapped, uv, np.rint(_spread(colours, covered) * 255).astype(np.uint8))
+    return TexturedSurface(unwrapped, uv, quantised(_spread(colours, covered)))
 
 
 def _texels(surface: Surface, uv: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ivid.export.surface import UP_AXES
+from ivid.export.surface import UP_AXES, VOXEL_PIXELS
 from ivid.export.video import MOST_FPS
 
 
@@ -46,7 +46,6 @@ def _numbers(values: Sequence[int], unit: str) -> tuple[tuple[int, str], ...]:
 
 
 DETAILS = {"normal": 1.0, "fine": 0.7, "coarse": 2.0}  # factors of the voxels' width
-VOXEL_PIXELS = {"points": 0.5, "mesh": 0.75, "splats": 0.7}  # the widths that the exports have themselves
 
 KNOBS = (
     Knob("detail", "Detail", "voxel_pixels", tuple(VOXEL_PIXELS), tuple((each, each) for each in DETAILS)),
