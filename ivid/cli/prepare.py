@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ivid.cli.arguments import DEVICE_HELP, device, integer, lines_of, number, positive, require_folder, subcommand
+from ivid.data.rasteriser import RASTERISERS
 from ivid.data.staging import POSES
 from ivid.pipeline.devices import check_device
 from ivid.scene.files import check_writable
@@ -78,7 +79,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rasteriser",
         default="opengl",
-        choices=("opengl", "rays"),
+        choices=RASTERISERS,
         help="how triangles are found: by OpenGL, or by casting rays where there is no OpenGL (default: %(default)s)",
     )
     parser.add_argument("--workers", type=positive, help="processes (default: one per core)")
@@ -132,10 +133,8 @@ def prepare_rollouts(options: argparse.Namespace) -> None:
     from ivid.pipeline.models import model_folder
     from ivid.training.rollouts import RolloutSettings, record_rollouts
 
-    renders, settings = (
-        Renders.open(options.data),
-        RolloutSettings(options.seed, options.views, redrawn=options.redrawn),
-    )
+    renders = Renders.open(options.data)
+    settings = RolloutSettings(options.seed, options.views, redrawn=options.redrawn)
     pipeline = load_pipeline(model_folder(options.model))
     record_rollouts(pipeline, renders, options.out, options.scenes, settings, options.batch)
 

@@ -27,9 +27,6 @@ from ivid.scene.scene import View
 if TYPE_CHECKING:
     from ivid.data.ray_caster import RayCaster
 
-RASTERISERS = ("opengl", "rays")
-"""OpenGL by pyrender, or rays cast by Warp, for machines without OpenGL."""
-
 SUPERSAMPLE = 2
 
 _OCCLUSION_DIRECTIONS = 24
@@ -73,7 +70,7 @@ class AssetRenderer:
 
     Args:
         size: side of the pictures in pixels.
-        rasteriser: one of `RASTERISERS`.
+        rasteriser: one of `ivid.data.rasteriser.RASTERISERS`.
 
     Raises:
         RenderingUnavailable: pyrender or OpenGL cannot be used here.

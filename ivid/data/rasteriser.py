@@ -28,8 +28,20 @@ void main() {
 }
 """
 _DEBIAN_PACKAGES = "libegl1 libgl1-mesa-dri libgl1"
+RASTERISERS = ("opengl", "rays")
+"""OpenGL by pyrender (`FaceRasteriser`), or rays cast by Warp (`ivid.data.ray_caster`), for machines without OpenGL."""
 MAX_FACES = 2**23 - 1  # face numbers travel in three bytes, each face in both windings
 NEAR, FAR = 0.02, 20.0  # metres, between which triangles are seen
+
+
+def check_face_count(count: int) -> None:
+    """Refuse a mesh whose faces cannot be numbered.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    if count > MAX_FACES:
+        raise ValueError(f"an asset may have at most {MAX_FACES:,} triangles, this one has {count:,}")
 
 
 class RenderingUnavailable(RuntimeError):
@@ -81,8 +93,7 @@ class FaceRasteriser:
         Raises:
             ValueError: there are too many faces.
         """
-        if len(faces) > MAX_FACES:
-            raise ValueError(f"an asset may have at most {MAX_FACES:,} triangles, this one has {len(faces):,}")
+        check_face_count(len(faces))
         both = np.concatenate([faces, faces[:, ::-1]])  # the pass culls back faces: draw each face in both windings
         primitive = self._pyrender.Primitive(positions=np.asarray(vertices, np.float32), indices=both, mode=4)
         return self._pyrender.Mesh([primitive])

@@ -11,8 +11,8 @@ import math
 import numpy as np
 import warp as wp
 
-from ivid.data.rasteriser import FAR, MAX_FACES, NEAR
-from ivid.fusion.runtime import start_warp
+from ivid.data.rasteriser import FAR, NEAR, check_face_count
+from ivid.fusion.runtime import empty, launch, start_warp
 
 wp.set_module_options({"enable_backward": False})
 
@@ -62,8 +62,8 @@ class RayCaster:
     def __init__(self, size: int, device: str = "cpu") -> None:
         start_warp()
         self.size, self._device = size, wp.get_device(device)
-        self._faces = wp.empty((size, size), dtype=int, device=self._device)
-        self._depths = wp.empty((size, size), dtype=float, device=self._device)
+        self._faces = empty((size, size), int, self._device)
+        self._depths = empty((size, size), float, self._device)
 
     def mesh(self, vertices: np.ndarray, faces: np.ndarray) -> wp.Mesh:
         """A handle of triangles: vertices [V, 3], faces [F, 3]; both sides are seen.
@@ -71,8 +71,7 @@ class RayCaster:
         Raises:
             ValueError: there are too many faces.
         """
-        if len(faces) > MAX_FACES:
-            raise ValueError(f"an asset may have at most {MAX_FACES:,} triangles, this one has {len(faces):,}")
+        check_face_count(len(faces))
         points = wp.array(np.asarray(vertices, np.float32), dtype=wp.vec3, device=self._device)
         indices = wp.array(np.asarray(faces, np.int32).reshape(-1), dtype=int, device=self._device)
         return wp.Mesh(points, indices)
@@ -98,7 +97,7 @@ class RayCaster:
     ) -> tuple[np.ndarray, np.ndarray]:
         to_mesh = wp.mat44((np.linalg.inv(mesh_pose) @ camera_pose).astype(np.float32))
         inputs = [mesh.id, self.size, to_mesh, half_width, int(perspective), NEAR, FAR, self._faces, self._depths]
-        wp.launch(cast, (self.size, self.size), inputs, device=self._device)
+        launch(cast, (self.size, self.size), inputs, self._device)
         return self._faces.numpy().copy(), self._depths.numpy().copy()
 
     def close(self) -> None:

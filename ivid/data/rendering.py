@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ivid.data.asset_renderer import RASTERISERS
 from ivid.data.assets import chosen_assets, split_assets
+from ivid.data.rasteriser import RASTERISERS
 from ivid.data.renders import (
     DEPTH_STEPS,
     FORMAT,
@@ -67,7 +67,7 @@ def render_assets(
         poses: from where assets are seen and lit, one of `ivid.data.staging.POSES`.
         views: true views of every staged scene, the picture itself counted: its further ones see it from the cameras of
             the view set `3x9`, and if there are to be more than 27, from random ones around.
-        rasteriser: how triangles are found, one of `ivid.data.asset_renderer.RASTERISERS`.
+        rasteriser: how triangles are found, one of `ivid.data.rasteriser.RASTERISERS`.
         workers: processes; all processors if None.
         classes: the classes to render, in the order of their labels; all of them by name if None.
         only: the training assets to render, as `class/file.glb`; all if None. The held-out ones stay the same.

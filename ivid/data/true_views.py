@@ -47,7 +47,7 @@ def render_views(
 
 
 def renderer_of(size: int, rasteriser: str = "opengl") -> AssetRenderer:
-    """The renderer of this process for pictures of a size; `rasteriser` is one of `asset_renderer.RASTERISERS`.
+    """The renderer of this process for pictures of a size; `rasteriser` is one of `ivid.data.rasteriser.RASTERISERS`.
 
     Raises:
         RenderingUnavailable: pyrender or OpenGL cannot be used here.
