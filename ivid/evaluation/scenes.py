@@ -27,7 +27,7 @@ from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import decode
 from ivid.scene.files import written_aside
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene, View, quantised
 
 Row = tuple[str, str]  # what, value
 
@@ -152,17 +152,12 @@ def _outermost(classifier: ImageClassifier, scenes: Sequence[Scene], labels: Seq
     wanted = np.repeat(labels, _OUTERMOST)
     named = float((predict(classifier, pictures) == wanted).mean())
     yield f"classifier on {len(pictures)} outermost views of those", f"{named:.1%}"
+    from ivid.evaluation.truth import fused_picture
+
     ends = [(scene, Camera.orbit(yaw, 0.0)) for scene in scenes for yaw in _ENDS_RAD]
-    fused = np.stack([_fused(scene, camera) for scene, camera in ends])
+    fused = quantised(np.stack([fused_picture(scene.views, camera) for scene, camera in ends]))
     named = float((predict(classifier, fused) == np.repeat(labels, len(_ENDS_RAD))).mean())
     yield f"classifier on {len(fused)} fused pictures at yaw ±0.6", f"{named:.1%}"
-
-
-def _fused(scene: Scene, camera: Camera) -> np.ndarray:
-    from ivid.fusion.conditions import shared_renderer
-
-    picture = shared_renderer().render(scene.views, camera, scene.views[0].size, 3).rgb
-    return np.rint(picture * 255).astype(np.uint8)
 
 
 def _outermost_views(scene: Scene) -> list[View]:

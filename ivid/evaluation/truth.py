@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ivid.data.true_views import render_views
-from ivid.pipeline.labels import SceneLabel
+from ivid.pipeline.labels import label_of_asset
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling
 from ivid.pipeline.streaming import redrawn_views
@@ -121,9 +121,7 @@ def scene_metrics(
     instance = name if name in pipeline.config.labels.instance_names else None
     first = true.views[0]
     if redrawn_steps:
-        labels = pipeline.config.labels
-        index = labels.classes.index(true.class_name) if labels.classes else None
-        label = SceneLabel(index, labels.instance_names.index(name) if instance else None)
+        label = label_of_asset(name, pipeline.config.labels)
         (first,) = redrawn_views(
             pipeline,
             [first],
@@ -140,11 +138,11 @@ def scene_metrics(
 
     further = {true_angles(view.camera): view for view in made.views[1:]}
     fused = [
-        psnr_db(_fused(made.views, camera), _fused(true.views, camera))
+        psnr_db(fused_picture(made.views, camera), fused_picture(true.views, camera))
         for camera in (Camera.orbit(*angles) for angles in BETWEEN_RAD)
     ]
     middle = slice(pipeline.size * 7 // 32, pipeline.size * 25 // 32)
-    at_rest = _fused(made.views, first.camera, "anchored")[middle, middle]
+    at_rest = fused_picture(made.views, first.camera, "anchored")[middle, middle]
     return SceneMetrics(
         further={at: view_metrics(view, truth[at]) for at, view in further.items()},
         fused_psnr_db=float(np.mean(fused)),
@@ -160,7 +158,8 @@ def psnr_db(one: np.ndarray, other: np.ndarray) -> float:
     return -10 * math.log10(mean) if mean > 0 else math.inf
 
 
-def _fused(views: Sequence[View], camera: Camera, blend: Blend = "exact") -> np.ndarray:
+def fused_picture(views: Sequence[View], camera: Camera, blend: Blend = "exact") -> np.ndarray:
+    """Colours float32 [S, S, 3] in [0, 1] of views of S pixels, seen by a camera."""
     from ivid.fusion.conditions import shared_renderer
 
     return shared_renderer().render(views, camera, views[0].size, 3, blend=blend).rgb

@@ -74,6 +74,15 @@ def find_instance(name: str | None, class_index: int | None, labels: LabelConfig
     return instance
 
 
+def label_of_asset(name: str, labels: LabelConfig) -> SceneLabel:
+    """What a model is told of an asset `class/file`: its class and instance, as far as the model knows them."""
+    class_name = name.split("/")[0]
+    return SceneLabel(
+        labels.classes.index(class_name) if class_name in labels.classes else None,
+        labels.instance_names.index(name) if name in labels.instance_names else None,
+    )
+
+
 def find_class(class_label: str | int | None, names: Sequence[str], model: str) -> int | None:
     """The index of a class given by name or index; None for a `model` without classes.
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ivid.data.recorded_views import Recorder
 from ivid.data.renders import Renders
-from ivid.pipeline.labels import SceneLabel
+from ivid.pipeline.labels import SceneLabel, label_of_asset
 from ivid.pipeline.sampling import ResolvedSampling
 from ivid.pipeline.streaming import further_views, redrawn_views
 from ivid.scene.cameras import Camera
@@ -149,7 +149,11 @@ def _record(
     first_number: int,
     recorder: Recorder,
 ) -> None:
-    labels = [_scene_label(pipeline, renders, each.label) for each in rollouts]
+    known_labels = pipeline.config.labels
+    labels = [
+        SceneLabel(None) if each.label is None else label_of_asset(renders.asset_names[each.label], known_labels)
+        for each in rollouts
+    ]
     seeds = [np.random.SeedSequence((settings.seed, first_number + k, 1)) for k in range(len(rollouts))]
     generators = [torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1)) for seed in seeds]
     sampling: ResolvedSampling = pipeline.sampling()
@@ -180,17 +184,6 @@ def _record(
     for each, record in zip(rollouts, conditions, strict=True):
         for view, condition in zip(each.views, record, strict=True):
             recorder.append(condition, each.scene, view)
-
-
-def _scene_label(pipeline: IvidPipeline, renders: Renders, label: int | None) -> SceneLabel:
-    """What the model is told of a scene, given its instance label in the renders."""
-    known = pipeline.config.labels
-    if label is None:
-        return SceneLabel(None)
-    asset = renders.asset_names[label]
-    class_name = asset.split("/")[0]
-    index = known.classes.index(class_name) if class_name in known.classes else None
-    return SceneLabel(index, known.instance_names.index(asset) if asset in known.instance_names else None)
 
 
 def _yaw(camera: Camera) -> float:
