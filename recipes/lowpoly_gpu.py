@@ -81,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for folder in (recipe.out, recipe.work):
         folder.mkdir(parents=True, exist_ok=True)
     over = threading.Event()
-    threading.Thread(target=_collect, args=(recipe, over), daemon=True).start()
+    collector = threading.Thread(target=_collect, args=(recipe, over), daemon=True)
+    collector.start()
     _render(recipe)
     further = multiprocessing.get_context("spawn").Process(target=train_further_views, args=(recipe,))
     further.start()
@@ -95,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train_network(recipe, "refiner", "studio", "studio", recipe.start / "refiner_unet", ("first_view", "novel_view"))
     _bundle(recipe)
     over.set()
+    collector.join()  # it may be in the middle of its parts
     write_parts(recipe.work / "model", recipe.out)
     print(recipe.out)
 
