@@ -75,7 +75,7 @@ def train(
         mixed_precision=config.mixed_precision,
         gradient_accumulation_steps=config.accumulation,
         kwargs_handlers=[LOSS_SCALING],
-        log_with=list(report_to),
+        log_with=list(report_to) or None,
     )
     data = facts_of_data(images, further)
     changes = checked_changes(out, config, data, override)
