@@ -7,7 +7,7 @@ import pytest
 LAYERS = (
     grimp.Layer("ivid.cli"),
     grimp.Layer("ivid.page"),
-    grimp.Layer("ivid.training", "ivid.evaluation"),
+    grimp.Layer("ivid.training", "ivid.evaluation", "ivid.site"),
     grimp.Layer("ivid.export"),
     grimp.Layer("ivid.pipeline", "ivid.data", "viewer"),
     grimp.Layer("ivid.published", "ivid.fusion", "ivid.diffusion"),
