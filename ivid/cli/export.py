@@ -56,6 +56,11 @@ EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
         "choices": range(4),
         "help": "degree of the spherical harmonics of splats, for readers that insist on one (default: 0)",
     },
+    "fit_steps": {
+        "type": int,
+        "metavar": "N",
+        "help": "steps in which the colours of splats are fitted to fused pictures (default: 6; 0 leaves the views')",
+    },
     "device": {
         "type": device,
         "help": f"where pictures are rendered: {DEVICE_HELP} (default: the first GPU, or else cpu)",

@@ -1,7 +1,8 @@
 """The scene as Gaussian splats (Kerbl et al., 3D Gaussian Splatting, SIGGRAPH 2023), in the files that viewers take.
 
 One flat Gaussian per surface sample, lying in the surface: as wide as the pixel it comes from, longer down the slope,
-as the pixel's footprint is, and thin along the normal. The colours do not depend on the direction.
+as the pixel's footprint is, and thin along the normal. The colours do not depend on the direction; they are fitted to
+fused pictures (`splat_fit`). The constants below draw the example scenes closest (`python -m benchmarks splats`).
 
 Axes: `.spz` and `.glb` have y up, like the scene. Viewers take the other files to have y down and turn them by 180°
 about z (SuperSplat, PlayCanvas), so those are written turned by 180° about z, and stand upright there.
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,18 @@ from ivid.export.glb import POINTS, GlbAttribute, glb_file
 from ivid.export.libraries import library
 from ivid.export.ply import write_ply_to
 from ivid.export.points import fused_cloud
+from ivid.export.splat_drawing import Splats
+from ivid.export.splat_fit import fit_cameras, with_fitted_colours
 from ivid.export.surface import VOXEL_PIXELS, PointCloud, Progress, pixel_angle
 from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene
 
 SH_DC = 0.28209479177387814  # the constant spherical harmonic: colour = 0.5 + SH_DC · f_dc
-WIDTH = 0.55  # standard deviation in pixels: neighbours a pixel apart then close up
+WIDTH = 0.65  # standard deviation in pixels: neighbours a pixel apart then close up
 THICKNESS = 0.1  # of the width
-STEEPEST = 0.2  # cosine of the angle to the camera from which on splats get no longer
+STEEPEST = 0.35  # cosine of the angle to the camera from which on splats get no longer
 OPACITY = 0.98
+FIT_STEPS = 6
 
 Y_UP = Rotation.identity()
 Y_DOWN = Rotation.from_euler("z", 180, degrees=True)  # x left, y down, z towards the first camera
@@ -38,40 +41,6 @@ Y_DOWN = Rotation.from_euler("z", 180, degrees=True)  # x left, y down, z toward
 SPLAT_RECORD = np.dtype(
     [("position", "<f4", 3), ("scale", "<f4", 3), ("colour", "u1", 4), ("rotation", "u1", 4)]
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Splats:
-    """N Gaussians.
-
-    Attributes:
-        positions: [N, 3] float32.
-        normals: [N, 3] float32, the axes along which they are thin.
-        scales: [N, 3] float32, standard deviations along their own axes.
-        rotations: [N, 4] float32, quaternions w, x, y, z, from their own axes to the world's.
-        colours: [N, 3] float32 in [0, 1], sRGB.
-        opacity: of all of them, 0 to 1.
-    """
-
-    positions: np.ndarray
-    normals: np.ndarray
-    scales: np.ndarray
-    rotations: np.ndarray
-    colours: np.ndarray
-    opacity: float = OPACITY
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def rotated(self, rotation: Rotation) -> Splats:
-        """The same Gaussians in axes turned by `rotation`."""
-        turned = rotation * Rotation.from_quat(self.rotations, scalar_first=True)
-        return replace(
-            self,
-            positions=rotation.apply(self.positions).astype(np.float32),
-            normals=rotation.apply(self.normals).astype(np.float32),
-            rotations=turned.as_quat(scalar_first=True).astype(np.float32),
-        )
 
 
 def export_splats(
@@ -82,6 +51,7 @@ def export_splats(
     keep_far: bool = False,
     voxel_pixels: float = VOXEL_PIXELS["splats"],
     sh_degree: int = 0,
+    fit_steps: int = FIT_STEPS,
 ) -> None:
     """Write splats as .ply, .splat, .compressed.ply, .sog, .spz or .glb (KHR_gaussian_splatting).
 
@@ -89,6 +59,7 @@ def export_splats(
         keep_far: keep what lies at the far plane (the sky).
         voxel_pixels: one splat per voxel of this many pixels, at any distance.
         sh_degree: 0 to 3; higher degrees are written as zeros, for readers that insist on them (.ply only).
+        fit_steps: how far the colours are fitted to fused pictures, `with_fitted_colours`; with 0 they are the views'.
 
     Raises:
         ValueError: an argument is out of range.
@@ -99,7 +70,7 @@ def export_splats(
     suffix = suffix_of(path)
     if sh_degree and suffix != ".ply":
         raise ValueError(f"spherical harmonics of a degree above 0 are written to .ply, not to {suffix}")
-    splats = scene_splats(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels)
+    splats = scene_splats(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels, fit_steps=fit_steps)
     content = upright_ply_file(splats, sh_degree) if sh_degree else WRITERS[suffix](splats)
     with written_aside(path) as aside:
         aside.write_bytes(content)
@@ -111,13 +82,22 @@ def scene_splats(
     *,
     keep_far: bool = False,
     voxel_pixels: float = VOXEL_PIXELS["splats"],
+    fit_steps: int = FIT_STEPS,
 ) -> Splats:
-    """The splats of a scene, in the scene's axes."""
-    cloud = fused_cloud(scene, progress, keep_far=keep_far, voxel_pixels=voxel_pixels)
+    """The splats of a scene, in the scene's axes; see `export_splats`."""
+    if fit_steps < 0:
+        raise ValueError(f"the number of steps that colours are fitted by is 0 or more, got {fit_steps}")
+    views, cameras = len(scene.views), len(fit_cameras(scene)) if fit_steps else 0
+
+    def from_(start: int) -> Progress | None:
+        return progress and (lambda done, _: progress(start + done, views + cameras))
+
+    cloud = fused_cloud(scene, from_(0), keep_far=keep_far, voxel_pixels=voxel_pixels)
     pixel = float(np.median([pixel_angle(view) for view in scene.views]))
     spacing = voxel_pixels * pixel * (1 + np.linalg.norm(cloud.points, axis=-1))  # of voxels in contracted space
     scales, rotations = shapes(cloud, WIDTH * np.maximum(cloud.footprints, spacing))
-    return Splats(cloud.points, cloud.normals, scales, rotations, cloud.colours)
+    splats = Splats(cloud.points, cloud.normals, scales, rotations, cloud.colours, OPACITY)
+    return with_fitted_colours(splats, scene, fit_steps, keep_far, from_(views))
 
 
 def shapes(cloud: PointCloud, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
