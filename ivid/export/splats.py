@@ -89,8 +89,8 @@ def scene_splats(
         raise ValueError(f"the number of steps that colours are fitted by is 0 or more, got {fit_steps}")
     views, cameras = len(scene.views), len(fit_cameras(scene)) if fit_steps else 0
 
-    def from_(start: int) -> Progress | None:
-        return progress and (lambda done, _: progress(start + done, views + cameras))
+    def from_(start: int) -> Progress:
+        return lambda done, _: progress(start + done, views + cameras) if progress else None
 
     cloud = fused_cloud(scene, from_(0), keep_far=keep_far, voxel_pixels=voxel_pixels)
     pixel = float(np.median([pixel_angle(view) for view in scene.views]))
