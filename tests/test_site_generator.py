@@ -1,0 +1,212 @@
+"""The site's generator under node, held against the pipeline: networks, conditions and scenes from the same noise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ivid.diffusion.denoiser import evaluate
+from ivid.diffusion.onnx_unet import WEIGHTS_FILE
+from ivid.pipeline.config import ModelIndex
+from ivid.pipeline.events import ViewDone
+from ivid.pipeline.labels import sample_label
+from ivid.pipeline.loading import load_pipeline
+from ivid.pipeline.locations import BUNDLED_MODELS
+from ivid.pipeline.pipeline import IvidPipeline
+from ivid.scene.cameras import Camera
+from ivid.scene.scene import View
+from ivid.site.networks import PART_BYTES, download_bytes, site_networks
+from tests.support.tiny_model import save_tiny_model
+
+LOWPOLY = BUNDLED_MODELS / "lowpoly"
+ROOT = Path(__file__).parents[1]
+PROGRAM = ROOT / "tests" / "support" / "site_generator.mjs"
+ORT = ROOT / "node_modules" / "onnxruntime-web" / "dist"
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None or not ORT.is_dir(), reason="npm ci was not run")
+
+
+def written(model: Path, out: Path) -> dict[str, Any]:
+    manifest = site_networks(model, out)
+    (out / "model" / "model.json").write_text(json.dumps(manifest))
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("site")
+    written(LOWPOLY, out)
+    return out
+
+
+def test_parts_are_the_weights_and_named_by_their_content(site):
+    manifest = json.loads((site / "model" / "model.json").read_text())
+    assert set(manifest["networks"]) == set(ModelIndex.read(LOWPOLY).networks)
+    assert manifest["size"] == 128
+    total = 0
+    for name, entry in manifest["networks"].items():
+        for part in (entry["graph"], *entry["weights"]["parts"]):
+            content = (site / "model" / part["file"]).read_bytes()
+            assert len(content) == part["bytes"] <= PART_BYTES
+            assert hashlib.sha256(content).hexdigest() == part["sha256"]
+            assert part["file"].startswith(part["sha256"][:16])
+        whole = b"".join((site / "model" / part["file"]).read_bytes() for part in entry["weights"]["parts"])
+        assert whole == (LOWPOLY / name / WEIGHTS_FILE).read_bytes()
+        assert len(whole) == entry["weights"]["bytes"]
+        total += len(whole)
+    assert 0 <= total - download_bytes(LOWPOLY) < 100_000  # but for the files' headers
+    assert total < 65 * 2**20
+
+
+def test_a_model_with_another_sampler_is_refused_before_anything_is_written(tmp_path):
+    index = ModelIndex.read(LOWPOLY)
+    sampling = replace(index.config.sampling, first_sampler="unipc")
+    model = tmp_path / "model"
+    model.mkdir()
+    ModelIndex(replace(index.config, sampling=sampling), index.networks).write(model)
+    with pytest.raises(ValueError, match="a site samples with ddpm or ddim; the default of the model lowpoly is unipc"):
+        site_networks(model, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+class Recorder:
+    """What `torch.randn` gave, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.drawn: list[np.ndarray] = []
+        original = torch.randn
+
+        def record(*args: Any, **options: Any) -> torch.Tensor:
+            values = original(*args, **options)
+            self.drawn.append(values.numpy().ravel())
+            return values
+
+        monkeypatch.setattr(torch, "randn", record)
+
+
+class Made:
+    """What the generator wrote down of a scene."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder, self.size = folder, size
+        self.report = json.loads((folder / "report.json").read_text())
+
+    def array(self, name: str, dtype: type = np.float32) -> np.ndarray:
+        return np.fromfile(self.folder / f"{name}.bin", dtype)
+
+    def picture(self, name: str) -> np.ndarray:
+        return self.array(name).reshape(self.size, self.size, -1).squeeze()
+
+    def mask(self, name: str) -> np.ndarray:
+        if not (self.folder / f"{name}.bin").exists():
+            return np.ones((self.size, self.size), bool)
+        return self.array(name, np.uint8).reshape(self.size, self.size) > 0
+
+
+def make(folder: Path, model: Path, noise: list[np.ndarray], cameras: list[Camera], **job: Any) -> None:
+    """Run the generator under node."""
+    np.concatenate(noise).astype(np.float32).tofile(folder / "noise.bin")
+    entries = [{"world_to_view": each.world_to_view.ravel().tolist(), "fov_y_deg": each.fov_y_deg} for each in cameras]
+    job = {"model": str(model), "folder": str(folder), "ort": str(ORT), "cameras": entries, "sampling": {}, **job}
+    (folder / "job.json").write_text(json.dumps(job))
+    run = subprocess.run(["node", PROGRAM, folder / "job.json"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def decibels(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return -10 * np.log10(np.mean((ours - theirs) ** 2) + 1e-12)
+
+
+def overlap(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float((ours & theirs).sum() / max((ours | theirs).sum(), 1))
+
+
+def whole(mask: np.ndarray | None, size: int) -> np.ndarray:
+    return np.ones((size, size), bool) if mask is None else mask
+
+
+def assert_same_scene(made: Made, pipeline: IvidPipeline, label: str, seed: int, cameras: list[Camera]) -> None:
+    """The pipeline's scene from the same noise: conditions, pictures, depths and masks."""
+    events = [each for each in pipeline.stream(label, seed, cameras) if isinstance(each, ViewDone)]
+    views: list[View] = [event.view for event in events]
+    for event in events:
+        index, view, condition = event.view_index, event.view, event.condition
+        if condition is not None:
+            ours = f"condition.{{}}.{index}"
+            assert overlap(made.mask(ours.format("mask")), condition.mask) >= 0.99
+            assert overlap(made.mask(ours.format("maskRgb")), condition.mask_rgb) >= 0.99
+            rgb = made.array(ours.format("rgb")).reshape(3, made.size, made.size).transpose(1, 2, 0)
+            assert decibels(rgb, condition.rgb) >= 35
+            assert np.abs(made.picture(ours.format("depthFloor")) - condition.depth_floor).mean() < 1e-3
+        assert decibels(made.picture(f"rgb.{index}"), view.rgb) >= 35
+        assert np.median(np.abs(made.picture(f"depth.{index}") - view.depth)) < 1e-4
+        assert overlap(made.mask(f"mask.{index}"), whole(view.mask, made.size)) >= 0.99
+    final = pipeline.scene(views, label, seed, "3x9", pipeline.sampling()).views
+    for index, view in enumerate(final):
+        assert overlap(made.mask(f"final_mask.{index}"), whole(view.mask, made.size)) >= 0.99
+
+
+@needs_node
+@pytest.mark.slow
+def test_networks_and_a_scene_are_those_of_the_pipeline(site, tmp_path, monkeypatch):
+    pipeline = IvidPipeline.from_pretrained(LOWPOLY, torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    expected, evaluations = {}, []
+    for name, unet in pipeline.networks.items():
+        inputs = torch.randn(
+            (2, {"first_view_unet": 4, "novel_view_unet": 10}.get(name, 14), 128, 128), generator=generator
+        )
+        with torch.inference_mode():
+            expected[name] = evaluate(unet, inputs, torch.tensor([300, 300]), torch.tensor([7, 48])).numpy()
+        files = [f"{name}.in{k}.bin" for k in range(2)]
+        for file, values in zip(files, inputs, strict=True):
+            values.numpy().tofile(tmp_path / file)
+        evaluations.append({"network": name, "inputs": files, "timestep": 300, "labels": [7, None]})
+    pipeline = load_pipeline(LOWPOLY, "cpu", "onnx")
+    seed, index, labels = 5, pipeline.class_index("house"), pipeline.config.labels
+    cameras = pipeline.config.cameras("3x9", seed)[:4]
+    assert labels.instances is not None
+    label = sample_label(index, seed, labels.instances[index], labels.horizontal_flip)  # type: ignore[index]
+    with monkeypatch.context() as patched:
+        recorder = Recorder(patched)
+        next(pipeline.stream("house", seed, cameras))
+    told = {"classIndex": index, "instance": label.instance, "flipped": label.flipped}
+    make(tmp_path, site / "model", recorder.drawn, cameras, label=told, evaluations=evaluations)
+    made = Made(tmp_path, 128)
+    for name, outputs in expected.items():
+        for k, output in enumerate(outputs):
+            assert np.abs(made.array(f"{name}.{k}") - output.ravel()).max() < 1e-3
+    assert made.report["drawn"] == sum(each.size for each in recorder.drawn)
+    assert_same_scene(made, pipeline, "house", seed, cameras)
+
+
+@needs_node
+@pytest.mark.slow
+def test_a_model_as_published_is_converted_and_sampled(tmp_path, monkeypatch):
+    """Noise where nothing is known, blending, ancestral steps, guidance, masks without depth edges."""
+    model = save_tiny_model(tmp_path / "tiny", first_steps=3, novel_steps=2)
+    index = ModelIndex.read(model)
+    sampling = replace(index.config.sampling, guidance=1.5, first_sampler="ddpm")
+    ModelIndex(replace(index.config, sampling=sampling, prediction_type="v_prediction"), index.networks).write(model)
+    site = tmp_path / "site"
+    manifest = written(model, site)
+    assert all(part["bytes"] < 2_000_000 for each in manifest["networks"].values() for part in each["weights"]["parts"])
+    pipeline = IvidPipeline.from_pretrained(model, torch.float16).to("cpu", torch.float32)  # as the browser gets them
+    cameras = [Camera.orbit(yaw, 0.0) for yaw in (0.0, 0.15, -0.1)]
+    recorder = Recorder(monkeypatch)
+    assert len(list(pipeline.stream("tree", 3, cameras))) > 3
+    folder = tmp_path / "job"
+    folder.mkdir()
+    make(folder, site / "model", recorder.drawn, cameras, label={"classIndex": 1, "instance": None, "flipped": False})
+    made = Made(folder, manifest["size"])
+    assert made.report["drawn"] == sum(each.size for each in recorder.drawn)
+    assert_same_scene(made, pipeline, "tree", 3, cameras)
