@@ -127,7 +127,7 @@ def decibels(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def overlap(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float((ours & theirs).sum() / max((ours | theirs).sum(), 1))
+    return float((ours & theirs).sum() / (ours | theirs).sum()) if (ours | theirs).any() else 1.0
 
 
 def whole(mask: np.ndarray | None, size: int) -> np.ndarray:
@@ -196,17 +196,24 @@ def test_a_model_as_published_is_converted_and_sampled(tmp_path, monkeypatch):
     model = save_tiny_model(tmp_path / "tiny", first_steps=3, novel_steps=2)
     index = ModelIndex.read(model)
     sampling = replace(index.config.sampling, guidance=1.5, first_sampler="ddpm")
-    ModelIndex(replace(index.config, sampling=sampling, prediction_type="v_prediction"), index.networks).write(model)
-    site = tmp_path / "site"
-    manifest = written(model, site)
+    ModelIndex(replace(index.config, sampling=sampling), index.networks).write(model)
+    manifest = written(model, tmp_path / "site")
     assert all(part["bytes"] < 2_000_000 for each in manifest["networks"].values() for part in each["weights"]["parts"])
     pipeline = IvidPipeline.from_pretrained(model, torch.float16).to("cpu", torch.float32)  # as the browser gets them
     cameras = [Camera.orbit(yaw, 0.0) for yaw in (0.0, 0.15, -0.1)]
-    recorder = Recorder(monkeypatch)
-    assert len(list(pipeline.stream("tree", 3, cameras))) > 3
-    folder = tmp_path / "job"
-    folder.mkdir()
-    make(folder, site / "model", recorder.drawn, cameras, label={"classIndex": 1, "instance": None, "flipped": False})
-    made = Made(folder, manifest["size"])
-    assert made.report["drawn"] == sum(each.size for each in recorder.drawn)
-    assert_same_scene(made, pipeline, "tree", 3, cameras)
+    for prediction_type in ("sample", "epsilon"):
+        pipeline.config = replace(pipeline.config, prediction_type=prediction_type)
+        manifest["config"] = pipeline.config.to_dict()
+        folder = tmp_path / prediction_type
+        folder.mkdir()
+        shutil.copytree(tmp_path / "site" / "model", folder / "model")
+        (folder / "model" / "model.json").write_text(json.dumps(manifest))
+        with monkeypatch.context() as patched:
+            recorder = Recorder(patched)
+            assert len(list(pipeline.stream("tree", 3, cameras))) > 3
+        label = {"classIndex": 1, "instance": None, "flipped": False}
+        make(folder, folder / "model", recorder.drawn, cameras, label=label)
+        made = Made(folder, manifest["size"])
+        assert made.report["drawn"] == sum(each.size for each in recorder.drawn)
+        assert prediction_type != "sample" or made.mask("condition.mask.1").any()
+        assert_same_scene(made, pipeline, "tree", 3, cameras)
