@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 
-SUITES = ("startup", "fusion", "sampling", "published", "exports", "splats", "viewer", "page")
+SUITES = ("startup", "fusion", "sampling", "published", "exports", "splats", "viewer", "page", "site")
 
 
 def main() -> int:

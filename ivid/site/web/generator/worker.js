@@ -87,7 +87,7 @@ async function load({ base, ort: folder, threads, backend }) {
         (part, onProgress) => fetchPart(base + part.file, part.sha256, onProgress),
         (loaded, total) => tell({ type: "progress", loaded, total }),
       );
-      await tryOut(model);
+      if (name === "webgpu") await tryOut(model);
       tell({ type: "ready", backend: name });
       return { model, manifest };
     } catch (error) {
@@ -98,7 +98,7 @@ async function load({ base, ort: folder, threads, backend }) {
 }
 
 /**
- * One evaluation of each network, of which the first takes longer than those after it.
+ * One evaluation of each network: whether the graphics card can do it turns out only then.
  *
  * @param {Model} model
  */
