@@ -52,6 +52,7 @@ FINITE = {
     "trajectory",
     "what",
     "blend",
+    "shading",
     "kind",
     "poses",
     "sh_degree",

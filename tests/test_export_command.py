@@ -56,6 +56,12 @@ def test_a_still_is_drawn_from_the_camera_told(scene, export):
     assert np.array_equal(np.array(Image.open(out)), np.rint(expected.rgb * 255).astype(np.uint8))
 
 
+def test_a_still_is_drawn_fast_when_told(scene, export):
+    out = export("a.png", "--as", "still", "--size", 40, "--supersample", 1, "--blend", "exact", "--shading", "fast")
+    expected = FusionRenderer().render(scene.views, Camera.orbit(0, 0), 40, shading="fast")
+    assert np.array_equal(np.array(Image.open(out)), np.rint(expected.rgb * 255).astype(np.uint8))
+
+
 def test_a_grid_shows_depth(scene, export):
     assert np.array_equal(np.array(Image.open(export("a.png", "--what", "depth"))), grid_picture(scene, "depth"))
 

@@ -1,6 +1,7 @@
 """The kernels against their slow twin, and what must hold of any renderer."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +9,12 @@ import pytest
 from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
 from ivid.fusion.conditions import depth_edges
 from ivid.scene.cameras import Camera, view_set
-from ivid.scene.scene import View
+from ivid.scene.scene import Scene, View
 from tests.support import fusion_reference as slow
 from tests.support.synthetic import DEPTH_RANGE, synthetic_scene
 
 SIZE = 32
+EXAMPLE = Path(__file__).resolve().parent.parent / "assets" / "house_seed00003.ivid"
 CAMERAS = {
     "front": Camera.orbit(0.05, -0.03),
     "left": Camera.orbit(-0.6, 0.1),
@@ -89,6 +91,33 @@ def test_render_agrees_with_the_slow_twin(renderer, scene, camera):
     ours = renderer.render(views, target, size, supersample)
     rgb, depth, mask = slow.render(views, target, size, supersample)
     agree(ours.rgb, rgb, ours.depth, depth, ours.mask, mask)
+
+
+@pytest.mark.parametrize("camera", [Camera.orbit(0.2, 0.05), Camera.orbit(-0.6, 0.1), Camera.orbit(0.0, 0.0)])
+@pytest.mark.parametrize("supersample", [1, 3])
+def test_the_fast_mode_stays_close_to_the_method(renderer, camera, supersample):
+    views = Scene.load(EXAMPLE).views
+    exact, fast = (renderer.render(views, camera, 192, supersample, shading=mode) for mode in ("fragment", "fast"))
+    assert 38 <= psnr(exact.rgb, fast.rgb) < 100
+    assert iou(exact.mask, fast.mask) > 0.999
+    both = exact.mask & fast.mask
+    assert np.percentile(np.abs(1 / exact.depth - 1 / fast.depth)[both], 90) < 0.01
+
+
+def test_the_fast_mode_shows_what_only_a_far_view_knows(renderer):
+    """The right half of a wall is known to the last view alone, which is the farthest from the camera."""
+    depth, red = np.full((SIZE, SIZE), 2.0, np.float32), np.zeros((SIZE, SIZE, 3), np.uint8)
+    red[..., 0] = 250
+    half = np.zeros((SIZE, SIZE), bool)
+    half[:, : SIZE // 2] = True
+    grey = np.full((SIZE, SIZE, 3), 90, np.uint8)
+    near = [View(grey, depth, Camera.orbit(0.01 * k, 0), mask=half) for k in range(8)]
+    far = View(red, depth, Camera.orbit(0.3, 0))
+    exact, fast = (renderer.render([*near, far], near[0].camera, SIZE, shading=mode) for mode in ("fragment", "fast"))
+    known_by_far = exact.mask & (exact.rgb[..., 0] > 0.9)
+    assert known_by_far.sum() > SIZE
+    np.testing.assert_allclose(fast.rgb[known_by_far], exact.rgb[known_by_far], atol=1 / 255)
+    np.testing.assert_array_equal(fast.mask, exact.mask)
 
 
 @pytest.mark.parametrize(("scene", "camera"), [c for c in CASES if c != ("objects, 27 views", "left")])

@@ -50,18 +50,19 @@ def same(one, other):
     np.testing.assert_array_equal(one.mask, other.mask)
 
 
+@pytest.mark.parametrize("shading", ["fragment", "fast"])
 @pytest.mark.parametrize("threads", [2, 5])
-def test_the_number_of_threads_does_not_change_the_picture(threads):
+def test_the_number_of_threads_does_not_change_the_picture(threads, shading):
     views = scene_views()
-    one, many = (FusionRenderer(threads=n).render(views, TARGET, 48, 2) for n in (1, threads))
+    one, many = (FusionRenderer(threads=n).render(views, TARGET, 48, 2, shading=shading) for n in (1, threads))
     same(one, many)
 
 
-@pytest.mark.parametrize("shading", ["fragment", "pixel"])
+@pytest.mark.parametrize("shading", ["fragment", "pixel", "fast"])
 def test_bands_of_bounded_memory_do_not_change_the_picture(monkeypatch, shading):
     views = scene_views()
     whole = FusionRenderer().render(views, TARGET, 48, 2, shading=shading)
-    monkeypatch.setattr(rasteriser, "BAND_BYTES", 8 * len(views) * 96 * 2 * 7)  # seven output rows
+    monkeypatch.setattr(rasteriser, "BAND_BYTES", 8 * len(views) * 96 * 2 * 11)  # for eleven output rows
     same(FusionRenderer().render(views, TARGET, 48, 2, shading=shading), whole)
 
 

@@ -29,6 +29,10 @@ EXPORT_OPTIONS: dict[str, dict[str, Any]] = {
         "choices": ("anchored", "exact"),
         "help": "of a video or a still; anchored: views as they are at their cameras (default); exact: as published",
     },
+    "shading": {
+        "choices": ("fragment", "pixel", "fast"),
+        "help": "of a video or a still; fragment: as published (default); fast: about the same in half of the time",
+    },
     "trajectory": {"choices": PATHS, "help": "camera path of a video (default: swing)"},
     "keyframes": {"type": Path, "metavar": "FILE", "help": "a .json list of cameras that a video passes through"},
     "loop": {"action": "store_true", "help": "close the path of a video, so that it repeats without a stop"},

@@ -16,7 +16,7 @@ from ivid.scene.files import written_aside
 from ivid.scene.scene import Scene
 
 if TYPE_CHECKING:
-    from ivid.fusion.rasteriser import Blend
+    from ivid.fusion.rasteriser import Blend, Shading
 
 MOST_FPS = {".gif": 50}  # viewers show frames of less than 20 ms for 100 ms
 CPU_SAMPLES = 512  # samples along the side of a frame
@@ -37,6 +37,7 @@ def export_video(
     supersample: int | None = None,
     what: str = "colour",
     blend: Blend = "anchored",
+    shading: Shading = "fragment",
     device: str | None = None,
 ) -> None:
     """Write a video as .mp4 (H.264), .webm (VP9), .gif or .webp.
@@ -50,7 +51,7 @@ def export_video(
         supersample: rendered this many times larger and reduced; 3 on a GPU unless told, on the CPU as much as
             leaves about four frames a second on two cores: 1 at 512 pixels, 4 at 128.
         what: "colour", "depth", or "both" side by side.
-        blend: see `export_still`.
+        blend, shading: see `export_still`.
         device: where to render; the first GPU unless told, or else the CPU.
 
     Raises:
@@ -75,7 +76,7 @@ def export_video(
 
     def rendered() -> Iterator[np.ndarray]:
         for index, camera in enumerate(cameras):
-            yield fused_picture(renderer, scene, camera, size, supersample, what, blend)
+            yield fused_picture(renderer, scene, camera, size, supersample, what, blend, shading)
             if progress:
                 progress(index + 1, len(cameras))
 

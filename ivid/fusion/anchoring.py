@@ -16,6 +16,8 @@ from ivid.scene.cameras import Camera
 
 REACH = 0.105
 """Distance of cameras (`camera_distance`) beyond which no view is an anchor: 4 degrees on the unit sphere."""
+ANGLE_FALLOFF = 20.0
+"""Per radian, by how much a fragment counts less the more it is turned away (method §5)."""
 EDGE_REACH = 0.25
 """Share of the reach within which the surface stretched between two sides of a depth edge fades."""
 
@@ -54,6 +56,15 @@ def find_anchor(cameras: Sequence[Camera], target: Camera) -> Anchor | None:
     along = nearest / reach if reach > 0 else 0.0
     weight = 1 - _smoothstep(along)
     return Anchor(index, weight, weight * (1 - _smoothstep(along / EDGE_REACH))) if weight > 0 else None
+
+
+def by_weight(cameras: Sequence[Camera], trusts: Sequence[float], target: Camera) -> list[int]:
+    """The indices of views, those first that count the most where their surface faces their camera (method §5)."""
+    counts = [
+        np.log(trust) - ANGLE_FALLOFF * camera_distance(camera, target)
+        for camera, trust in zip(cameras, trusts, strict=True)
+    ]
+    return sorted(range(len(counts)), key=lambda index: -counts[index])
 
 
 def _smoothstep(t: float) -> float:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import warp as wp
 
 from ivid.fusion.mesh_kernels import BACK, FADED, HIDDEN, MIXED
-from ivid.fusion.raster_kernels import DIAGONAL_SHIFT, KIND_BITS
-from ivid.fusion.shading_kernels import kind_of_fragment, level, normal_over_columns, texel_colour
+from ivid.fusion.raster_kernels import DIAGONAL_SHIFT, KIND_BITS, TILE
+from ivid.fusion.shading_kernels import kind_of_fragment, level, normal_over_columns, texel_colour, texel_normal
 
 wp.set_module_options({"enable_backward": False})
 
@@ -134,6 +134,79 @@ def accumulate_views(
                     weight *= ERODED_FACTOR
             colour = texel_colour(low, slot, size, colours)
             blend(row, column, colour, weight, trusts[view], closeness, totals, depths)
+
+
+@wp.kernel
+def accumulate_views_per_texel(
+    first_row: int,
+    run: int,
+    rows: int,
+    extent: int,
+    top: int,
+    everywhere: int,
+    open_tiles: wp.array2d[wp.uint8],
+    first_view: int,
+    last_view: int,
+    slots: wp.array[int],
+    trusts: wp.array[float],
+    target_to_view: wp.array[wp.mat44],
+    scale: float,
+    size: int,
+    normals: wp.array2d[wp.vec3],
+    flags: wp.array2d[wp.uint8],
+    colours: wp.array3d[wp.vec3],
+    projected: wp.array2d[wp.vec3],
+    depth_keys: wp.array[wp.uint64],
+    totals: wp.array2d[wp.vec4],
+    depths: wp.array2d[wp.vec3],
+):
+    """`accumulate_views` of some views, with the normal of each sample's nearest texel, everywhere or in open tiles."""
+    offset, part = wp.tid()
+    row = first_row + offset
+    middle = 0.5 * float(extent) - 0.5
+    y = middle - float(top + row)
+    for view in range(first_view, last_view):
+        slot = slots[view]
+        eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
+        ray = wp.transform_vector(target_to_view[view], wp.vec3(0.0, y / scale, -1.0))
+        ray_step = wp.transform_vector(target_to_view[view], wp.vec3(1.0 / scale, 0.0, 0.0))
+        end = wp.min((part + 1) * run, extent)
+        following = int(part * run)
+        while following < end:
+            column = following
+            if everywhere == 0 and open_tiles[row // TILE, column // TILE] == wp.uint8(0):
+                following = (column // TILE + 1) * TILE
+                continue
+            following += 1
+            key = depth_keys[(view * rows + row) * extent + column]
+            low = int(wp.uint32(key))
+            if key == wp.uint64(0) or (low & KIND_BITS) == BACK:
+                continue
+            if (low & KIND_BITS) == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN:
+                continue
+            closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
+            x = float(column) - middle
+            kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
+            weight = float(HIDDEN_WEIGHT)
+            if kind != HIDDEN:
+                weight = angle_weight(texel_normal(low, slot, size, normals), ray + x * ray_step + closeness * eye)
+                if kind == FADED:
+                    weight *= ERODED_FACTOR
+            colour = texel_colour(low, slot, size, colours)
+            blend(row, column, colour, weight, trusts[view], closeness, totals, depths)
+
+
+@wp.kernel
+def find_open_tiles(first: int, rows: int, extent: int, depths: wp.array2d[wp.vec3], open_tiles: wp.array2d[wp.uint8]):
+    """Which tiles of a band hold a sample whose colour no view knows so far."""
+    offset, tile_column = wp.tid()
+    tile_row = first + offset
+    is_open = int(0)
+    for row in range(tile_row * TILE, wp.min((tile_row + 1) * TILE, rows)):
+        for column in range(tile_column * TILE, wp.min((tile_column + 1) * TILE, extent)):
+            if depths[row, column][2] <= RGB_LIMIT:
+                is_open = 1
+    open_tiles[tile_row, tile_column] = wp.uint8(is_open)
 
 
 @wp.kernel

@@ -38,6 +38,7 @@ MAX_RING_SHARE = wp.constant(0.001)  # a fragment of which more than this is rin
 SLACK = wp.constant(0.01)  # samples added to bounding boxes, which are rounded; the edge functions decide
 LONG = wp.constant(6)  # triangles of more rows than this are worth looking at more closely first
 NOWHERE = wp.constant(wp.float64(1.0e30))
+TILE = wp.constant(8)  # samples on a side of the tiles that `open_tiles` counts
 
 
 @wp.kernel
@@ -314,6 +315,23 @@ def ring_flag(corners: int, which: int, row: int, column: int, size: int) -> wp.
     return wp.where(i == 0 or j == 0 or i > size or j > size, wp.float64(1.0), wp.float64(0.0))
 
 
+@wp.func
+def meets_open_tile(box: wp.vec4, extent: int, first_row: int, rows: int, open_tiles: wp.array2d[wp.uint8]) -> bool:
+    """Whether a box touches a tile that is still open; tiles are counted from `first_row` on."""
+    half_extent = 0.5 * float(extent)
+    left = bounded_int(wp.ceil(box[0] + half_extent - 0.5 - SLACK), 0, extent)
+    right = bounded_int(wp.floor(box[2] + half_extent - 0.5 + SLACK), -1, extent - 1)
+    top = bounded_int(wp.ceil(half_extent - box[3] - 0.5 - SLACK), first_row, first_row + rows)
+    bottom = bounded_int(wp.floor(half_extent - box[1] - 0.5 + SLACK), first_row - 1, first_row + rows - 1)
+    if left > right or top > bottom:
+        return False
+    for i in range((top - first_row) // TILE, (bottom - first_row) // TILE + 1):
+        for j in range(left // TILE, right // TILE + 1):
+            if open_tiles[i, j] != wp.uint8(0):
+                return True
+    return False
+
+
 @wp.kernel
 def draw_quads(
     first: int,
@@ -328,9 +346,11 @@ def draw_quads(
     quads: wp.array2d[wp.uint8],
     projected: wp.array2d[wp.vec3],
     on_picture: wp.array2d[wp.vec2],
+    everywhere: int,
+    open_tiles: wp.array2d[wp.uint8],
     depth_keys: wp.array[wp.uint64],
 ):
-    """Draw both triangles of every quad of the views from `first` on."""
+    """Draw both triangles of every quad of the views from `first` on, or only of those quads that meet open tiles."""
     offset, quad = wp.tid()
     view = first + offset
     bits = int(quads[slots[view], quad])
@@ -340,6 +360,17 @@ def draw_quads(
     row = quad // (size + 1)
     column = quad - row * (size + 1)
     padding = ring_is_padding != 0 and (row == 0 or column == 0 or row == size or column == size)
+    if everywhere == 0:
+        tl = row * side + column
+        nearest = lesser(
+            lesser(projected[view, tl][2], projected[view, tl + 1][2]),
+            lesser(projected[view, tl + side][2], projected[view, tl + side + 1][2]),
+        )
+        if nearest >= near:
+            box = box_of(on_picture[view, tl], on_picture[view, tl + 1], on_picture[view, tl + side])
+            box = grown(box, on_picture[view, tl + side + 1])
+            if not meets_open_tile(box, extent, first_row, rows, open_tiles):
+                return
     diagonal = bits & 1
     base = view * rows * extent
     last_row = first_row + rows - 1

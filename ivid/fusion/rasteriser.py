@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -10,15 +10,17 @@ import numpy as np
 import warp as wp
 
 from ivid.fusion import blend_kernels, raster_kernels, shading_kernels
-from ivid.fusion.anchoring import Anchor
+from ivid.fusion.anchoring import Anchor, by_weight
 from ivid.fusion.mesh import MeshStore
+from ivid.fusion.raster_kernels import TILE
 from ivid.fusion.runtime import empty, launch, split
 from ivid.scene.cameras import Camera
 
+NEAREST_VIEWS = 6  # of shading "fast", drawn whole
 BAND_BYTES = 96_000_000  # of z-buffers at a time; larger pictures are drawn in several bands
 
 Planes = tuple[float, float]
-Shading = Literal["fragment", "pixel"]
+Shading = Literal["fragment", "pixel", "fast"]
 Blend = Literal["exact", "anchored"]
 
 
@@ -55,11 +57,16 @@ class Samples:
 
 @dataclass(frozen=True)
 class _Band:
-    """Some output rows of a target, with the z-buffers of all views: keys [V * rows * k * k*S], view by view."""
+    """Some output rows of a target, with the z-buffers of all views: keys [V * rows * k * k*S], view by view.
+
+    `draw(first, count, everywhere)` draws further views, everywhere or where tiles are open.
+    """
 
     top: int
     rows: int
     keys: wp.array
+    open_tiles: wp.array
+    draw: Callable[[int, int, bool], None]
 
 
 class Rasteriser:
@@ -80,6 +87,11 @@ class Rasteriser:
     ) -> Samples:
         """Blend the views in `slots`, seen by `cameras`, into the target, each as far as it is trusted (method §5)."""
         extent, supersample = target.extent, target.supersample
+        drawn_whole = len(slots)
+        if shading == "fast":
+            order = by_weight(cameras, trusts, target.camera)
+            slots, cameras, trusts = ([values[k] for k in order] for values in (slots, cameras, trusts))
+            drawn_whole = min(NEAREST_VIEWS, len(slots))
         views = self._array(np.asarray(slots, np.int32), int)
         weights = self._array(np.asarray(trusts, np.float32), float)
         target_to_view = self._transforms([camera.world_to_view @ target.camera.view_to_world for camera in cameras])
@@ -89,43 +101,53 @@ class Rasteriser:
         per_pixel = shading == "pixel" and supersample > 1
         run = extent if self._device.is_cpu else 1  # samples per thread, which a CPU takes one after the other
         projected, on_picture = self._projected(store, views, cameras, target)
-        for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=True):
+        scene = [views, weights, target_to_view, target.camera.focal * extent, store.size]
+        scene += [store.arrays.normals, store.arrays.flags, store.arrays.colours, projected]
+        for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=True, count=drawn_whole):
             rows = band.rows * supersample
             totals = self._kept("totals", rows * extent, wp.vec4).reshape((rows, extent))
             depths = self._kept("depths", rows * extent, wp.vec3).reshape((rows, extent))
+            sums = [band.keys, totals, depths]
 
-            def blend(first: int, count: int, band: _Band = band, totals=totals, depths=depths) -> None:
+            def blend(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
                 begin, end = first * supersample, (first + count) * supersample
-                totals[begin:end].zero_()
-                depths[begin:end].zero_()
-                inputs = [band.rows * supersample, extent, band.top * supersample]
-                blended = [len(slots), views, weights, target_to_view, target.camera.focal * extent, store.size]
-                blended += [
-                    store.arrays.normals,
-                    store.arrays.flags,
-                    store.arrays.colours,
-                    projected,
-                    band.keys,
-                    totals,
-                    depths,
-                ]
-                if per_pixel:
-                    inputs = [first, run, *inputs, supersample, *blended]
-                    launch(
-                        blend_kernels.accumulate_views_per_pixel,
-                        (count, -(-target.size // run)),
-                        inputs,
-                        self._device,
-                    )
+                for array in sums[1:]:
+                    array[begin:end].zero_()
+                place = [run, band.rows * supersample, extent, band.top * supersample]
+                if shading == "fast":
+                    self._blend_texels(begin, end, [*place, 1, band.open_tiles, 0, drawn_whole, *scene, *sums])
+                elif per_pixel:
+                    inputs = [first, *place, supersample, len(slots), *scene, *sums]
+                    dim = (count, -(-target.size // run))
+                    launch(blend_kernels.accumulate_views_per_pixel, dim, inputs, self._device)
                 else:
-                    inputs = [begin, run, *inputs, *blended]
-                    launch(blend_kernels.accumulate_views, (end - begin, -(-extent // run)), inputs, self._device)
-                inputs = [first, band.top, supersample, totals, depths, rgb, levels, *known]
+                    inputs = [begin, *place, len(slots), *scene, *sums]
+                    dim = (end - begin, -(-extent // run))
+                    launch(blend_kernels.accumulate_views, dim, inputs, self._device)
+
+            def blend_open(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
+                begin, end = first * supersample, (first + count) * supersample
+                place = [run, band.rows * supersample, extent, band.top * supersample]
+                self._blend_texels(begin, end, [*place, 0, band.open_tiles, drawn_whole, len(slots), *scene, *sums])
+
+            def finish(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
+                inputs = [first, band.top, supersample, *sums[1:], rgb, levels, *known]
                 launch(blend_kernels.finish_blend, (count, target.size), inputs, self._device)
 
             split(band.rows, self._threads, blend)
+            if drawn_whole < len(slots):
+                inputs = [0, rows, extent, depths, band.open_tiles]
+                launch(blend_kernels.find_open_tiles, band.open_tiles.shape, inputs, self._device)
+                band.draw(drawn_whole, len(slots) - drawn_whole, False)
+                split(band.rows, self._threads, blend_open)
+            split(band.rows, self._threads, finish)
         closeness, with_depth, with_rgb = (array.numpy() for array in known)
         return Samples((rgb if supersample == 1 else levels).numpy(), closeness, with_depth, with_rgb)
+
+    def _blend_texels(self, begin: int, end: int, inputs: list) -> None:
+        run, extent = inputs[0], inputs[2]
+        dim = (end - begin, -(-extent // run))
+        launch(blend_kernels.accumulate_views_per_texel, dim, [begin, *inputs], self._device)
 
     def single(self, store: MeshStore, slot: int, camera: Camera, target: Target, colours: bool) -> Samples:
         """Draw one mesh as ordinary surface, padding included; back faces are black (method §10, steps 3 and 4).
@@ -193,27 +215,36 @@ class Rasteriser:
         on_picture: wp.array,
         target: Target,
         ring_is_padding: bool,
+        count: int | None = None,
     ) -> Iterator[_Band]:
-        """The target band by band, drawn; a band's z-buffers are good until the next is asked for."""
+        """The target band by band, the first `count` views drawn; z-buffers are good until the next is asked for."""
         near, far = target.planes
         row_entries = target.supersample * target.extent  # of one view in one output row
         height = max(1, min(target.size, BAND_BYTES // (8 * views.size * row_entries)))
+        height -= height % TILE if height > TILE else 0  # so that tiles lie the same in every band
         for top in range(0, target.size, height):
             rows = min(height, target.size - top)
             entries = rows * row_entries
             keys = self._kept("keys", views.size * entries, wp.uint64)
+            tiles = (-(-rows * target.supersample // TILE), -(-target.extent // TILE))
+            open_tiles = self._kept("open_tiles", tiles[0] * tiles[1], wp.uint8).reshape(tiles)
+            shape = [target.extent, top * target.supersample, entries // target.extent, store.arrays.quads]
 
-            def draw(first: int, count: int, top: int = top, entries: int = entries, keys: wp.array = keys) -> None:
-                at_once = 1 if self._device.is_cpu else count  # a single z-buffer fits into a CPU's cache
-                for view in range(first, first + count, at_once):
-                    keys[view * entries : (view + at_once) * entries].zero_()
-                    inputs = [view, views, store.size, int(ring_is_padding), near, far, target.extent]
-                    inputs += [top * target.supersample, entries // target.extent, store.arrays.quads]
-                    inputs += [projected, on_picture, keys]
-                    launch(raster_kernels.draw_quads, (at_once, store.quads), inputs, self._device)
+            def draw(
+                first: int, count: int, everywhere: bool, entries=entries, keys=keys, shape=shape, open_tiles=open_tiles
+            ) -> None:
+                def part(begin: int, count: int) -> None:
+                    at_once = 1 if self._device.is_cpu else count  # a single z-buffer fits into a CPU's cache
+                    for view in range(first + begin, first + begin + count, at_once):
+                        keys[view * entries : (view + at_once) * entries].zero_()
+                        inputs = [view, views, store.size, int(ring_is_padding), near, far, *shape]
+                        inputs += [projected, on_picture, int(everywhere), open_tiles, keys]
+                        launch(raster_kernels.draw_quads, (at_once, store.quads), inputs, self._device)
 
-            split(views.size, self._threads, draw)
-            yield _Band(top, rows, keys)
+                split(count, self._threads, part)
+
+            draw(0, views.size if count is None else count, True)
+            yield _Band(top, rows, keys, open_tiles, draw)
 
     def _transforms(self, matrices: list[np.ndarray]) -> wp.array:
         return self._array(np.stack(matrices).astype(np.float32), wp.mat44)

@@ -88,6 +88,8 @@ class FusionRenderer:
                 inverses by more than this per metre; the views' own unless told.
             shading: "fragment" weighs and colours every sample on its own (method §5); "pixel" does so once per view
                 and pixel, but keeps what each sample sees and how far away: faster where `supersample` is above 1.
+                "fast" draws the few views that count the most, and the others only where these leave something open;
+                the nearest pixel of a view says how much a sample counts.
             blend: "exact" is the method's fusion (§5). "anchored" lays the view whose camera is nearest over its
                 colours; at that camera the picture is the view, and within 4 degrees it becomes the method's
                 (`ivid.fusion.anchoring`). Depth and mask are the same in both.
@@ -140,8 +142,8 @@ class FusionRenderer:
                 f"a picture of {size} pixels at {supersample}x is out of range: both must be at least 1, "
                 f"and their product at most {MAX_EXTENT}"
             )
-        if shading not in ("fragment", "pixel"):
-            raise ValueError(f"there is no shading {shading!r}; choose fragment or pixel")
+        if shading not in ("fragment", "pixel", "fast"):
+            raise ValueError(f"there is no shading {shading!r}; choose fragment, pixel or fast")
         near, far = planes
         if not 0 < near < far < float("inf"):
             raise ValueError(f"the planes must be 0 < near < far, got {near} and {far}")

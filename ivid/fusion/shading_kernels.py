@@ -111,6 +111,15 @@ def texel_colour(low: int, slot: int, size: int, colours: wp.array3d[wp.vec3]) -
 
 
 @wp.func
+def texel_normal(low: int, slot: int, size: int, normals: wp.array2d[wp.vec3]) -> wp.vec3:
+    """The normal of the nearest texel's vertex."""
+    number = LAST_TRIANGLE - (low >> TRIANGLE_SHIFT)
+    row = quad_row(number) + wp.where((low & LOWER_TEXEL) != 0, 1, 0)
+    column = quad_column(number) + wp.where((low & RIGHT_TEXEL) != 0, 1, 0)
+    return normals[slot, row * (size + 2) + column]
+
+
+@wp.func
 def flag_share(of: Corners, slot: int, flag: int, flags: wp.array2d[wp.uint8]) -> float:
     """A flag interpolated over the triangle."""
     # Only rounding puts a sample outside, of a sliver.
