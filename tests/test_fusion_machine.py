@@ -177,7 +177,7 @@ def test_erosion_radius_follows_the_size():
         ({"planes": (0.0, 5.0)}, "near < far"),
         ({"planes": (2.0, 1.0)}, "near < far"),
         ({"erosion_radius": -1}, "erosion radius"),
-        ({"shading": "flat"}, "fragment or pixel"),
+        ({"shading": "flat"}, "fragment, pixel or fast"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

@@ -90,7 +90,7 @@ class Rasteriser:
         drawn_whole = len(slots)
         if shading == "fast":
             order = by_weight(cameras, trusts, target.camera)
-            slots, cameras, trusts = ([values[k] for k in order] for values in (slots, cameras, trusts))
+            slots, cameras, trusts = [slots[k] for k in order], [cameras[k] for k in order], [trusts[k] for k in order]
             drawn_whole = min(NEAREST_VIEWS, len(slots))
         views = self._array(np.asarray(slots, np.int32), int)
         weights = self._array(np.asarray(trusts, np.float32), float)
