@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -36,13 +38,22 @@ def smoothed(d: Tensor, sigma_d: float, sigma_px: float = 2.0, radius_px: int = 
         sigma_px, radius_px: of the window around a pixel.
         passes: how often the filter is applied.
     """
-    offsets = torch.arange(-radius_px, radius_px + 1, dtype=torch.float32) / sigma_px
-    apart = (offsets[:, None] ** 2 + offsets[None, :] ** 2).reshape(1, -1, 1)
+    height, width = d.shape[1:]
+    window = range(2 * radius_px + 1)
     for _ in range(passes):
-        padded = F.pad(d[:, None], [radius_px] * 4, mode="replicate")
-        around = F.unfold(padded, 2 * radius_px + 1)
-        weights = torch.exp(-0.5 * (apart + ((around - d.flatten(1)[:, None]) / sigma_d) ** 2))
-        d = ((weights * around).sum(1) / weights.sum(1)).reshape(d.shape)
+        padded = F.pad(d[:, None], [radius_px] * 4, mode="replicate")[:, 0]
+        # The pixel itself counts 1, and its difference to itself is 0.
+        total, change = torch.ones_like(d), torch.zeros_like(d)
+        apart, weight = torch.empty_like(d), torch.empty_like(d)
+        for row, column in product(window, window):
+            square_px = (row - radius_px) ** 2 + (column - radius_px) ** 2
+            if square_px > 0:
+                torch.sub(padded[:, row : row + height, column : column + width], d, out=apart)
+                torch.mul(apart, apart, out=weight)
+                weight.mul_(-0.5 / sigma_d**2).sub_(0.5 * square_px / sigma_px**2).exp_()
+                total.add_(weight)
+                change.addcmul_(weight, apart)
+        d = d + change / total
     return d
 
 
