@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from ivid.cli.arguments import add_backend, add_device, add_model, add_sampling, positive, refuse, sampling
 from ivid.cli.first_view import add_picture, check_picture, first_view_of
-from ivid.export.folders import Layout, PlainLayout, PublishedLayout
-from ivid.export.records import difference, read_record
+from ivid.export.folders import PlainLayout, PublishedLayout
+from ivid.export.records import difference
+from ivid.export.remote import Layout, RemoteLayout, check_address, is_address
 from ivid.pipeline.batch import SceneRequest, parse_seeds, plan
 from ivid.pipeline.devices import check_backend
 from ivid.pipeline.models import model_folder, read_index
@@ -25,6 +26,7 @@ from ivid.scene.fingerprint import FIRST_VIEW, fingerprint
 from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
+    from ivid.pipeline.events import Preview
     from ivid.pipeline.pipeline import IvidPipeline
 
 
@@ -89,7 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="3x9",
         help=f"a view set, {', '.join(VIEW_SETS)}, or a .json file of cameras (default: %(default)s)",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the scenes and their pictures")
+    parser.add_argument(
+        "--out", required=True, help="folder for the scenes and their pictures, or its address: s3://, hf://, ..."
+    )
     parser.add_argument(
         "--layout",
         choices=("plain", "published"),
@@ -151,7 +155,11 @@ def checked(options: argparse.Namespace) -> Work:
     if options.upsample == "first":  # no other view would be kept
         cameras = cameras[:1]
         chosen_views = cameras if of_file else "uncond"
-    check_writable(options.out, folder=True)
+    remote = is_address(options.out)
+    if remote:
+        check_address(options.out)
+    else:
+        check_writable(options.out, folder=True)
 
     index = read_index(options.model)
     asked = sampling(options)
@@ -163,15 +171,16 @@ def checked(options: argparse.Namespace) -> Work:
     settings = {} if first_view is None else {FIRST_VIEW: fingerprint(first_view)}
     if not isinstance(chosen_views, str):
         settings["cameras"] = fingerprint(cameras)
+    folder = Path() if remote else Path(options.out)
     if options.layout == "published":
-        layout = PublishedLayout.of_sampling(options.out, set_name, resolved, bool(options.num_samples))
+        layout = PublishedLayout.of_sampling(folder, set_name, resolved, bool(options.num_samples))
     else:
-        layout = PlainLayout(options.out)
+        layout = PlainLayout(folder)
     work = Work(
         model=options.model,
         requests=requests,
         missing=requests,
-        layout=layout,
+        layout=RemoteLayout(options.out, layout) if remote else layout,
         view_set=chosen_views,
         views=len(cameras),
         sampling=asked,
@@ -194,8 +203,8 @@ def _missing(work: Work, model_name: str) -> list[SceneRequest]:
     if work.upsample:
         settings["upsampled"] = work.upsample
     for request in work.requests:
-        path = work.layout.scene_file(request)
-        if not path.exists():
+        found = work.layout.record(request)
+        if found is None:
             missing.append(request)
             continue
         wanted = {
@@ -205,9 +214,10 @@ def _missing(work: Work, model_name: str) -> list[SceneRequest]:
             "view_set": work.view_set if isinstance(work.view_set, str) else "custom",
             "settings": settings,
         }
-        differs = difference(read_record(path), wanted)
+        differs = difference(found, wanted)
         if differs:
-            raise ValueError(f"{path} is there, but was made {differs}; choose another --out, or --overwrite it")
+            file = work.layout.scene_file(request)
+            raise ValueError(f"{file} is there, but was made {differs}; choose another --out, or --overwrite it")
     return missing
 
 
@@ -215,7 +225,6 @@ def make(work: Work, options: argparse.Namespace) -> None:
     """Make the scenes that are missing, shared among processes, and write them as they are done."""
     from tqdm import tqdm
 
-    from ivid.pipeline.batch import generate
     from ivid.pipeline.devices import check_device
     from ivid.pipeline.loading import load_pipeline
 
@@ -232,20 +241,29 @@ def make(work: Work, options: argparse.Namespace) -> None:
                 bar.set_description(f"{request.name} view {preview.view_index + 1}/{work.views}", refresh=False)
                 bar.update()
 
-            made = generate(
-                pipeline,
-                requests,
-                options.batch,
-                on_evaluation,
-                work.first_view,
-                view_set=work.view_set,
-                sampling=work.sampling,
-            )
-            for request, scene, events in made:
-                scene = _enlarged(pipeline, scene, work, options.batch, partial(on_evaluation, request))
-                scene = replace(scene, settings={**scene.settings, **work.settings})
-                work.layout.write(request, scene, events)
-                bar.write(str(work.layout.scene_file(request)))
+            for file in made(pipeline, work, requests, options.batch, on_evaluation):
+                bar.write(str(file))
+
+
+def made(
+    pipeline: IvidPipeline,
+    work: Work,
+    requests: Sequence[SceneRequest],
+    batch: int,
+    on_evaluation: Callable[[SceneRequest, Preview], None] | None = None,
+) -> Iterator[Path | str]:
+    """Make some of the scenes and write them; yields where each of them is."""
+    from ivid.pipeline.batch import generate
+
+    scenes = generate(
+        pipeline, requests, batch, on_evaluation, work.first_view, view_set=work.view_set, sampling=work.sampling
+    )
+    for request, scene, events in scenes:
+        told = on_evaluation and partial(on_evaluation, request)
+        scene = _enlarged(pipeline, scene, work, batch, told)
+        scene = replace(scene, settings={**scene.settings, **work.settings})
+        work.layout.write(request, scene, events)
+        yield work.layout.scene_file(request)
 
 
 def _enlarged(pipeline: IvidPipeline, scene: Scene, work: Work, batch: int, told) -> Scene:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ivid.export.records import record_of
+from ivid.export.records import Record, read_record, record_of
 from ivid.export.stills import export_grid, png_bytes
 from ivid.pipeline.batch import SceneRequest
 from ivid.pipeline.events import ViewDone
@@ -29,6 +29,11 @@ class PlainLayout:
     def scene_file(self, request: SceneRequest) -> Path:
         """The scene's file. It is written last: what is there is done."""
         return self.folder / f"{request.name}.ivid"
+
+    def record(self, request: SceneRequest) -> Record | None:
+        """How the scene that is there was made, as its file says; None where there is none."""
+        path = self.scene_file(request)
+        return read_record(path) if path.exists() else None
 
     def write(self, request: SceneRequest, scene: Scene, events: Sequence[ViewDone]) -> None:
         """Write the files of a scene that was made by these events."""
@@ -59,6 +64,11 @@ class PublishedLayout:
         """The scene's file. It is written last: what is there is done."""
         return self._files(request).scene
 
+    def record(self, request: SceneRequest) -> Record | None:
+        """How the scene that is there was made, as its file says; None where there is none."""
+        path = self.scene_file(request)
+        return read_record(path) if path.exists() else None
+
     def write(self, request: SceneRequest, scene: Scene, events: Sequence[ViewDone]) -> None:
         """Write the files of a scene that was made by these events."""
         files = self._files(request)
@@ -78,9 +88,6 @@ class PublishedLayout:
     def _files(self, request: SceneRequest) -> OutputFiles:
         number = request.number if self.numbered else request.seed
         return OutputFiles(self.folder, request.class_index, number, self.numbered)
-
-
-Layout = PlainLayout | PublishedLayout
 
 
 def _write_picture(rgb: np.ndarray, path: Path) -> None:
