@@ -67,7 +67,7 @@ class IvidPipeline:
             ValueError: the folder's index does not describe a model of this program.
             OSError: a file is missing or cannot be read.
         """
-        from diffusers import UNet2DModel
+        from ivid.diffusion.unet import UNet2DModel
 
         index = ModelIndex.read(folder)
         networks = {

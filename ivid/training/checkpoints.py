@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from safetensors import SafetensorError, safe_open
 
 from ivid.data.renders import Instances
+from ivid.diffusion.unet import UNet2DModel
 from ivid.scene.files import read_json
 from ivid.training.labels import write_labels
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.renders import Instances, class_of_asset
+from ivid.diffusion.unet import UNet2DModel
 from ivid.pipeline.config import INDEX_FILE, ModelIndex
 from ivid.scene.files import read_json
 

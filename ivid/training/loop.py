@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import GradScalerKwargs
-from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from ivid.data.images import RgbdImages
 from ivid.data.recorded_views import RecordedViews
 from ivid.data.renders import Renders
 from ivid.diffusion.schedules import alphas_cumprod
+from ivid.diffusion.unet import UNet2DModel
 from ivid.training.batches import batches, noise_generator, samples_per_step
 from ivid.training.checkpoints import RunFolder, averaged
 from ivid.training.config import TrainingConfig

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.renders import Instances
+from ivid.diffusion.unet import UNet2DModel
 from ivid.training.config import TrainingConfig
 from ivid.training.labels import EMBEDDING, known_labels, label_embeddings
 from ivid.training.tasks import TASKS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from diffusers import UNet2DModel
 from torch import Tensor
 
+from ivid.diffusion.unet import UNet2DModel
 from ivid.training.config import TrainingConfig
 
 _ENDS = ("conv_in.", "conv_out.", "class_embedding.", "time_embedding.")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import UNet2DModel
 
 from ivid.data.renders import class_of_asset
 from ivid.diffusion.schedules import recorded_schedule
+from ivid.diffusion.unet import UNet2DModel
 from ivid.pipeline.config import DepthConfig, LabelConfig, ModelConfig
 from ivid.pipeline.graphs import write_graphs
 from ivid.pipeline.pipeline import IvidPipeline

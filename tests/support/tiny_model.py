@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DModel
 
+from ivid.diffusion.unet import UNet2DModel
 from ivid.pipeline.config import DepthConfig, LabelConfig, ModelConfig
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.images import RgbdImages
 from ivid.data.renders import Instances
 from ivid.diffusion.denoiser import Denoiser, signal_and_noise, training_target
 from ivid.diffusion.schedules import recorded_schedule
+from ivid.diffusion.unet import UNet2DModel
 from ivid.training.config import TrainingConfig
 
 

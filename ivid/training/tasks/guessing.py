@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.renders import Instances
 from ivid.diffusion.denoiser import Denoiser, labels_for
+from ivid.diffusion.unet import UNet2DModel
 from ivid.training.config import TrainingConfig
 from ivid.training.labels import known_labels, label_map
 

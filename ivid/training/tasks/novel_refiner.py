@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DModel
 from torch import Tensor
 
 from ivid.data.images import RgbdImages
@@ -13,6 +12,7 @@ from ivid.data.renders import Instances
 from ivid.diffusion import refining
 from ivid.diffusion.conditioning import ConditionBatch, randn
 from ivid.diffusion.denoiser import labels_for
+from ivid.diffusion.unet import UNet2DModel
 from ivid.training import sample_sheet
 from ivid.training.config import TrainingConfig
 from ivid.training.tasks.base import NoisyBatch, Task
