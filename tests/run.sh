@@ -22,22 +22,35 @@ command -v npm >/dev/null || wanted+=(nodejs npm)
 for library in libegl1 libgl1-mesa-dri libgl1 libgomp1 libusb-1.0-0; do
     dpkg -s "$library" >/dev/null 2>&1 || wanted+=("$library")
 done
-if ((${#wanted[@]})); then
+
+system() {
+    ((${#wanted[@]})) || return 0
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
-fi
+}
 
-[ -x .venv/bin/python ] || python3 -m venv .venv
-python_packages="$(cat requirements.txt requirements-test.txt)"
-if [ "$python_packages" != "$(cat .venv/installed.txt 2>/dev/null)" ]; then
+python() {
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    local packages
+    packages="$(cat requirements.txt requirements-test.txt)"
+    [ "$packages" != "$(cat .venv/installed.txt 2>/dev/null)" ] || return 0
     # Most of what is installed is never imported: what is compiles itself.
     .venv/bin/pip install -q --no-compile --disable-pip-version-check -r requirements.txt -r requirements-test.txt
-    printf '%s\n' "$python_packages" >.venv/installed.txt
-fi
-if ! cmp -s package-lock.json node_modules/installed.json; then
+    printf '%s\n' "$packages" >.venv/installed.txt
+}
+
+javascript() {
+    ! cmp -s package-lock.json node_modules/installed.json || return 0
     npm ci --silent --no-audit --no-fund
     cp package-lock.json node_modules/installed.json
-fi
+}
+
+# Python's packages beside the others, of which npm may be one of the system's.
+(python) &
+installing=$!
+system
+javascript
+wait $installing
 
 lint() {
     local failed=0
