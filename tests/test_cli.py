@@ -133,7 +133,7 @@ def test_a_model_is_scored_against_its_renders(tmp_path, capsys):
     write_renders(data, size=32)
     model = save_tiny_model(tmp_path / "model", Discs.classes)
     arguments = ["evaluate", "scenes", "--model", str(model), "--data", str(data), "--per-class", "2", "--scenes", "1"]
-    assert main([*arguments, "--classifier-samples", "4000", "--nearest", str(nearest)]) == 0
+    assert main([*arguments, "--classifier-samples", "1600", "--nearest", str(nearest)]) == 0
     rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line)
     assert float(rows["classifier on renders of held-out assets"].strip(" %")) > 90
     assert "dB" in rows["neighbouring views of 1 generated scenes"]
