@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from ivid.cli import COMMANDS, build_parser, main, main_of
-from ivid.cli.arguments import SAMPLERS, Parser
+from ivid.cli.arguments import SAMPLERS, Parser, add_sampling, sampling
+from ivid.pipeline.config import ModelConfig
+from ivid.pipeline.sampling import FAST_SAMPLING, Sampling
 
 
 def commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
@@ -42,7 +44,7 @@ def test_every_option_is_explained(option, parser):
 
 NEEDS_NO_DEFAULT = {  # what is left out when it is not given
     *("num_samples", "from_rgbd", "from_photo", "upsample", "keyframes", "seconds", "kind"),
-    *("refiner", "novel_refiner", "upsampler", "set", "override", "further", "nearest", "assets"),
+    *("refiner", "novel_refiner", "upsampler", "set", "override", "further", "nearest", "assets", "data"),
 }
 FINITE = {
     "layout",
@@ -68,6 +70,23 @@ def test_finite_options_list_their_choices():
             if action.dest in FINITE:
                 assert action.choices, f"{parser.prog} {action.dest}"
                 assert action.metavar is None or all(str(each) in action.help for each in action.choices)
+
+
+def test_fast_is_for_models_of_many_evaluations(capsys):
+    parser = Parser()
+    add_sampling(parser)
+    many = ModelConfig(name="published")
+    few = ModelConfig(name="quick", sampling=Sampling(8, 1, 0.5, 0.0, "ddim", "ddim"))
+    assert sampling(parser.parse_args(["--fast"]), many) == FAST_SAMPLING
+    assert sampling(parser.parse_args(["--fast", "--novel-steps", "3"]), many) == FAST_SAMPLING.changed(novel_steps=3)
+    assert capsys.readouterr().err == ""
+    assert sampling(parser.parse_args(["--fast", "--first-steps", "3"]), few) == Sampling(first_steps=3)
+    assert capsys.readouterr().err.count("--fast has no effect: the model quick takes few") == 1
+    interval = parser.parse_args(["--guidance-interval", "0.2-.7"])
+    assert sampling(interval, many) == Sampling(guidance_interval=(0.2, 0.7))
+    for wrong in ("0.7-0.2", "1", "0.1-1.1", "-"):
+        with pytest.raises(ValueError, match="it must be LOW-HIGH"):
+            parser.parse_args([f"--guidance-interval={wrong}"])
 
 
 def test_samplers_are_those_there_are():

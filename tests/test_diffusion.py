@@ -12,6 +12,7 @@ from ivid.diffusion.conditioning import Blending, ConditionBatch, blend_with_kno
 from ivid.diffusion.denoiser import Denoiser, clean_sample, training_target
 from ivid.diffusion.refining import GUESS_VARIANCE, Refiner
 from ivid.diffusion.sampling import SAMPLERS, make_scheduler, sample
+from ivid.pipeline.sampling import Sampling
 
 LINEAR = {"num_train_timesteps": 1000, "beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02}
 SIZE = 8
@@ -53,7 +54,7 @@ def random_known(seed):
     return ConditionBatch(rgb, depth, mask, mask_rgb, floor)
 
 
-def slow_ddim(unet, steps, seed, label, guidance, known=None, constants=(0.1, 0.2, 0.5)):
+def slow_ddim(unet, steps, seed, label, guidance, known=None, constants=(0.1, 0.2, 0.5), interval=(0.0, 1.0)):
     """The published loop for one sample, method §6 and §7 line by line, in double precision but for the network."""
     alphas = linear_alphas_cumprod()
     generator = torch.Generator().manual_seed(seed)
@@ -76,7 +77,8 @@ def slow_ddim(unet, steps, seed, label, guidance, known=None, constants=(0.1, 0.
             with torch.no_grad():
                 return unet(network_input, t, class_labels=torch.tensor([class_index])).sample[0].double().numpy()
 
-        eps = (1 + guidance) * epsilon(label) - (guidance * epsilon(3) if guidance else 0)
+        scale = guidance if interval[0] <= t / 1000 <= interval[1] else 0
+        eps = (1 + scale) * epsilon(label) - (scale * epsilon(3) if scale else 0)
         clean = (x - math.sqrt(1 - alphas[t]) * eps) / math.sqrt(alphas[t])
         if known is not None:
             known_rgb, known_depth, floor = (v[0].double().numpy() for v in (known.rgb, known.depth, known.depth_floor))
@@ -107,6 +109,34 @@ def test_first_view_ddim_agrees_with_the_slow_twin(steps, guidance):
         scale = np.abs(slow).max()
         np.testing.assert_allclose(mine[0].numpy(), slow, atol=2e-4 * scale)
     np.testing.assert_allclose(ours[-1][0].numpy(), result, atol=2e-4 * np.abs(result).max())
+
+
+def test_guidance_stays_in_its_interval():
+    unet, asked = small_unet(), []
+    unet.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
+    scheduler = make_scheduler("ddim", LINEAR, 10)
+    denoiser = Denoiser(unet, scheduler.alphas_cumprod, "epsilon")
+    generators, interval = [torch.Generator().manual_seed(7)], (0.3, 0.799)
+    steps = sample(denoiser, scheduler, (4, SIZE, SIZE), generators, torch.tensor([1]), 2.0, interval)
+    ours = [step.clean for step in steps]
+    assert asked == [1, 1, 2, 2, 2, 2, 2, 1, 1, 1]  # at timesteps 999, 899, ... 99
+    history, _ = slow_ddim(unet, 10, 7, 1, 2.0, interval=interval)
+    for mine, slow in zip(ours, history, strict=True):
+        np.testing.assert_allclose(mine[0].numpy(), slow, atol=2e-4 * np.abs(slow).max())
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [4, 6, 20])
+def test_counted_evaluations_are_those_of_the_loop(sampler, steps):
+    unet, asked = small_unet(), []
+    unet.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
+    sampling = Sampling(steps, 1, 2.0, 0.0, sampler, sampler, (0.2, 0.7)).resolved(Sampling(), 1000)
+    scheduler = make_scheduler(sampler, LINEAR, steps)
+    denoiser = Denoiser(unet, scheduler.alphas_cumprod, "epsilon")
+    generators = [torch.Generator().manual_seed(7)]
+    shape, labels = (4, SIZE, SIZE), torch.tensor([1])
+    list(sample(denoiser, scheduler, shape, generators, labels, 2.0, sampling.guidance_interval))
+    assert sum(asked) == sampling.evaluations(1, 1000)
 
 
 @pytest.mark.parametrize("guidance", [0.0, 3.0])

@@ -80,6 +80,9 @@ def test_ways_of_sampling_are_compared(models, tmp_path, capsys):
     ways += ["further views, ddim in 2 steps", "further views, unipc in 1 steps"]
     assert [line.split("  ")[0] for line in lines] == ways
     assert len({line.split("  ", 1)[1] for line in lines}) == 4
+    assert "recognised" in lines[0]
+    assert " dB to the first" in lines[1]
+    assert " dB to the first" not in lines[0]
     assert main([*arguments, "--first", "ddim"]) == 2
     assert "SAMPLER:STEPS" in capsys.readouterr().err
 

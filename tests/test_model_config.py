@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ivid.pipeline.config import NETWORKS, OLD_NAMES, LabelConfig, ModelConfig, ModelIndex
-from ivid.pipeline.sampling import PUBLISHED_SAMPLING, ResolvedSampling, Sampling
+from ivid.pipeline.sampling import FAST_SAMPLING, PUBLISHED_SAMPLING, ResolvedSampling, Sampling, fast_sampling
 from ivid.scene.cameras import view_set
 
 BEFORE = Path(__file__).parent / "support" / "model_index_0.1.json"
@@ -95,6 +95,42 @@ def test_what_is_asked_for_goes_before_what_the_model_says():
 def test_the_published_rule_for_the_first_view():
     assert Sampling().resolved(PUBLISHED_SAMPLING, 1000).first_sampler == "ddpm"
     assert Sampling(first_steps=999).resolved(PUBLISHED_SAMPLING, 1000).first_sampler == "ddim"
+
+
+def test_evaluations_of_a_scene_count_guided_ones_twice():
+    published = Sampling().resolved(PUBLISHED_SAMPLING, 1000)
+    assert published.evaluations(27, 1000) == 2 * (1000 + 26 * 50)
+    assert published.evaluations(27, 1000, first_view=True) == 2 * 26 * 50
+    assert Sampling(guidance=0.0).resolved(PUBLISHED_SAMPLING, 1000).evaluations(2, 1000) == 1050
+    half = Sampling(first_steps=10, novel_steps=4, guidance_interval=(0.0, 0.5)).resolved(PUBLISHED_SAMPLING, 1000)
+    assert half.evaluations(2, 1000) == 15 + 6  # of timesteps 99, 199, ... those up to 499; of 249, 499, 749, 999 two
+
+
+def test_the_fast_preset_is_for_models_that_take_many_evaluations():
+    fast = fast_sampling(PUBLISHED_SAMPLING, 1000)
+    assert fast is FAST_SAMPLING
+    resolved = fast.resolved(PUBLISHED_SAMPLING, 1000)
+    assert resolved.guidance == 3.0
+    assert 200 <= resolved.evaluations(27, 1000) <= 300
+    assert fast_sampling(Sampling(8, 1, 0.5, 0.0, "ddim", "ddim"), 1000) is None
+    assert fast_sampling(PUBLISHED_SAMPLING, 10) is None
+
+
+def test_settings_hold_a_guidance_interval_only_where_it_leaves_something_out():
+    everywhere = Sampling().resolved(PUBLISHED_SAMPLING, 1000)
+    assert "guidance_interval" not in everywhere.as_settings()
+    inside = Sampling(guidance_interval=(0.2, 0.7)).resolved(PUBLISHED_SAMPLING, 1000)
+    assert inside.as_settings()["guidance_interval"] == [0.2, 0.7]
+    for each in (everywhere, inside):
+        assert ResolvedSampling.of_settings(json.loads(json.dumps(each.as_settings()))) == each
+    with pytest.raises(KeyError):
+        ResolvedSampling.of_settings({"first_steps": 3})
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0.5), (0.7, 0.2), (0, 1.1), (0,), "01", (False, True), ("a", "b"), 3])
+def test_a_guidance_interval_is_two_shares(wrong):
+    with pytest.raises(ValueError, match="guidance_interval must be two numbers, 0 <= low < high <= 1"):
+        Sampling(guidance_interval=wrong).resolved(PUBLISHED_SAMPLING, 1000)
 
 
 def test_an_unknown_field_of_sampling_is_named():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,18 @@ import pytest
 from playwright.sync_api import expect
 
 from ivid.cli import main
+from ivid.page.fields import fast_label
 from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.registry import ModelCard, ModelRegistry
-from ivid.page.requests import GenerationRequest, link_to, read_link, read_request
+from ivid.page.requests import GenerationRequest, link_to, read_link, read_request, request_of
 from ivid.pipeline.loading import load_pipeline
-from ivid.pipeline.sampling import Sampling
+from ivid.pipeline.sampling import FAST_SAMPLING, Sampling
 from ivid.pipeline.upsampling import upsampled
 from ivid.scene.scene import Scene
 from tests.support.page_server import Served, finished, serving_page
 from tests.support.page_visits import done, status, take, visit
 from tests.support.published_network import write_files
+from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import save_tiny_model
 from tests.support.viewer_browser import until
 
@@ -60,6 +63,35 @@ def test_only_models_with_an_upsampler_offer_it(models, tmp_path):
     assert "larger views" in read_link(plain, {"seed": "1", "upsample": "True"})[1]
     with pytest.raises(ValueError, match="tiny has no upsampler"):
         read_request(plain, {"class_label": "tree", "seed": "1", "view_set": "uncond", "upsample": True})
+
+
+def test_models_of_many_evaluations_offer_a_preset_of_few(models, tmp_path):
+    card = models.first
+    request = read_request(models, {**GOLDFISH, "seed": "1", "fast": True})
+    assert request.sampling == FAST_SAMPLING
+    link = dict(part.split("=") for part in link_to(request)[1:].split("&"))
+    assert link["fast"] == "True"
+    assert not link.keys() & {"first_steps", "novel_steps", "sampler", "guidance"}
+    fields, complaint = read_link(models, link | {"class": request.class_label})
+    assert not complaint
+    assert read_request(models, fields) == request
+    changed = read_request(models, {**GOLDFISH, "seed": "1", "fast": True, "novel_steps": 3, "guidance": 3.0})
+    assert changed.sampling == FAST_SAMPLING.changed(novel_steps=3)
+    record = changed.sampling.resolved(card.config.sampling, 1000).as_settings()
+    scene = replace(synthetic_scene(32, "uncond"), model=card.name, class_name=GOLDFISH["class_label"], seed=1)
+    scene = replace(scene, view_set="uncond", settings=record)
+    assert replace(request_of(models, scene), so_far=None) == changed
+
+    assert fast_label(models, card) == "Fast: about 260 evaluations in place of 4,600"
+    models.evaluation_s[card.name, "sampling"] = 1.0
+    assert fast_label(models, card) == "Fast: about 260 evaluations (3 min) in place of 4,600 (38 min)"
+    del models.evaluation_s[card.name, "sampling"]
+
+    plain = ModelRegistry([str(save_tiny_model(tmp_path / "tiny"))])
+    assert plain.first.fast is None
+    assert "fewer evaluations" in read_link(plain, {"seed": "1", "fast": "True"})[1]
+    few = read_request(plain, {"class_label": "tree", "seed": "1", "view_set": "uncond", "fast": True})
+    assert (few.fast, few.sampling) == (False, Sampling())
 
 
 def test_an_enlarged_scene_is_what_the_upsampler_makes(models, model):

@@ -7,13 +7,16 @@ import errno
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ivid.diffusion import SAMPLERS
+from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.devices import BACKENDS
-from ivid.pipeline.sampling import LARGEST_GUIDANCE, Sampling
+from ivid.pipeline.processes import Share
+from ivid.pipeline.sampling import LARGEST_GUIDANCE, Sampling, fast_sampling
 
 Number = TypeVar("Number", int, float)
 
@@ -63,6 +66,15 @@ def number(low: float | None = None, high: float | None = None) -> Callable[[str
 def positive(text: str) -> int:
     """An integer above 0, as the type of an argument."""
     return integer(1)(text)
+
+
+def share_interval(text: str) -> tuple[float, float]:
+    """LOW-HIGH, two numbers from 0 to 1, as the type of an argument."""
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*-\s*([0-9]*\.?[0-9]+)\s*", text)
+    low, high = (float(match[1]), float(match[2])) if match else (1.0, 0.0)
+    if not 0 <= low < high <= 1:
+        raise argparse.ArgumentTypeError(f"it must be LOW-HIGH with 0 <= LOW < HIGH <= 1, got {_quoted(text)}")
+    return low, high
 
 
 def _within(value: Number, low: float | None, high: float | None, text: str) -> Number:
@@ -115,6 +127,11 @@ SAMPLING_OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "S",
         "help": f"scale of classifier-free guidance, 0 to {LARGEST_GUIDANCE:g}; 0 is none",
     },
+    "guidance_interval": {
+        "type": share_interval,
+        "metavar": "LOW-HIGH",
+        "help": "noise levels that are guided, as shares of the schedule's timesteps; 0-1 are all",
+    },
     "sampler": {"choices": SAMPLERS, "help": "for all views"},
 }
 
@@ -124,11 +141,19 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     for name, how in SAMPLING_OPTIONS.items():
         explained = f"{how['help']} (default: the model's)"
         parser.add_argument("--" + name.replace("_", "-"), **{**how, "help": explained})
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="a preset of few network evaluations: about 260 a scene of the published models in place of 4600",
+    )
 
 
-def sampling(options: argparse.Namespace) -> Sampling:
-    """What `add_sampling` read."""
-    return Sampling().changed(**{name: getattr(options, name) for name in SAMPLING_OPTIONS})
+def sampling(options: argparse.Namespace, model: ModelConfig) -> Sampling:
+    """What `add_sampling` read, for a model; where `--fast` has no effect, that is said."""
+    fast = fast_sampling(model.sampling, model.timesteps) if options.fast else Sampling()
+    if fast is None and Share.of_environment().index == 0:
+        print(f"--fast has no effect: the model {model.name} takes few network evaluations anyway", file=sys.stderr)
+    return (fast or Sampling()).changed(**{name: getattr(options, name) for name in SAMPLING_OPTIONS})
 
 
 def require_file(path: Path) -> None:

@@ -17,6 +17,7 @@ from ivid.cli.arguments import (
     sampling,
     subcommand,
 )
+from ivid.data.staging import POSES
 from ivid.pipeline.devices import check_device
 from ivid.pipeline.models import read_index
 from ivid.scene.files import check_writable
@@ -69,14 +70,27 @@ def _add_scenes(parser: argparse.ArgumentParser) -> None:
 
 def _add_steps(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
-    parser.add_argument("--data", type=Path, required=True, help="folder made by prepare models")
-    choices = "SAMPLER:STEPS or SAMPLER:STEPS:GUIDANCE, several separated by commas (default: %(default)s)"
+    parser.add_argument(
+        "--data", type=Path, help="folder made by prepare models, by whose classifier first views are judged"
+    )
+    parser.add_argument(
+        "--assets",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="CLASS/FILE",
+        help="3D assets, to compare further views with true ones",
+    )
+    choices = "SAMPLER:STEPS[:GUIDANCE[:LOW-HIGH]], several separated by commas (default: %(default)s)"
     parser.add_argument("--first", metavar="LIST", default="ddim:50,ddim:20,ddim:10", help=f"of first views: {choices}")
     parser.add_argument(
         "--novel", metavar="LIST", default="ddim:50,ddim:10,ddim:5", help=f"of further views: {choices}"
     )
     parser.add_argument("--per-class", type=positive, default=16, help="first views per class (default: %(default)s)")
     parser.add_argument("--scenes", type=positive, default=6, help="3x9 scenes (default: %(default)s)")
+    parser.add_argument(
+        "--poses", default="studio", choices=sorted(POSES), help="how --assets are seen and lit (default: %(default)s)"
+    )
 
 
 def score_images(options: argparse.Namespace) -> None:
@@ -122,7 +136,8 @@ def score_scenes(options: argparse.Namespace) -> None:
     if options.nearest:
         check_writable(options.nearest)
     model = read_index(options.model).config
-    sampling(options).resolved(model.sampling, model.timesteps)
+    asked = sampling(options, model)
+    asked.resolved(model.sampling, model.timesteps)
 
     from ivid.evaluation.scenes import EvaluationSettings, evaluate_scenes
     from ivid.pipeline.loading import load_pipeline
@@ -135,27 +150,34 @@ def score_scenes(options: argparse.Namespace) -> None:
         options.classifier_samples,
         options.nearest,
         options.assets,
-        sampling(options),
+        asked,
     )
     for what, value in evaluate_scenes(pipeline, options.data, settings):
         print(f"{what:58} {value}", flush=True)
 
 
 def score_steps(options: argparse.Namespace) -> None:
-    require_folder(options.data)
-    read_index(options.model)
+    if options.data:
+        require_folder(options.data)
+    for asset in options.assets:
+        require_file(asset)
+    model = read_index(options.model).config
 
     from itertools import chain
 
     from ivid.evaluation.steps import Choice, compare_first_views, compare_novel_views
+
+    first, novel = ([Choice.parse(part) for part in text.split(",") if part] for text in (options.first, options.novel))
+    for asked in (*(choice.first() for choice in first), *(choice.novel() for choice in novel)):
+        asked.resolved(model.sampling, model.timesteps)
+
     from ivid.pipeline.loading import load_pipeline
     from ivid.pipeline.models import model_folder
 
     pipeline = load_pipeline(model_folder(options.model))
-    first, novel = ([Choice.parse(part) for part in text.split(",")] for text in (options.first, options.novel))
     rows = chain(
-        compare_first_views(pipeline, options.data, first, options.per_class),
-        compare_novel_views(pipeline, novel, options.scenes),
+        compare_first_views(pipeline, first, options.per_class, options.data),
+        compare_novel_views(pipeline, novel, options.scenes, options.assets, options.poses) if novel else (),
     )
     for what, value in rows:
         print(f"{what:58} {value}", flush=True)

@@ -62,7 +62,7 @@ class Work:
 
     @property
     def evaluations(self) -> int:
-        """Of the networks, for one scene."""
+        """Of the networks, for one scene: a guided one counts once here."""
         first = 0 if self.first_view else self.resolved.first_steps
         enlarged = self.views if self.upsample else 0
         return first + self.resolved.novel_steps * (self.views - 1 + enlarged)
@@ -162,7 +162,7 @@ def checked(options: argparse.Namespace) -> Work:
         check_writable(options.out, folder=True)
 
     index = read_index(options.model)
-    asked = sampling(options)
+    asked = sampling(options, index.config)
     resolved = asked.resolved(index.config.sampling, index.config.timesteps)
     requests = plan(index.config, options.classes, seeds, classes_take_turns=bool(options.num_samples))
     if options.upsample and "upsampler_unet" not in index.networks:

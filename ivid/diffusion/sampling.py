@@ -17,6 +17,7 @@ from torch import Tensor
 from ivid.diffusion import SAMPLERS
 from ivid.diffusion.conditioning import randn
 from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.guidance import EVERYWHERE, is_guided
 from ivid.diffusion.refining import Refiner
 from ivid.diffusion.schedulers import SINGLE_STEP, SingleStepScheduler
 from ivid.diffusion.schedules import alphas_cumprod, schedule_arguments
@@ -69,6 +70,7 @@ def sample(
     generators: Sequence[torch.Generator],
     class_labels: Tensor | None = None,
     guidance: float = 0.0,
+    guidance_interval: tuple[float, float] = EVERYWHERE,
     condition: Callable[[], Tensor] | None = None,
     adjust: Callable[[Tensor, bool], Tensor] | None = None,
     refiner: Refiner | None = None,
@@ -83,6 +85,7 @@ def sample(
         generators: CPU generators; start noise, then whatever `condition` and the scheduler draw, come from them.
         class_labels: [B] int64 on the network's device; None without classes.
         guidance: see `Denoiser`.
+        guidance_interval: (low, high), the shares of the T timesteps between which evaluations are guided.
         condition: called before every evaluation for the network's further channels [B, C, S, S].
         adjust: (clean [B, 4, S, S], whether this is the last step) -> clean, before the scheduler's step.
         refiner: corrects what `denoiser` says in the last steps, which are not guided then: guidance decides what
@@ -102,7 +105,8 @@ def sample(
             if refiner is not None and timestep < refiner.start:
                 clean = refiner(x_t, timesteps, denoiser(x_t, timesteps, class_labels, condition=channels))
             else:
-                clean = denoiser(x_t, timesteps, class_labels, guidance, channels)
+                guided = is_guided(int(timestep), len(scheduler.alphas_cumprod), guidance_interval)
+                clean = denoiser(x_t, timesteps, class_labels, guidance if guided else 0.0, channels)
             if adjust is not None:
                 clean = adjust(clean, number == steps)
             if number < steps:

@@ -65,6 +65,7 @@ def add_endpoints(handlers: Handlers) -> None:
         picture: str | None = None,
         depth: str | None = None,
         depth_kind: str = "metric",
+        fast: bool = False,
         progress: Any = gr.Progress(),  # noqa: B008  Gradio recognises it by its default
     ) -> str:
         """Generate a 3D scene: RGBD views around an object. It takes seconds to minutes.
@@ -82,6 +83,7 @@ def add_endpoints(handlers: Handlers) -> None:
             picture: a photograph or picture that becomes the first view.
             depth: a depth map of the picture; estimated when left out.
             depth_kind: what the values of the depth map are, metric or disparity.
+            fast: few network evaluations, by a preset, where the model's own are many.
 
         Returns:
             the scene file (.ivid), which `render` and `export` take.
@@ -92,6 +94,7 @@ def add_endpoints(handlers: Handlers) -> None:
             "class_label": class_label,
             "seed": int(seed) if float(seed).is_integer() else str(seed),
             "view_set": view_set,
+            "fast": fast,
             "first_steps": first_steps,
             "novel_steps": novel_steps,
             "guidance": guidance,
@@ -177,6 +180,7 @@ def add_endpoints(handlers: Handlers) -> None:
                 gr.File(label="picture", type="filepath"),
                 gr.File(label="depth", type="filepath"),
                 gr.Textbox("metric", label="depth_kind"),
+                gr.Checkbox(False, label="fast"),
             ],
             file_out,
             api_name="generate",

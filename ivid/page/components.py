@@ -23,6 +23,7 @@ class Components:
     generate: gr.Button
     stop: gr.Button
     view_set: gr.Radio
+    fast: gr.Checkbox
     first_steps: gr.Number
     novel_steps: gr.Number
     guidance: gr.Slider

@@ -19,7 +19,7 @@ from ivid.page import exports
 from ivid.page.assets import SceneAssets, picture_url
 from ivid.page.components import Components
 from ivid.page.examples import Examples, open_for_page, open_uploaded
-from ivid.page.fields import model_fields, request_fields
+from ivid.page.fields import fast_label, model_fields, request_fields
 from ivid.page.following import JobView
 from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.registry import ModelRegistry
@@ -160,18 +160,19 @@ class Handlers:
         session = self.sessions.of(request.session_hash)
         session.connected = True
         fields, complaint = read_link(self.models, dict(request.query_params))
-        update: Update = {}
+        first = self.models.first
+        update: Update = {self.components.fast: gr.update(label=fast_label(self.models, first))} if first.fast else {}
         if fields:
-            update |= model_fields(self.components, self.models.cards[fields["model"]])
+            update |= model_fields(self.components, self.models, fields["model"], fields.get("fast", False))
             update |= {getattr(self.components, name): gr.update(value=value) for name, value in fields.items()}
         if complaint:
             update[self.components.status] = status(complaint, "warning")
         begin = bool(fields) and not complaint
         update[self.components.library] = self._library_value(begin=begin)
         if self.examples.names and not begin:
-            first = await asyncio.to_thread(self.examples.get, self.examples.names[0])
+            example = await asyncio.to_thread(self.examples.get, self.examples.names[0])
             if session.shown is None and session.job is None:  # quicker people have begun something else by now
-                update |= self._open(session, first.scene, first.assets, example=first.name)
+                update |= self._open(session, example.scene, example.assets, example=example.name)
                 if not complaint:
                     text = "This is an example. Pick a class and a seed, and press Generate."
                     update[self.components.status] = status(text)

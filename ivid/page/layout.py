@@ -13,7 +13,7 @@ from ivid.page.api import add_endpoints
 from ivid.page.components import Components
 from ivid.page.examples import Examples
 from ivid.page.exports import exports_value
-from ivid.page.fields import model_fields, picture_chip
+from ivid.page.fields import fast_label, model_fields, own_sampling, picture_chip
 from ivid.page.handlers import Handlers
 from ivid.page.modules import WEB, module_component
 from ivid.page.registry import ModelCard, ModelRegistry
@@ -112,6 +112,7 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
         line = module_component("status", status("Pick a class and a seed, and press Generate."), elem_id="ivid-status")
     with gr.Accordion("Advanced", open=False, elem_id="ivid-advanced"):
         view_set = gr.Radio([(label, name) for name, label in VIEW_SET_LABELS.items()], value="3x9", label="Views")
+        fast = gr.Checkbox(False, label=fast_label(models, card), visible=card.fast is not None, elem_id="ivid-fast")
         with gr.Row():
             first_steps = gr.Number(card.sampling.first_steps, label="Steps, first view", min_width=80)
             novel_steps = gr.Number(card.sampling.novel_steps, label="Steps, others", min_width=80)
@@ -150,6 +151,7 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
         "generate": generate,
         "stop": stop,
         "view_set": view_set,
+        "fast": fast,
         "first_steps": first_steps,
         "novel_steps": novel_steps,
         "guidance": guidance,
@@ -206,9 +208,15 @@ def _connect(components: Components, handlers: Handlers) -> None:
     components.chip.click(None, None, [components.picture, components.depth], js="() => [null, null]", **quiet)
     components.dice.click(None, None, components.seed, js=DICE, **quiet)
     components.model.input(
-        lambda name: model_fields(components, handlers.models.cards[name]),
+        lambda name: model_fields(components, handlers.models, name),
         components.model,
         components.request_fields,
+        **quiet,
+    )
+    components.fast.input(
+        lambda name, fast: own_sampling(components, handlers.models.cards[name], fast),
+        [components.model, components.fast],
+        [components.first_steps, components.novel_steps],
         **quiet,
     )
     components.file.upload(handlers.open_file, components.file, opened, **opening)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from ivid.page.registry import ModelRegistry
-from ivid.pipeline.sampling import ResolvedSampling, Sampling
+from ivid.pipeline.sampling import FAST_SAMPLING, ResolvedSampling, Sampling
 from ivid.scene.cameras import VIEW_SETS, Camera, in_order, view_set
 from ivid.scene.depth import DepthRange
 from ivid.scene.fingerprint import FIRST_VIEW
@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 
-FIELDS = ("model", "class_label", "seed", "view_set", "first_steps", "novel_steps", "guidance", "sampler", "upsample")
+FIELDS = (
+    "model",
+    "class_label",
+    "seed",
+    "view_set",
+    "fast",
+    "first_steps",
+    "novel_steps",
+    "guidance",
+    "sampler",
+    "upsample",
+)
 NAMES_IN_LINKS = {"class_label": "class", "view_set": "views"}  # where they differ from the fields' names
 PICTURE_FIELDS = ("picture", "depth", "depth_kind")
 
@@ -57,6 +68,7 @@ class GenerationRequest:
 
     Attributes:
         sampling: None in it stands for the model's default.
+        fast: whether `sampling` is the model's preset of few evaluations, but for what was asked for besides.
         upsample: whether views are made twice as large.
         picture: what it begins with, in place of a first view that the model imagines.
         first_view: fingerprint of the view made of the picture; "" without one, and before it is made.
@@ -69,6 +81,7 @@ class GenerationRequest:
     seed: int
     view_set: str = "3x9"
     sampling: Sampling = field(default_factory=Sampling)
+    fast: bool = False
     upsample: bool = False
     picture: InputPicture | None = None
     first_view: str = ""
@@ -88,16 +101,21 @@ class GenerationRequest:
     @property
     def fields(self) -> dict[str, Any]:
         """Values of the page's fields that ask for this scene; None where the model's default is asked for."""
-        sampling = self.sampling
+        asked, preset = self.sampling, FAST_SAMPLING if self.fast else Sampling()
+
+        def beside(name: str) -> Any:
+            return _unless(getattr(preset, name), getattr(asked, name))
+
         return {
             "model": self.model,
             "class_label": self.class_label,
             "seed": self.seed,
             "view_set": self.view_set,
-            "first_steps": sampling.first_steps,
-            "novel_steps": sampling.novel_steps,
-            "guidance": sampling.guidance,
-            "sampler": sampling.novel_sampler,  # the field is for both
+            "fast": self.fast or None,
+            "first_steps": beside("first_steps"),
+            "novel_steps": beside("novel_steps"),
+            "guidance": beside("guidance"),
+            "sampler": beside("novel_sampler"),  # the field is for both
             "upsample": self.upsample or None,
         }
 
@@ -146,8 +164,10 @@ def read_request(models: ModelRegistry, fields: Mapping[str, Any]) -> Generation
         raise ValueError(f"the model {card.name} has no upsampler")
     if depth and not picture:
         raise ValueError("to begin with a picture, give its colours too")
-    own = card.sampling
-    sampling = Sampling().changed(
+    fast = bool(fields.get("fast")) and card.fast is not None  # elsewhere the model's own evaluations are few
+    preset = card.fast if fast and card.fast else Sampling()
+    own = preset.resolved(card.config.sampling, card.most_steps)
+    sampling = preset.changed(
         first_steps=_unless(own.first_steps, _steps("first view", fields.get("first_steps"), card.most_steps)),
         novel_steps=_unless(own.novel_steps, _steps("further views", fields.get("novel_steps"), card.most_steps)),
         guidance=_unless(own.guidance, fields.get("guidance")),
@@ -159,6 +179,7 @@ def read_request(models: ModelRegistry, fields: Mapping[str, Any]) -> Generation
         seed=int(text),
         view_set=fields.get("view_set", "3x9"),
         sampling=sampling,
+        fast=fast,
         upsample=bool(fields.get("upsample")),
         picture=InputPicture(Path(picture), Path(depth) if depth else None, fields.get("depth_kind", "metric"))
         if picture
@@ -189,15 +210,20 @@ def request_of(models: ModelRegistry, scene: Scene) -> GenerationRequest:
     if scene.seed is None or scene.view_set not in VIEW_SETS:
         raise ValueError("the file does not say how the scene was made")
     try:
-        sampled = ResolvedSampling(**{each.name: scene.settings[each.name] for each in fields(Sampling)})
-    except KeyError:
+        sampled = ResolvedSampling.of_settings(scene.settings)
+    except (KeyError, ValueError):
         raise ValueError("the file does not say how the scene was made") from None
-    steps = Sampling(
-        first_steps=_unless(card.sampling.first_steps, sampled.first_steps),
-        novel_steps=_unless(card.sampling.novel_steps, sampled.novel_steps),
-    )
-    for guidance, sampler in itertools.product((None, sampled.guidance), (None, sampled.first_sampler)):
-        sampling = steps.changed(guidance=guidance, sampler=sampler)
+    presets = [Sampling(), *([card.fast] if card.fast else [])]
+    for preset, guidance, sampler in itertools.product(
+        presets, (None, sampled.guidance), (None, sampled.first_sampler)
+    ):
+        own = preset.resolved(card.config.sampling, card.most_steps)
+        sampling = preset.changed(
+            first_steps=_unless(own.first_steps, sampled.first_steps),
+            novel_steps=_unless(own.novel_steps, sampled.novel_steps),
+            guidance=guidance,
+            sampler=sampler,
+        )
         if sampling.resolved(card.config.sampling, card.most_steps) == sampled:
             return GenerationRequest(
                 model=card.name,
@@ -205,6 +231,7 @@ def request_of(models: ModelRegistry, scene: Scene) -> GenerationRequest:
                 seed=scene.seed,
                 view_set=scene.view_set,
                 sampling=sampling,
+                fast=preset is card.fast,
                 upsample=bool(scene.settings.get("upsampled")),
                 first_view=str(scene.settings.get(FIRST_VIEW, "")),
                 so_far=scene,
@@ -230,6 +257,9 @@ def read_link(models: ModelRegistry, query: Mapping[str, Any]) -> tuple[dict[str
     if card is None:
         bad.append(f"the model {model}")
         card = models.first
+    if texts.pop("fast", "") == "True":
+        fields["fast"] = card.fast is not None
+        bad += [] if card.fast else ["fewer evaluations"]
     if texts.pop("upsample", "") == "True":
         fields["upsample"] = card.upsampler
         bad += [] if card.upsampler else ["larger views"]

@@ -48,7 +48,7 @@ def progress_status(request: GenerationRequest, progress: Progress, took_s: floa
         index, number, steps, _, _ = progress.preview
         now, share = index + 1, (index + number / steps) / total
         step = f" · step {number} of {steps}" if index == 0 else ""
-    left = f" · {_duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
+    left = f" · {duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
     return status(f"{'Enlarging view' if upsampling else 'View'} {now} of {total}{step}{left}", "busy", share, title)
 
 
@@ -67,5 +67,8 @@ def _scenes(count: int) -> str:
     return "1 scene is" if count == 1 else f"{count} scenes are"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in seconds, minutes or hours, in a few letters."""
+    if seconds > 5400:
+        return f"{seconds / 3600:.1f} h"
     return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

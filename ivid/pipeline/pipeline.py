@@ -14,7 +14,7 @@ from ivid.pipeline.config import NETWORKS, ModelConfig, ModelIndex
 from ivid.pipeline.events import Event, ViewDone
 from ivid.pipeline.inputs import SceneBatch
 from ivid.pipeline.labels import find_class
-from ivid.pipeline.sampling import ResolvedSampling, Sampling
+from ivid.pipeline.sampling import ResolvedSampling, Sampling, fast_sampling
 from ivid.pipeline.streaming import stream_views
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
@@ -127,6 +127,15 @@ class IvidPipeline:
             ValueError: the model has no such class.
         """
         return find_class(class_label, self.class_names, self.config.name)
+
+    @property
+    def fast_sampling(self) -> Sampling:
+        """About a twentieth of the published defaults' network evaluations; the model's own defaults if those are few.
+
+        Example:
+            >>> scene = pipeline("goldfish", seed=3, sampling=pipeline.fast_sampling)
+        """
+        return fast_sampling(self.config.sampling, self.config.timesteps) or Sampling()
 
     def sampling(self, sampling: Sampling | None = None, **shortcuts: Any) -> ResolvedSampling:
         """How a scene is sampled when it is asked for like this: the model's defaults for all that is left out.

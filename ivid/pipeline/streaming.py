@@ -109,7 +109,7 @@ def redrawn_views(
     clean = torch.stack([to_sample(view, pipeline.config.depth.range) for view in views])
     noise = randn(clean.shape[1:], generators, torch.device("cpu"))
     start = scheduler.add_noise(clean, noise, scheduler.timesteps[:1].expand(len(views)))  # type: ignore[arg-type]
-    made = deque(_sample_first_view(pipeline, scheduler, labels, generators, sampling.guidance, start), maxlen=1)
+    made = deque(_sample_first_view(pipeline, scheduler, labels, generators, sampling, start), maxlen=1)
     rgb, depth = to_pictures(made[0].clean, pipeline.config.depth, pipeline.config.depth.first_smoothing)
     return [replace(view, rgb=rgb[n], depth=depth[n]) for n, view in enumerate(views)]
 
@@ -119,13 +119,23 @@ def _sample_first_view(
     scheduler: Any,
     labels: Sequence[SceneLabel],
     generators: Sequence[torch.Generator],
-    guidance: float,
+    sampling: ResolvedSampling,
     start: Tensor | None = None,
 ) -> Iterator[Step]:
     unet, shape = pipeline.first_view_unet, (4, pipeline.size, pipeline.size)
     refiner = _refiner(pipeline, scheduler, ConditionBatch.unknown((len(generators), *shape), unet.device), labels)
     own_labels, denoiser = _network_labels(pipeline, unet, labels), pipeline.denoiser(unet, scheduler)
-    return sample(denoiser, scheduler, shape, generators, own_labels, guidance, refiner=refiner, start=start)
+    return sample(
+        denoiser,
+        scheduler,
+        shape,
+        generators,
+        own_labels,
+        sampling.guidance,
+        sampling.guidance_interval,
+        refiner=refiner,
+        start=start,
+    )
 
 
 def _sample_view(
@@ -139,7 +149,7 @@ def _sample_view(
     shape = (4, pipeline.size, pipeline.size)
     if not present:
         scheduler = make_scheduler(sampling.first_sampler, pipeline.config.schedule, sampling.first_steps)
-        return _sample_first_view(pipeline, scheduler, labels, generators, sampling.guidance)
+        return _sample_first_view(pipeline, scheduler, labels, generators, sampling)
     unet = pipeline.novel_view_unet
     scheduler = make_scheduler(sampling.novel_sampler, pipeline.config.schedule, sampling.novel_steps)
     known, noise = ConditionBatch.stack(present, unet.device), pipeline.config.novel_view_noise
@@ -157,6 +167,7 @@ def _sample_view(
         generators,
         _network_labels(pipeline, unet, labels),
         sampling.novel_guidance,
+        sampling.guidance_interval,
         condition=lambda: known.noisy_channels(generators) if noise else known.quiet_channels(),
         adjust=adjust,
         refiner=_refiner(pipeline, scheduler, known, labels) if final is None else None,

@@ -110,6 +110,7 @@ def _stream(
             [_generator(scene.seed or 0, first + index) for index in range(len(views))],
             labels,
             sampling.novel_guidance,
+            sampling.guidance_interval,
             condition=lambda condition=condition: condition,
         )
         rgb, depth, factor = np.empty(0), np.empty(0), condition.shape[-1] // scene.size
