@@ -85,7 +85,10 @@ class ConditionBatch:
 
 def randn(shape: Sequence[int], generators: Sequence[torch.Generator], device: torch.device | str) -> Tensor:
     """Standard normal [B, *shape], each sample from its own generator, so that none depends on its batch."""
-    return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators]).to(device)
+    noise = torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators])
+    if torch.device(device).type == "cuda":  # from pinned memory, so that nobody waits for the GPU
+        return noise.pin_memory().to(device, non_blocking=True)
+    return noise.to(device)
 
 
 def blend_with_known(clean: Tensor, known: ConditionBatch, blending: Blending, last_step: bool) -> Tensor:

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+
+from ivid.diffusion.onnx_unet import OnnxUNet
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
-    from ivid.diffusion.onnx_unet import OnnxUNet
+    from ivid.diffusion.graphed_unet import GraphedUNet
 
-    UNet = UNet2DModel | OnnxUNet
+    UNet = UNet2DModel | OnnxUNet | GraphedUNet
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
@@ -81,7 +83,7 @@ def evaluate(unet: UNet, inputs: Tensor, timesteps: Tensor, class_labels: Tensor
     """The output [B, 4, S, S] float32 of a network for inputs [B, C, S, S], cut into patches as it takes them."""
     patch_size = patch_size_of(unet)
     patches = functional.pixel_unshuffle(inputs, patch_size).to(unet.dtype)
-    if patches.device.type == "cpu" and isinstance(unet, nn.Module):  # the layout oneDNN's convolutions are written for
+    if not isinstance(unet, OnnxUNet):  # the layout that oneDNN's and cuDNN's convolutions are written for
         patches = patches.contiguous(memory_format=torch.channels_last)
     output = unet(patches, timesteps, class_labels=class_labels, return_dict=False)[0]
     return functional.pixel_shuffle(output.float(), patch_size)

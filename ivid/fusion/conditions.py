@@ -105,13 +105,13 @@ def eroded(mask: np.ndarray, radius: int) -> np.ndarray:
     return mask
 
 
-def shared_renderer(device: str = "cpu") -> FusionRenderer:
+def shared_renderer(device: str | None = None) -> FusionRenderer:
     """The renderer on a device of all callers that bring none."""
     return _renderer(device)
 
 
 @cache
-def _renderer(device: str) -> FusionRenderer:
+def _renderer(device: str | None) -> FusionRenderer:
     return FusionRenderer(device)
 
 

@@ -18,6 +18,7 @@ import warp as wp
 
 from ivid.fusion import blend_kernels, consistency_kernels, mesh_kernels, raster_kernels, shading_kernels
 
+DEFAULT_DEVICE = "cpu"
 MAX_THREADS = 8  # splitting further gains little: the launches themselves hold the interpreter lock
 
 _start = threading.Lock()
@@ -39,14 +40,14 @@ def start_warp() -> None:
 
 
 def kernel_device(device: str | None) -> wp.Device:
-    """The Warp device of a name such as "cpu" or "cuda:0", with the kernels compiled for it; None is the CPU.
+    """The Warp device of a name such as "cpu" or "cuda:0", with the kernels compiled for it; None is the default.
 
     Raises:
         ValueError: there is no such device on this machine.
     """
     start_warp()
     try:
-        found = wp.get_device(device or "cpu")
+        found = wp.get_device(device or DEFAULT_DEVICE)
     except (ValueError, RuntimeError):
         known = ", ".join(other.alias for other in wp.get_devices())
         raise ValueError(f"there is no device {device!r} here; choose one of {known}") from None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
+from ivid.diffusion.graphed_unet import GraphedUNet
 from ivid.diffusion.onnx_unet import GRAPH_FILE, GraphError, OnnxUNet
 from ivid.pipeline.config import ModelIndex
 from ivid.pipeline.devices import check_backend, check_device
@@ -38,10 +40,16 @@ def load_pipeline(folder: str | Path, device: str | None = None, backend: str | 
         except GraphError as error:
             logger.warning("the networks run in torch: %s", error)
     pipeline = IvidPipeline.from_pretrained(folder, fastest_precision(device))
-    if device == "cpu":
-        for unet in pipeline.networks.values():
-            unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return pipeline.to(device)
+    for unet in pipeline.networks.values():
+        unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pipeline.to(device)
+    return with_cuda_graphs(pipeline) if device.startswith("cuda") else pipeline
+
+
+def with_cuda_graphs(pipeline: IvidPipeline) -> IvidPipeline:
+    """The pipeline of a GPU, with networks whose evaluations are recorded and replayed."""
+    networks: dict[str, Any] = {name: GraphedUNet(cast(Any, unet)) for name, unet in pipeline.networks.items()}
+    return IvidPipeline(config=pipeline.config, **networks)
 
 
 def fastest_precision(device: str) -> torch.dtype:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -11,7 +14,39 @@ from torch import Tensor
 
 from ivid.pipeline.config import DepthConfig
 from ivid.scene.depth import DepthRange, decode, encode, snap_to_far, without_flying_pixels
-from ivid.scene.scene import View
+from ivid.scene.scene import View, quantised
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Clean samples [B, 4, S, S] on any device, and their pictures once somebody asks for them.
+
+    Attributes:
+        clean: the samples.
+        depth: how their depth is coded and cleaned.
+        further: of further views, None of enlarged ones; it decides how depth is smoothed.
+        flipped: which of them are shown mirrored.
+    """
+
+    clean: Tensor
+    depth: DepthConfig
+    further: bool | None = None
+    flipped: Sequence[int] = ()
+
+    @cached_property
+    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        """Colour [B, S, S, 3] in [0, 1] and metric depth [B, S, S], float32."""
+        clean = self.clean
+        if self.flipped:
+            clean = clean.clone()
+            clean[self.flipped] = clean[self.flipped].flip(-1)
+        smoothing = self.depth.further_smoothing if self.further else self.depth.first_smoothing
+        return to_pictures(clean, self.depth, None if self.further is None else smoothing)
+
+    def preview(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Colour uint8 [S, S, 3] and depth float32 [S, S] of one sample."""
+        rgb, depth = self.pictures
+        return quantised(rgb[index]), depth[index]
 
 
 def to_pictures(clean: Tensor, depth: DepthConfig, smoothing: float | None = None) -> tuple[np.ndarray, np.ndarray]:

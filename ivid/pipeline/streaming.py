@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,11 +19,11 @@ from ivid.pipeline.config import LabelConfig
 from ivid.pipeline.events import Event, Preview, ViewDone
 from ivid.pipeline.inputs import SceneBatch
 from ivid.pipeline.labels import SceneLabel, sample_label
-from ivid.pipeline.pictures import to_pictures, to_sample
+from ivid.pipeline.pictures import Shown, to_pictures, to_sample
 from ivid.pipeline.sampling import ResolvedSampling
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
-from ivid.scene.scene import View, quantised
+from ivid.scene.scene import View
 
 if TYPE_CHECKING:
     from ivid.diffusion.denoiser import UNet
@@ -53,17 +53,13 @@ def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
             if view_index > 0:
                 conditions = [pipeline.condition(views, camera) for views, camera in zip(scenes, cameras, strict=True)]
             flipped = [index for index, label in enumerate(labels) if label.flipped and view_index == 0]
-            rgb = depth = np.empty(0)
-            coding = pipeline.config.depth
-            smoothing = coding.further_smoothing if view_index > 0 else coding.first_smoothing
+            shown = None
             for step in _sample_view(pipeline, conditions, labels, generators, batch.sampling):
-                clean = step.clean
-                if flipped:
-                    clean = clean.clone()
-                    clean[flipped] = clean[flipped].flip(-1)
-                rgb, depth = to_pictures(clean, coding, smoothing)
-                for index, levels in enumerate(quantised(rgb)):
-                    yield Preview(view_index, step.number, step.steps, levels, depth[index], index)
+                shown = Shown(step.clean, pipeline.config.depth, view_index > 0, flipped)
+                for index in range(len(scenes)):
+                    yield Preview(view_index, step.number, step.steps, partial(shown.preview, index), index)
+            assert shown is not None
+            rgb, depth = shown.pictures
             trust = pipeline.config.novel_view_trust if view_index > 0 else 1.0
             views = [View(rgb[i], depth[i], camera, edge_threshold, trust) for i, camera in enumerate(cameras)]
             if pipeline.config.consistency:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ import torch
 from ivid.diffusion.enlarging import enlarged
 from ivid.diffusion.sampling import make_scheduler, sample
 from ivid.pipeline.events import Preview, ViewDone
-from ivid.pipeline.pictures import to_pictures, to_sample
+from ivid.pipeline.pictures import Shown, to_sample
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
-from ivid.scene.scene import Scene, View, quantised
+from ivid.scene.scene import Scene, View
 
 WHICH = ("all", "first")
 
@@ -113,11 +114,13 @@ def _stream(
             sampling.guidance_interval,
             condition=lambda condition=condition: condition,
         )
-        rgb, depth, factor = np.empty(0), np.empty(0), condition.shape[-1] // scene.size
+        shown, factor = None, condition.shape[-1] // scene.size
         for step in steps:
-            rgb, depth = to_pictures(step.clean, pipeline.config.depth)
-            for index, levels in enumerate(quantised(rgb)):
-                yield Preview(first + index, step.number, step.steps, levels, depth[index])
+            shown = Shown(step.clean, pipeline.config.depth)
+            for index in range(len(views)):
+                yield Preview(first + index, step.number, step.steps, partial(shown.preview, index))
+        assert shown is not None
+        rgb, depth = shown.pictures
         for index, view in enumerate(views):
             mask = None if view.mask is None else view.mask.repeat(factor, axis=0).repeat(factor, axis=1)
             yield ViewDone(first + index, replace(view, rgb=rgb[index], depth=depth[index], mask=mask), None)
