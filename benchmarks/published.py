@@ -62,7 +62,7 @@ def rows() -> Iterator[Row]:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = fastest_precision(device)
-    unet, most = _network("imagenet128_uncond", device), _matrix_product_rate(device, precision)
+    unet, most = _network("imagenet128_uncond", device), matrix_product_rate(device, precision)
     yield f"large {NAMES[precision]} matrix product", most / 1e12, "TF/s", ""
     steps: dict[int, float] = {}
     for scenes in (1, 16) if device == "cuda" else (1,):
@@ -177,7 +177,7 @@ def operations(batch: int) -> int:
     return counter.get_total_flops()
 
 
-def _matrix_product_rate(device: str, precision: torch.dtype) -> float:
+def matrix_product_rate(device: str, precision: torch.dtype) -> float:
     """Floating-point operations a second of a large matrix product, which is as fast as this machine gets."""
     side = MATRIX_SIDE[device]
     matrix = torch.ones(side, side, dtype=precision, device=device)

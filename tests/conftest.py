@@ -7,10 +7,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import device
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.support.page_server import Served
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device",
+        default="cpu",
+        help="where fusion and the tiny model run: cpu or cuda (default: %(default)s)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    chosen = config.getoption("--device")
+    if chosen != "cpu":
+        from ivid.fusion import runtime
+
+        runtime.DEFAULT_DEVICE = device.DEVICE = chosen
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,19 @@
 """The parts of the benchmarks that are more than a clock."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import UNet2DModel
 
-from benchmarks import published
+from benchmarks import gpu, growth, published
+from benchmarks.__main__ import main as benchmarks
 from benchmarks.fusion import OnePicture
 from benchmarks.timing import median_seconds
 from ivid.data.further_views import WarpedPairs
 from ivid.data.pairs import PairSettings
 from ivid.data.training_set import Augmentation, TrainingSamples
+from ivid.fusion import FusionRenderer
 from ivid.pipeline.config import ModelConfig
 from ivid.scene.depth import encode
 from tests.support.synthetic import synthetic_scene
@@ -75,3 +79,70 @@ def test_the_pairs_that_are_timed_are_whole_training_samples():
     sample = TrainingSamples(picture, Augmentation(), WarpedPairs(picture, PairSettings()))[0]
     assert sample["masks"].any()
     assert sample["known"].shape == sample["clean"].shape == (4, 32, 32)
+
+
+def test_the_benchmark_of_a_card_runs_at_toy_size_without_one(capsys):
+    assert benchmarks(["gpu", "--device", "cpu"]) == 0
+    table = capsys.readouterr().out
+    measured = {cells[1].strip(): cells[2] for line in table.splitlines() if len(cells := line.split("|")) == 5}
+    assert float(measured["against the CPU: overlap of masks, 3 pictures"].split()[0]) == 1
+    assert float(measured["against the CPU: mean difference of colours"].split()[0]) == 0
+    for batch in (1, 2):
+        what = f"published layout, batch {batch}"
+        assert float(measured[f"{what}: speed, kernel by kernel"].split()[0]) > 0
+        assert float(measured[f"{what}, --fast: 2 views, a scene"].split()[0]) > 0
+    assert "all of this" in measured
+
+
+def test_a_benchmark_of_a_card_that_is_not_there_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert benchmarks(["gpu"]) == 2
+    assert "there is no CUDA device here; --device cpu" in capsys.readouterr().err
+
+
+def test_differences_between_devices_are_found(monkeypatch):
+    scene = synthetic_scene(size=32)
+    assert gpu.differences(scene, "cpu", 32) == (1.0, 0.0)
+
+    class Wrong(FusionRenderer):
+        def __init__(self, device):
+            super().__init__("cpu")
+            self.wrong = device == "other"
+
+        def render(self, *arguments, **options):
+            drawn = super().render(*arguments, **options)
+            return replace(drawn, rgb=drawn.rgb + 0.1, mask=drawn.mask & (drawn.depth < 1)) if self.wrong else drawn
+
+    monkeypatch.setattr(gpu, "FusionRenderer", Wrong)
+    overlap, colour = gpu.differences(scene, "other", 32)
+    assert overlap < 0.9
+    assert colour == pytest.approx(0.1, abs=1e-3)
+
+
+def test_operations_are_those_of_the_network():
+    pipeline = gpu.published_pipeline("cpu", toy=True)
+    one = gpu.network_operations(pipeline.first_view_unet, 1)
+    assert gpu.network_operations(pipeline.first_view_unet, 3) == 3 * one
+    convolutions = [m for m in pipeline.first_view_unet.modules() if isinstance(m, torch.nn.Conv2d)]
+    least = sum(2 * conv.weight.numel() * 8 * 8 for conv in convolutions)  # every one sees 8x8 pixels or more
+    assert one > least
+
+
+def test_growth_is_drawn_with_its_slopes(tmp_path):
+    pieces = [
+        ("views", (2, 8), "meshes", growth.meshes_of_views),
+        ("pixels", (32**2, 64**2), "fused picture", growth.picture_of_pixels),
+    ]
+    rows = list(growth.rows(tmp_path / "growth.svg", pieces))
+    slopes = {what: value for what, value, *_ in rows if "slope" in what}
+    assert set(slopes) == {"meshes: steepest slope over views", "fused picture: steepest slope over pixels"}
+    assert all(-1 < slope < 2 for slope in slopes.values())
+    drawing = (tmp_path / "growth.svg").read_text()
+    assert drawing.startswith("<?xml")
+    with pytest.raises(ValueError, match=r"the plot is a \.png or \.svg file, not growth\.txt"):
+        next(growth.rows("growth.txt"))
+
+
+def test_the_slope_of_a_line_is_its_steepest():
+    points = [growth.Point(x, seconds, 0) for x, seconds in ((1, 1.0), (10, 10.0), (100, 1000.0))]
+    assert growth.Line("views", "some work", tuple(points)).slope == pytest.approx(2)

@@ -128,6 +128,7 @@ def test_meshes_are_built_once_per_view_and_die_with_it(monkeypatch):
 
 def test_a_store_keeps_no_more_views_than_it_may(monkeypatch):
     monkeypatch.setattr(meshes, "IDLE_VIEWS", 6)
+    monkeypatch.setattr(meshes, "IDLE_BYTES", 0)
     settings = MeshSettings(ring="pixels", ring_px=8, erosion_radius=1)
     store = MeshStore(SIZE, settings, kernel_device(None), threads=1)
     views = [copied(view) for view in scene_views(9) for _ in range(2)]
@@ -142,6 +143,20 @@ def test_a_store_keeps_no_more_views_than_it_may(monkeypatch):
         np.testing.assert_array_equal(
             getattr(grown, name).numpy()[slots[3]], getattr(fresh.arrays, name).numpy()[alone]
         )
+
+
+def test_a_store_keeps_as_many_views_as_its_memory_holds(monkeypatch):
+    monkeypatch.setattr(meshes, "IDLE_VIEWS", 2)
+    settings = MeshSettings(ring="pixels", ring_px=8, erosion_radius=1)
+    side = MeshStore(SIZE, settings, kernel_device(None), threads=1)
+    held = sum(array.capacity for array in vars(side.arrays).values())
+    assert held == side.mesh_bytes * len(side._last_use)
+    monkeypatch.setattr(meshes, "IDLE_BYTES", 12 * side.mesh_bytes)
+    store = MeshStore(SIZE, settings, kernel_device(None), threads=1)
+    views = [copied(view) for view in scene_views(9) for _ in range(2)]
+    for view in views:
+        store.slots([view])
+    assert store.arrays.quads.shape[0] == 12
 
 
 def test_a_surface_is_covered_without_holes_or_doubles():

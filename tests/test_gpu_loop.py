@@ -1,4 +1,4 @@
-"""What sampling on a GPU rests on, told without one: nothing waits for the device, and recordings repeat evaluations."""
+"""Sampling on a GPU, told without one: nothing waits for the device, and recordings repeat evaluations."""
 
 import pickle
 

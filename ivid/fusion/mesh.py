@@ -16,7 +16,9 @@ from ivid.fusion.runtime import empty, launch, split
 from ivid.scene.scene import View
 
 MIN_SLOTS = 4
-IDLE_VIEWS = 64  # views that stay meshed though the present call does not ask for them
+IDLE_VIEWS = 64  # views that stay meshed though the present call does not ask for them, and
+IDLE_BYTES = 512 << 20  # more of them as long as they take no more memory than this,
+IDLE_SHARE_OF_GPU = 0.125  # or, on a GPU, than this share of its memory
 
 _RINGS = {"none": kernels.RING_NONE, "pixels": kernels.RING_PIXELS, "frustum": kernels.RING_FRUSTUM}
 
@@ -110,6 +112,7 @@ class MeshStore:
         self.size, self.settings = size, settings
         self.arrays = MeshArrays.empty(MIN_SLOTS, size, device)
         self._device, self._threads = device, threads
+        self._idle_bytes = IDLE_BYTES if device.is_cpu else int(IDLE_SHARE_OF_GPU * device.total_memory)
         self._slot_of: weakref.WeakKeyDictionary[View, int] = weakref.WeakKeyDictionary()
         self._last_use = [0] * MIN_SLOTS
         self._uses = 0
@@ -123,6 +126,12 @@ class MeshStore:
     def quads(self) -> int:
         """Quads of a mesh, with those to the ring."""
         return (self.size + 1) ** 2
+
+    @property
+    def mesh_bytes(self) -> int:
+        """Memory of one mesh."""
+        arrays = (getattr(self.arrays, field.name) for field in fields(self.arrays))
+        return sum(array.strides[0] for array in arrays)
 
     def slots(self, views: Sequence[View]) -> list[int]:
         """The slot of each view's mesh; views not seen before are uploaded and meshed."""
@@ -141,7 +150,7 @@ class MeshStore:
         """Slots for `count` more views: empty ones, then new ones, then those of views unused for longest."""
         slot_of = dict(self._slot_of)  # holds the views, which might die meanwhile
         room = [slot for slot in range(len(self._last_use)) if slot not in slot_of.values()]
-        most = max(len(views), IDLE_VIEWS)
+        most = max(len(views), IDLE_VIEWS, self._idle_bytes // self.mesh_bytes)
         if len(room) < count and len(self._last_use) < most:
             slots = min(most, max(2 * len(self._last_use), len(slot_of) + count))
             room += range(len(self._last_use), slots)

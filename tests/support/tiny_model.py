@@ -15,6 +15,7 @@ from ivid.diffusion.unet import UNet2DModel
 from ivid.pipeline.config import DepthConfig, LabelConfig, ModelConfig
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling
+from tests.support import device
 
 CLASSES = ("house", "tree", "car, automobile")
 SIZE, PATCH = 32, 4
@@ -32,7 +33,7 @@ def tiny_pipeline(classes: tuple[str, ...] = CLASSES, first_steps: int = 4, nove
             depth=DepthConfig(range=(0.6, 5.0)),
             labels=LabelConfig(classes),
         ),
-    )
+    ).to(device.DEVICE)
 
 
 def save_tiny_model(folder: str | Path, classes: tuple[str, ...] = CLASSES, **defaults: int) -> Path:

@@ -1,0 +1,3 @@
+"""Where the tests of fusion and of pipelines run: the CPU, or what `pytest --device` names."""
+
+DEVICE = "cpu"
