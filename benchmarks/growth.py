@@ -2,7 +2,8 @@
 
     python -m benchmarks growth --out growth.svg
 
-Every point is measured in a process of its own. The slope of a line is that of its logarithms: 1 is linear growth.
+Every point is measured in a process of its own, in seconds of its processor time, so that it matters little what else
+runs. The slope of a line is that of its logarithms: 1 is linear growth.
 """
 
 from __future__ import annotations
@@ -205,7 +206,7 @@ def draw(lines: Sequence[Line], out: Path) -> None:
             times = [1000 * point.seconds for point in line.points]
             time_plot.loglog(xs, times, marker="o", label=f"{line.what} ({line.slope:.2f})")
             memory_plot.loglog(xs, [max(1, point.bytes) / MIB for point in line.points], marker="o", label=line.what)
-        for plot, label in ((time_plot, "ms"), (memory_plot, "MiB above the start")):
+        for plot, label in ((time_plot, "ms of processor time"), (memory_plot, "MiB above the start")):
             plot.set_xlabel(axis)
             plot.set_ylabel(label)
             plot.set_xticks(xs, [str(x) for x in xs])
@@ -217,7 +218,7 @@ def draw(lines: Sequence[Line], out: Path) -> None:
 
 
 def _measured(piece: Piece, value: int, x: int) -> Point:
-    """Median time of the piece, and how much the most memory of its process lay above that before it."""
+    """Median processor time of the piece, and how much the most memory of its process lay above that before it."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(sender, piece, value))
@@ -240,9 +241,9 @@ def _measure(sender, piece: Piece, value: int) -> None:
     work()
     times = []
     for _ in range(RUNS):
-        started = time.perf_counter()
+        started = time.process_time()
         work()
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     sender.send((sorted(times)[RUNS // 2], taken * 1024))
 
