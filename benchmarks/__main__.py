@@ -10,13 +10,19 @@ import platform
 import sys
 from collections.abc import Sequence
 
+COMMANDS = ("load", "soak")  # with options of their own
 SUITES = ("startup", "fusion", "sampling", "published", "exports", "splats", "viewer", "page", "site")
 ASKED_FOR = ("gpu", "growth")
 """Suites that run only when they are named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    given_arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if given_arguments and given_arguments[0] in COMMANDS:
+        return importlib.import_module(f"benchmarks.{given_arguments[0]}").main(given_arguments[1:])
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__, epilog=f"Commands with options of their own: {', '.join(COMMANDS)}."
+    )
     known = (*SUITES, *ASKED_FOR)
     parser.add_argument(
         "suites",
@@ -26,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--device", help="of gpu: cuda, or cpu at toy size (default: cuda)")
     parser.add_argument("--out", help="of growth: the plot, .png or .svg (default: growth.svg)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given_arguments)
     names = options.suites or SUITES
     unknown = sorted(set(names) - set(known))
     if unknown:

@@ -68,12 +68,12 @@ def making_rows(page: Page, url: str) -> Iterator[Row]:
     yield "page: all 27 views on screen", seen["all"], "s", "<= 40"
 
 
-def serve() -> tuple[subprocess.Popen, str]:
-    """The page on a free port."""
+def serve(*options: str) -> tuple[subprocess.Popen, str]:
+    """The page on a free port, with these options of `app.py`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "app.py", "--port", str(port)]
+    command = [sys.executable, "app.py", "--port", str(port), *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return process, f"http://127.0.0.1:{port}/"
 

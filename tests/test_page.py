@@ -23,7 +23,7 @@ SLOW = "&novel_steps=80"  # a scene that takes long enough to be stopped
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded(served) -> None:
-    served.models.pipeline(served.model)
+    served.models.load(served.model)
 
 
 def picture(page: Page) -> np.ndarray:

@@ -8,6 +8,7 @@ import trimesh
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from ivid.page.networks import InThisProcess
 from ivid.scene.scene import Scene
 from tests.support.estimator import save_photo, use_fake_estimator
 
@@ -29,6 +30,7 @@ def test_generate(scene_file, served):
 
 
 def test_generate_from_a_photograph(client, served, tmp_path, monkeypatch):
+    monkeypatch.setattr(served.models, "networks", InThisProcess())  # which has the estimator that is not fetched
     use_fake_estimator(monkeypatch)
     photo = handle_file(str(save_photo(tmp_path / "photo.jpg")))
     scene = Scene.load(

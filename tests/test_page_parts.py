@@ -18,9 +18,11 @@ from ivid.page.assets import SceneAssets, new_folder
 from ivid.page.examples import Examples, open_for_page, open_uploaded
 from ivid.page.jobs import GenerationJob, JobQueue
 from ivid.page.knobs import SIZES, knobs_of
+from ivid.page.networks import InThisProcess
 from ivid.page.registry import ModelCard, ModelRegistry
 from ivid.page.requests import GenerationRequest, InputPicture, link_to, read_link, read_request, request_of
 from ivid.page.sessions import Sessions
+from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.locations import bundled
 from ivid.pipeline.sampling import Sampling
 from ivid.scene.fingerprint import fingerprint
@@ -33,7 +35,8 @@ from tests.support.tiny_model import CLASSES, SIZE, save_tiny_model
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    return ModelRegistry([str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))])
+    folder = save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+    return ModelRegistry([str(folder)], networks=InThisProcess())
 
 
 def test_the_page_is_built_without_torch():
@@ -134,7 +137,7 @@ def test_a_scene_that_no_link_makes_says_why(models, tmp_path):
 
 def test_a_job_goes_on_with_a_scene(models):
     card = models.first
-    whole = models.pipeline(card.name)("tree", 8, "random", novel_steps=3)
+    whole = load_pipeline(card.source)("tree", 8, "random", novel_steps=3)
     half = replace(whole, views=whole.views[:1])
     job = GenerationJob(request_of(models, half), models, JobQueue())
     assert len(job.progress().views) >= 1  # what is there is shown at once
@@ -183,7 +186,7 @@ def test_who_gives_up_waiting_holds_nobody_up():
 def test_a_job_generates_what_the_pipeline_makes(models):
     job = GenerationJob(GenerationRequest(models.first.name, "tree", 4, "random"), models, JobQueue())
     assert finished(job).phase == "done"
-    expected, scene = models.pipeline(models.first.name)("tree", 4, "random"), job.scene()
+    expected, scene = load_pipeline(models.first.source)("tree", 4, "random"), job.scene()
     assert scene is not None
     assert (scene.class_name, scene.seed, scene.view_set) == ("tree", 4, "random")
     for ours, theirs in zip(scene.views, expected.views, strict=True):
@@ -216,8 +219,7 @@ def test_how_far_a_download_is_is_told(models, monkeypatch):
         return folder
 
     monkeypatch.setattr(ivid.pipeline.models, "model_folder", slowly)
-    fresh = ModelRegistry([folder])
-    inference.LOADED.clear()
+    fresh = ModelRegistry([folder], networks=InThisProcess())
     job = GenerationJob(GenerationRequest(fresh.first.name, "tree", 4, "uncond"), fresh, JobQueue())
     while not (progress := job.progress()).message:
         assert not progress.over
@@ -259,7 +261,8 @@ def test_a_scene_begins_with_a_picture(models, tmp_path):
 def test_a_photograph_is_enough(models, tmp_path, monkeypatch):
     asked, photo = use_fake_estimator(monkeypatch), save_photo(tmp_path / "photo.jpg")
     said: list[str] = []
-    models.depth_estimator(said.append)
+    monkeypatch.setattr(inference, "ESTIMATORS", {})
+    models.photo_view(photo, SIZE, (0.6, 5.0), said.append)
     assert asked == ["depth-anything/Depth-Anything-V2-Small-hf"]
     assert said[0] == "Downloading model.safetensors: 34 %"
     request = read_request(models, {"class_label": "tree", "seed": 4, "view_set": "random", "picture": str(photo)})
@@ -282,7 +285,8 @@ def test_a_depth_estimator_that_cannot_be_fetched_is_one_sentence(models, tmp_pa
     monkeypatch.setenv("IVID_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", unreachable)
-    fresh = ModelRegistry([models.first.source])
+    fresh = ModelRegistry([models.first.source], networks=InThisProcess())
+    monkeypatch.setattr(inference, "ESTIMATORS", {})
     photo = InputPicture(save_photo(tmp_path / "photo.jpg"))
     job = GenerationJob(GenerationRequest(fresh.first.name, "tree", 4, "uncond", picture=photo), fresh, JobQueue())
     progress = finished(job)

@@ -69,7 +69,7 @@ def nginx(tmp_path, served):
 
 
 def test_the_page_works_behind_nginx(browser, served, nginx, monkeypatch):
-    served.models.pipeline(served.model)
+    served.models.load(served.model)
     for number, (name, url) in enumerate(nginx.items()):
         if name == "below":
             monkeypatch.setattr(served.page.app, "root_path", "/ivid")

@@ -137,7 +137,7 @@ def test_stopped_while_it_is_enlarged_the_scene_stays_as_it_was(models):
 
 def test_a_class_of_a_thousand_is_searched_for_and_its_views_enlarged(browser, served, tmp_path):
     with visit(browser, f"{served.url}?theme=light") as page:
-        served.models.pipeline(served.model)
+        served.models.load(served.model)
         menu = page.locator("#ivid-class input")
         began = time.monotonic()
         menu.click()

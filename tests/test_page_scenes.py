@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ivid.page.modules import WEB
+from ivid.page.networks import InThisProcess
 from ivid.scene.scene import Scene
 from tests.support.estimator import save_photo, use_fake_estimator
 from tests.support.page_visits import done, status, take, visit
@@ -31,7 +32,7 @@ AT_REST = """() => {
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded(served) -> None:
-    served.models.pipeline(served.model)
+    served.models.load(served.model)
 
 
 def open_file(page: Page, path: Path) -> None:
@@ -80,6 +81,7 @@ def test_a_finished_scene_is_not_replaced_by_less_of_it(browser, served):
 
 
 def test_a_scene_begins_with_a_photograph_until_its_chip_is_taken_away(browser, served, tmp_path, monkeypatch):
+    monkeypatch.setattr(served.models, "networks", InThisProcess())  # which has the estimator that is not fetched
     use_fake_estimator(monkeypatch)
     with visit(browser, served.url) as page:
         expect(done(page)).to_have_count(27)

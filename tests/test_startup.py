@@ -42,3 +42,19 @@ def test_exports_and_videos_need_no_torch(tmp_path, arguments):
     imported = imported_by(*arguments[:-1], tmp_path / arguments[-1])
     assert "warp" in imported
     assert not imported & {"torch", "diffusers", "gradio", "onnxruntime"}
+
+
+PAGE = """
+import sys
+from ivid.page.quick_gradio import import_gradio
+gradio = import_gradio()
+import ivid.page.layout
+assert not {"mcp", "IPython", "pandas", "torch"} & set(sys.modules)
+assert gradio.caching.pd.DataFrame([[3]]).shape == (1, 1)
+import pandas, mcp
+assert gradio.caching.pd.DataFrame is pandas.DataFrame
+"""
+
+
+def test_the_page_imports_little_of_what_gradio_could_use():
+    subprocess.run([sys.executable, "-c", PAGE], check=True)

@@ -60,15 +60,21 @@ def run(options: argparse.Namespace) -> None:
     if options.mcp and importlib.util.find_spec("mcp") is None:
         raise ValueError("--mcp needs the package mcp, which is not installed; try: pip install 'gradio[mcp]'")
 
-    from ivid.page.layout import build_page, launch_options
     from ivid.page.registry import ModelRegistry
 
     models = ModelRegistry(options.model, options.device, options.estimator, options.backend)
     # Threads of the networks that wait for one another by spinning starve a browser on the same processor, and it them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported, which is when a model is loaded
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is to be deleted at the end is deleted
-    page = build_page(models)
     models.load_in_background()
+
+    from ivid.page.quick_gradio import import_gradio
+
+    import_gradio(options.mcp)
+
+    from ivid.page.layout import build_page, launch_options
+
+    page = build_page(models)
     page.launch(
         server_name=options.host,
         server_port=options.port,

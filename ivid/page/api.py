@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 
 from ivid.export import KINDS, kind_for
@@ -46,6 +48,13 @@ def own_file(address: str) -> Path | None:
         return None
     path = Path(unquote(name)).resolve()
     return path if path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file() else None
+
+
+def caller_has_left(page: gr.Blocks) -> bool:
+    """Whether the program that called the endpoint which runs now has closed its connection; Gradio lets it run on."""
+    event_id = LocalContext.event_id.get(None)
+    events = itertools.chain.from_iterable(events for events in page._queue.active_jobs if events)
+    return any(event._id == event_id and not event.alive for event in events)
 
 
 def add_endpoints(handlers: Handlers) -> None:
@@ -114,6 +123,8 @@ def add_endpoints(handlers: Handlers) -> None:
                 status = progress_status(generation_request, now, 0.0)
                 progress(status["share"] or 0.0, desc=status["text"])
                 handlers.sessions.of(request.session_hash)  # still in use
+                if caller_has_left(handlers.components.page):
+                    job.stop()
                 await asyncio.sleep(WAITING_POLL_S if now.phase == "waiting" else POLL_S)
         finally:
             job.stop()
@@ -185,7 +196,8 @@ def add_endpoints(handlers: Handlers) -> None:
             file_out,
             api_name="generate",
             api_description=described["generate"],
-            **public,
+            # `JobQueue` lets one scene be made at a time, and tells the place of each.
+            **public | {"concurrency_limit": None},
         )
         gr.Button().click(
             render,

@@ -7,22 +7,22 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ivid.page import inference
+from ivid.page.networks import NetworksEnded, Stopped
 from ivid.page.registry import ModelRegistry
 from ivid.page.requests import GenerationRequest
+from ivid.pipeline.description import upsampled_scene
+from ivid.pipeline.events import Event, ViewDone
 from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE, DepthRange
 from ivid.scene.fingerprint import FIRST_VIEW, fingerprint
 from ivid.scene.scene import Scene, View
 
-if TYPE_CHECKING:
-    from ivid.pipeline.events import Event
-
+PLACES = 100  # of jobs, the one that runs among them
 UNWATCHED_S = 60.0  # a job whose progress nobody has asked for this long stops: the browser is gone without a word
 GIVE_UP_CHECK_S = 0.5  # between looks of a waiting job whether it is still wanted
 SMOOTHING = 0.85  # weight of the past in the average time of an evaluation
@@ -60,7 +60,7 @@ class Progress:
 class JobQueue:
     """Lets one job run at a time, in the order of arrival."""
 
-    def __init__(self, places: int = 30) -> None:
+    def __init__(self, places: int = PLACES) -> None:
         self._places = places
         self._jobs: list[object] = []  # the first is running
         self._moved = threading.Condition()
@@ -134,8 +134,6 @@ class GenerationJob:
             scene = replace(scene, settings={**scene.settings, FIRST_VIEW: self.request.first_view})
         if len(now.upsampled) < len(now.views):
             return scene
-        from ivid.pipeline.upsampling import upsampled_scene
-
         return upsampled_scene(scene, now.upsampled)
 
     def _unwanted(self) -> bool:
@@ -147,7 +145,7 @@ class GenerationJob:
                 if my_turn:
                     self._generate()
             self._update(phase="stopped" if self._unwanted() and not self._complete() else "done", preview=None)
-        except ValueError as error:
+        except (ValueError, NetworksEnded) as error:
             self._update(phase="failed", preview=None, message=str(error))
         except Exception as error:  # whatever it is, the person waiting must hear of it
             traceback.print_exc(file=sys.stderr)
@@ -160,18 +158,18 @@ class GenerationJob:
     def _generate(self) -> None:
         request = self.request
         self._update(phase="loading")
-        pipeline = self._models.pipeline(request.model)
-        self._update(depth_range=pipeline.depth_range)
-        sampling = pipeline.sampling(request.sampling)
-        label = request.class_label if pipeline.class_names else None
+        model = self._models.load(request.model)
+        self._update(depth_range=model.depth_range)
+        sampling = model.sampling(request.sampling)
+        label = request.class_label if model.class_names else None
         self._as_scene = partial(
-            pipeline.scene, class_label=label, seed=request.seed, view_set=request.view_set, sampling=sampling
+            model.scene, class_label=label, seed=request.seed, view_set=request.view_set, sampling=sampling
         )
         views = self._progress.views
         first_view = views[0] if views and request.first_view else None
         if request.picture is not None:
-            estimator = partial(self._models.depth_estimator, self._tell)
-            first_view = request.picture.view(pipeline.size, pipeline.depth_range, estimator)
+            estimated = partial(self._models.photo_view, tell=self._tell)
+            first_view = request.picture.view(model.size, model.depth_range, estimated)
             self.request = replace(request, first_view=fingerprint(first_view))
         arguments = {
             "class_label": label,
@@ -181,37 +179,42 @@ class GenerationJob:
             "known_views": views,
             "sampling": request.sampling,
         }
-        pipeline.check_inputs(**arguments)  # before anything is shown
+        model.check_inputs(**arguments)  # before anything is shown
         source = self._models.cards[request.model].source
         missing = len(request.cameras) - len(views)
         first_steps = 0 if views or first_view is not None else sampling.first_steps
         steps = first_steps + sampling.novel_steps * (missing if views else missing - 1)
-        self._follow("sampling", inference.stream_on_gpu(source, arguments), steps)
+        self._follow("sampling", steps, "sample", source, arguments)
         if request.upsample and not self._unwanted():
             options = {"sampling": request.sampling}
-            events = inference.upsample_on_gpu(source, self._as_scene(self._progress.views), options)
-            self._follow("upsampling", events, sampling.novel_steps * len(request.cameras))
+            steps = sampling.novel_steps * len(request.cameras)
+            self._follow("upsampling", steps, "upsample", source, self._as_scene(self._progress.views), options)
 
-    def _follow(self, phase: str, events: Generator[Event, None, None], steps: int) -> None:
-        from ivid.pipeline.events import ViewDone
-
-        task, views = (self.request.model, phase), "upsampled" if phase == "upsampling" else "views"
-        step_s, left, before = self._models.evaluation_s.get(task), steps, time.monotonic()
+    def _follow(self, phase: str, steps: int, task: str, *arguments: Any) -> None:
+        """Let a task of so many evaluations be done, and take what it makes; ends it when it is not wanted any more."""
+        key, views = (self.request.model, phase), "upsampled" if phase == "upsampling" else "views"
+        step_s, left, before = self._models.evaluation_s.get(key), steps, time.monotonic()
         self._update(phase=phase, message="", seconds_left=step_s * left if step_s else None)
-        with contextlib.closing(events):
-            for event in events:
-                if isinstance(event, ViewDone):
-                    self._update(**{views: (*getattr(self._progress, views), event.view)}, preview=None)
-                else:
-                    now = time.monotonic()
-                    took_s, before, left = now - before, now, left - 1
-                    step_s = took_s if step_s is None else SMOOTHING * step_s + (1 - SMOOTHING) * took_s
-                    preview = (event.view_index, event.step, event.steps, event.rgb, event.depth)
-                    self._update(preview=preview, seconds_left=step_s * left)
-                if self._unwanted():
-                    return
+
+        def listen(event: Event) -> None:
+            nonlocal step_s, left, before
+            if isinstance(event, ViewDone):
+                self._update(**{views: (*getattr(self._progress, views), event.view)}, preview=None)
+            else:
+                now = time.monotonic()
+                took_s, before, left = now - before, now, left - 1
+                step_s = took_s if step_s is None else SMOOTHING * step_s + (1 - SMOOTHING) * took_s
+                preview = (event.view_index, event.step, event.steps, event.rgb, event.depth)
+                self._update(preview=preview, seconds_left=step_s * left)
+            if self._unwanted():
+                raise Stopped
+
+        try:
+            self._models.networks.run(task, listen, *arguments)
+        except Stopped:
+            return
         if step_s:
-            self._models.evaluation_s[task] = step_s
+            self._models.evaluation_s[key] = step_s
 
     def _tell(self, message: str) -> None:
         """Say what is being waited for, in a few words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ivid.page.examples import Examples
 from ivid.page.exports import exports_value
 from ivid.page.fields import fast_label, model_fields, own_sampling, picture_chip
 from ivid.page.handlers import Handlers
+from ivid.page.jobs import PLACES
 from ivid.page.modules import WEB, module_component
 from ivid.page.registry import ModelCard, ModelRegistry
 from ivid.page.resting import SlowClock
@@ -34,7 +36,9 @@ VIEW_SET_LABELS = {
 }
 MAX_UPLOAD = "64mb"
 KEEP_UPLOADS_S = 6 * 3600
+OTHER_EVENTS = 100  # that are worked on at once, beside scenes that wait or are made
 IDLE_POLL_S = 0.05  # between looks for new events; at its 1 ms Gradio takes 7 % of a core of a server nobody visits
+PROGRESS_POLL_S = 0.1  # between looks for progress to tell, whether anything runs or not
 HEAD = f"""
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
@@ -72,7 +76,9 @@ def build_page(models: ModelRegistry, assets: Path = ASSETS, sessions: Sessions 
         add_endpoints(handlers)  # first, for handlers are named after their functions and the first keeps the name
         _connect(components, handlers)
     page.queue(max_size=200)
-    page._queue.sleep_when_free = IDLE_POLL_S  # Gradio has no public setting for it
+    queue = page._queue  # Gradio has no public settings for these
+    queue.sleep_when_free, queue.progress_update_sleep_when_free = IDLE_POLL_S, PROGRESS_POLL_S
+    queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize  # a table of statistics that nobody reads, made after every event
     return page
 
 
@@ -86,6 +92,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "ssr_mode": False,
         "max_file_size": MAX_UPLOAD,
+        "max_threads": PLACES + OTHER_EVENTS,
         "show_error": True,
         "app_kwargs": {"middleware": [Middleware(SlowClock)]},
     }

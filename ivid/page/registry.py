@@ -1,6 +1,6 @@
-"""The models the page offers: what it must know to be built, and their pipelines, loaded in the background.
+"""The models the page offers: what it must know to be built, and where their networks run.
 
-A model's card is read from its index alone, so that the page is served before torch is imported.
+A model's card is read from its index alone, and networks are in another process, so the page needs no torch.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ivid.page.inference import LOADED, gpu_is_lent
+from ivid.page.inference import gpu_is_lent
+from ivid.page.networks import InOwnProcess, InThisProcess, Networks
 from ivid.pipeline.config import INDEX_FILE, LabelConfig, ModelConfig, ModelIndex
+from ivid.pipeline.description import ModelDescription
 from ivid.pipeline.locations import BUNDLED_MODELS
 from ivid.pipeline.sampling import ResolvedSampling, Sampling, fast_sampling
-
-if TYPE_CHECKING:
-    from ivid.data.photos import DisparityEstimator
-    from ivid.pipeline.pipeline import IvidPipeline
+from ivid.scene.depth import DepthRange
+from ivid.scene.scene import View
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,14 @@ class ModelCard:
 
 
 class ModelRegistry:
-    """The models of a page. One pipeline is in memory at a time: the one used last.
+    """The models of a page. One is in memory at a time: the one used last.
 
     Args:
         names: of models, or their folders.
         device: where networks run; the best there is when None.
         estimator: repository on the hub or folder of the depth estimator for photographs; a small one when None.
         backend: what evaluates the networks, one of `ivid.pipeline.devices.BACKENDS`; the faster one when None.
+        networks: where they run; in a process of their own when None, unless a GPU is lent to this one.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class ModelRegistry:
         device: str | None = None,
         estimator: str | None = None,
         backend: str | None = None,
+        networks: Networks | None = None,
     ) -> None:
         cards = [ModelCard.read(name) for name in names]
         self.cards = {card.name: card for card in cards}
@@ -101,9 +102,8 @@ class ModelRegistry:
             raise ValueError(f"two models of one name cannot be told apart: {', '.join(card.name for card in cards)}")
         self.evaluation_s: dict[tuple[str, str], float] = {}  # seconds a network evaluation took, by model and phase
         self.download_messages: dict[str, str] = {}  # how far the download of a model is, by name
-        self._device, self._backend = device, backend
-        self._estimator_name = estimator
-        self._estimator: DisparityEstimator | None = None
+        self.networks: Networks = networks or (InThisProcess() if gpu_is_lent() else InOwnProcess())
+        self._device, self._backend, self._estimator = device, backend, estimator
         self._lock = threading.Lock()
 
     @property
@@ -111,14 +111,14 @@ class ModelRegistry:
         return next(iter(self.cards.values()))
 
     def is_loaded(self, name: str) -> bool:
-        return name in self.cards and self.cards[name].source in LOADED
+        return name in self.cards and self.cards[name].source in self.networks.loaded
 
     def load_in_background(self) -> None:
         """Load the first model on a thread of its own; who asks for it meanwhile waits."""
         threading.Thread(target=self._load_first, name="load-model", daemon=True).start()
 
-    def pipeline(self, name: str) -> IvidPipeline:
-        """The pipeline of a model of this page, loaded (which takes seconds, or a download) if it is not.
+    def load(self, name: str) -> ModelDescription:
+        """A model of this page, once it is loaded, which takes seconds, or a download, unless it is.
 
         Raises:
             ValueError: no such model here, or its files are not usable.
@@ -127,62 +127,35 @@ class ModelRegistry:
             raise ValueError(f"this page has no model {name!r}; it has {', '.join(self.cards)}")
         source = self.cards[name].source
         with self._lock:
-            if source not in LOADED:
-                from ivid.pipeline.loading import load_pipeline
-                from ivid.pipeline.models import model_folder
-
-                LOADED.clear()
+            loaded = self.networks.loaded
+            if source not in loaded:
+                loaded.clear()
+                tell = partial(self.download_messages.__setitem__, name)
                 try:
-                    folder = model_folder(source, partial(self.download_messages.__setitem__, name))
+                    model = self.networks.run("load", tell, source, self._device, self._backend)
                 finally:
                     self.download_messages.pop(name, None)
-                placed = ("cpu", "torch") if gpu_is_lent() else (self._device, self._backend)
-                pipeline = load_pipeline(folder, *placed)
-                if not gpu_is_lent():
-                    _warm_up(pipeline)
-                    if self.cards[name].fast:  # the page says how long the preset and the defaults take
-                        self.evaluation_s[name, "sampling"] = _guided_step_s(pipeline)
-                LOADED[source] = pipeline
-            return LOADED[source]
+                if self.cards[name].fast and not gpu_is_lent():  # the page says how long the preset and the defaults take
+                    self.evaluation_s[name, "sampling"] = self.networks.run("guided_step_s", tell, source)
+                loaded[source] = model
+            return loaded[source]
 
-    def depth_estimator(self, tell: Callable[[str], object]) -> DisparityEstimator:
-        """The estimator of the depths of photographs, fetched on first use.
+    def photo_view(self, photo: Path, size: int, depth_range: DepthRange, tell: Callable[[str], object]) -> View:
+        """A photograph as a first view, with a depth map by the estimator, which is fetched on first use.
 
         Args:
+            photo: its file.
+            size: of the view, in pixels.
+            depth_range: (near, far) in metres.
             tell: called with a few words on what is being waited for.
 
         Raises:
-            ValueError: it cannot be fetched.
+            ValueError: the photograph is not usable, or the estimator cannot be fetched.
         """
-        with self._lock:
-            if self._estimator is None:
-                from ivid.data import photos
-                from ivid.pipeline.hub import estimator_folder
-
-                folder = estimator_folder(self._estimator_name or photos.QUICK_ESTIMATOR, tell)
-                tell("Loading the depth estimator")
-                self._estimator = photos.DisparityEstimator(str(folder), "cpu" if gpu_is_lent() else self._device)
-        tell("Estimating the depth of your picture")
-        return self._estimator
+        return self.networks.run("photo_view", tell, photo, size, depth_range, self._estimator, self._device)
 
     def _load_first(self) -> None:
         try:
-            self.pipeline(self.first.name)
+            self.load(self.first.name)
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             print(f"the model {self.first.name} cannot be used: {error}", flush=True)
-
-
-def _guided_step_s(pipeline: IvidPipeline) -> float:
-    """Seconds of one step of the first view, guided as the model does it by default."""
-    label = 0 if pipeline.class_names else None
-    started = time.perf_counter()
-    for _ in pipeline.stream(label, 0, "uncond", first_steps=1, sampler="ddim"):
-        pass
-    return time.perf_counter() - started
-
-
-def _warm_up(pipeline: IvidPipeline) -> None:
-    """One evaluation of each network and one condition: compiles kernels, and fills caches of the libraries."""
-    label = 0 if pipeline.class_names else None
-    for _ in pipeline.stream(label, 0, "random", first_steps=1, novel_steps=1, guidance=0.0, sampler="ddim"):
-        pass

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from ivid.page.registry import ModelRegistry
@@ -18,9 +18,6 @@ from ivid.scene.depth import DepthRange
 from ivid.scene.fingerprint import FIRST_VIEW
 from ivid.scene.rgbd import load_rgbd, read_picture
 from ivid.scene.scene import Scene, View
-
-if TYPE_CHECKING:
-    from ivid.data.photos import DisparityEstimator
 
 Number = TypeVar("Number", int, float)
 
@@ -48,17 +45,15 @@ class InputPicture:
     depth: Path | None = None
     depth_kind: str = "metric"
 
-    def view(self, size: int, depth_range: DepthRange, estimator: Callable[[], DisparityEstimator]) -> View:
-        """The first view made of them; `estimator` is called only where there is no depth map.
+    def view(self, size: int, depth_range: DepthRange, estimated: Callable[[Path, int, DepthRange], View]) -> View:
+        """The first view made of them; `estimated` makes it of a picture without a depth map.
 
         Raises:
             ValueError: the files are not usable, or do not belong together, or there is no estimator.
         """
         if self.depth is None:
-            from ivid.data.photos import photo_view
-
             read_picture(self.picture)  # before an estimator is fetched for it
-            return photo_view(self.picture, estimator(), size=size, depth_range=depth_range)
+            return estimated(self.picture, size, depth_range)
         return load_rgbd(self.picture, self.depth, depth_kind=self.depth_kind, size=size, depth_range=depth_range)
 
 
@@ -138,7 +133,7 @@ class GenerationRequest:
         """
         view_set(self.view_set)
         if self.model not in models.cards or models.is_loaded(self.model):
-            models.pipeline(self.model).check_inputs(self.class_label, self.seed, self.view_set, self.sampling)
+            models.load(self.model).check_inputs(self.class_label, self.seed, self.view_set, self.sampling)
 
 
 def read_request(models: ModelRegistry, fields: Mapping[str, Any]) -> GenerationRequest:

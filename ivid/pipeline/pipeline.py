@@ -11,21 +11,19 @@ import torch
 
 from ivid.diffusion.denoiser import Denoiser, patch_size_of
 from ivid.pipeline.config import NETWORKS, ModelConfig, ModelIndex
+from ivid.pipeline.description import ModelDescription
 from ivid.pipeline.events import Event, ViewDone
-from ivid.pipeline.inputs import SceneBatch
-from ivid.pipeline.labels import find_class
-from ivid.pipeline.sampling import ResolvedSampling, Sampling, fast_sampling
+from ivid.pipeline.sampling import Sampling
 from ivid.pipeline.streaming import stream_views
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
-from ivid.scene.depth import DepthRange
 from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
     from ivid.diffusion.denoiser import UNet
 
 
-class IvidPipeline:
+class IvidPipeline(ModelDescription):
     """A model: its networks and its config. Calling it makes a scene, `stream` makes one step by step.
 
     Args:
@@ -53,7 +51,8 @@ class IvidPipeline:
         self.refiner_unet = refiner_unet
         self.novel_refiner_unet = novel_refiner_unet
         self.upsampler_unet = upsampler_unet
-        self.config = config or ModelConfig()
+        size = first_view_unet.config["sample_size"] * patch_size_of(first_view_unet)
+        super().__init__(config or ModelConfig(), size)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dtype: torch.dtype | None = None) -> IvidPipeline:
@@ -105,70 +104,6 @@ class IvidPipeline:
         """The networks the model has, by the names of `ivid.pipeline.config.NETWORKS`."""
         return {name: getattr(self, name) for name in NETWORKS if getattr(self, name) is not None}
 
-    @property
-    def class_names(self) -> list[str]:
-        """In the order of their indices; empty for models without classes."""
-        return list(self.config.labels.classes)
-
-    @property
-    def depth_range(self) -> DepthRange:
-        """(near, far) in metres."""
-        return self.config.depth.range
-
-    @property
-    def size(self) -> int:
-        """Side of the views in pixels."""
-        return self.first_view_unet.config["sample_size"] * patch_size_of(self.first_view_unet)
-
-    def class_index(self, class_label: str | int | None) -> int | None:
-        """The index of a class given by name or index; None for models without classes.
-
-        Raises:
-            ValueError: the model has no such class.
-        """
-        return find_class(class_label, self.class_names, self.config.name)
-
-    @property
-    def fast_sampling(self) -> Sampling:
-        """About a twentieth of the published defaults' network evaluations; the model's own defaults if those are few.
-
-        Example:
-            >>> scene = pipeline("goldfish", seed=3, sampling=pipeline.fast_sampling)
-        """
-        return fast_sampling(self.config.sampling, self.config.timesteps) or Sampling()
-
-    def sampling(self, sampling: Sampling | None = None, **shortcuts: Any) -> ResolvedSampling:
-        """How a scene is sampled when it is asked for like this: the model's defaults for all that is left out.
-
-        Args:
-            sampling: what is asked for.
-            shortcuts: single fields of `Sampling`, and `sampler` for both samplers.
-
-        Raises:
-            ValueError: steps or guidance out of range, or an unknown sampler.
-        """
-        asked = (sampling or Sampling()).changed(**shortcuts)
-        return asked.resolved(self.config.sampling, self.config.timesteps)
-
-    def check_inputs(
-        self,
-        class_label: str | int | None,
-        seed: int,
-        view_set: str | Sequence[Camera] = "3x9",
-        sampling: Sampling | None = None,
-        *,
-        first_view: View | None = None,
-        instance: str | None = None,
-        known_views: Sequence[View] = (),
-        **shortcuts: Any,
-    ) -> None:
-        """Refuse what `stream` would refuse; the arguments are its.
-
-        Raises:
-            ValueError: an argument is out of range; the message says which, and what would be right.
-        """
-        self._checked([class_label], [seed], view_set, sampling, [first_view], [instance], shortcuts, known_views)
-
     def __call__(
         self,
         class_label: str | int | None,
@@ -186,30 +121,6 @@ class IvidPipeline:
         )
         views = [event.view for event in events if isinstance(event, ViewDone)]
         return self.scene(views, class_label, seed, view_set, self.sampling(sampling, **shortcuts))
-
-    def scene(
-        self,
-        views: Sequence[View],
-        class_label: str | int | None,
-        seed: int,
-        view_set: str | Sequence[Camera],
-        sampling: ResolvedSampling,
-    ) -> Scene:
-        """The scene of the views that `stream` yielded, with a record of how it was made."""
-        index = self.class_index(class_label)
-        if self.config.consistency:
-            from ivid.fusion import consistent_views
-
-            views = consistent_views(views)
-        return Scene(
-            views=views,
-            depth_range=self.depth_range,
-            model=self.config.name,
-            class_name="" if index is None else self.class_names[index],
-            seed=seed,
-            view_set=view_set if isinstance(view_set, str) else "custom",
-            settings=sampling.as_settings(),
-        )
 
     def stream(
         self,
@@ -292,19 +203,3 @@ class IvidPipeline:
     def denoiser(self, unet: UNet, scheduler: Any) -> Denoiser:
         """One of the model's networks as a denoiser for a scheduler of `make_scheduler`."""
         return Denoiser(unet, scheduler.alphas_cumprod.to(unet.device), self.config.prediction_type)
-
-    def _checked(
-        self,
-        class_labels: Sequence[str | int | None],
-        seeds: Sequence[int],
-        view_set: str | Sequence[Camera],
-        sampling: Sampling | None,
-        first_views: Sequence[View | None] | None,
-        instances: Sequence[str | None] | None,
-        shortcuts: dict[str, Any],
-        known_views: Sequence[View] = (),
-    ) -> SceneBatch:
-        asked = (sampling or Sampling()).changed(**shortcuts)
-        return SceneBatch.checked(
-            self.config, self.size, class_labels, seeds, view_set, asked, first_views, instances, known_views
-        )

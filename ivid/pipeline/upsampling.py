@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,11 +12,12 @@ import torch
 
 from ivid.diffusion.enlarging import enlarged
 from ivid.diffusion.sampling import make_scheduler, sample
+from ivid.pipeline.description import upsampled_scene
 from ivid.pipeline.events import Preview, ViewDone
 from ivid.pipeline.pictures import Shown, to_sample
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
 
 WHICH = ("all", "first")
 
@@ -82,11 +83,6 @@ def upsampled(
         elif on_evaluation is not None:
             on_evaluation(event)
     return upsampled_scene(scene, views, which)
-
-
-def upsampled_scene(scene: Scene, views: Sequence[View], which: str = "all") -> Scene:
-    """The scene with these enlarged views in place of its own, and a record of that."""
-    return replace(scene, views=views, settings={**scene.settings, "upsampled": which})
 
 
 def _stream(
