@@ -176,6 +176,8 @@ def add_endpoints(handlers: Handlers) -> None:
         card = handlers.models.first
         scene_in, file_out = accepting_own_addresses(gr.File(label="scene")), gr.File(label="file")
         public: dict[str, Any] = {"api_visibility": "public", "concurrency_limit": 8}
+        # `JobQueue` lets one scene be made at a time, and tells the place of each.
+        waiting: dict[str, Any] = {**public, "concurrency_limit": None}
         gr.Button().click(
             generate,
             [
@@ -196,8 +198,7 @@ def add_endpoints(handlers: Handlers) -> None:
             file_out,
             api_name="generate",
             api_description=described["generate"],
-            # `JobQueue` lets one scene be made at a time, and tells the place of each.
-            **public | {"concurrency_limit": None},
+            **waiting,
         )
         gr.Button().click(
             render,

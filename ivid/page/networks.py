@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from ivid.page import inference
@@ -70,7 +71,7 @@ class InOwnProcess:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._loaded: dict[str, ModelDescription] = {}
 
@@ -97,8 +98,9 @@ class InOwnProcess:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would share the server's threads and sockets
         self._connection, others = context.Pipe()
-        self._process = context.Process(target=work, args=(others,), name="networks", daemon=True)
-        self._process.start()
+        process = context.Process(target=work, args=(others,), name="networks", daemon=True)
+        process.start()
+        self._process = process
         others.close()  # so that the end of the process is the end of the connection
 
     def _result(self, task: str, listen: Listen, arguments: tuple) -> Any:
