@@ -25,7 +25,9 @@ LONG = Sampling(novel_steps=1000)
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    return ModelRegistry([str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))])
+    models = ModelRegistry([str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))])
+    models.load(models.first.name)  # however long that takes where others keep the processor busy
+    return models
 
 
 def job_of(models: ModelRegistry, sampling: Sampling | None = None, **changes) -> GenerationJob:
