@@ -6,7 +6,6 @@ A model's card is read from its index alone, and networks are in another process
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -135,7 +134,8 @@ class ModelRegistry:
                     model = self.networks.run("load", tell, source, self._device, self._backend)
                 finally:
                     self.download_messages.pop(name, None)
-                if self.cards[name].fast and not gpu_is_lent():  # the page says how long the preset and the defaults take
+                # The page says how long the preset and the defaults take.
+                if self.cards[name].fast and not gpu_is_lent():
                     self.evaluation_s[name, "sampling"] = self.networks.run("guided_step_s", tell, source)
                 loaded[source] = model
             return loaded[source]
