@@ -92,7 +92,7 @@ class Call:
 
     def values(self, seed: int) -> list:
         steps = [self.steps, self.steps, None]
-        return [self.class_label, seed, self.view_set, "", self.model, *steps, False, None, None, "metric"]
+        return [self.class_label, seed, self.view_set, "", self.model, *steps, False, None, None, "metric", False]
 
 
 async def probe(client: httpx.AsyncClient, took: dict[str, list[float]]) -> None:
