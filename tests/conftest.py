@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +39,23 @@ def served(tmp_path_factory) -> Iterator[Served]:
 
     with serving_page(tmp_path_factory.mktemp("page")) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def tiny_with_graphs(tmp_path_factory) -> Path:
+    """The tiny model in half precision, with graphs for ONNX Runtime: a site takes it as it is."""
+    import torch
+    from diffusers import UNet2DModel
+
+    from ivid.pipeline.config import ModelIndex
+    from ivid.pipeline.graphs import write_graphs
+    from tests.support.tiny_model import save_tiny_model
+
+    folder = save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+    for network in ModelIndex.read(folder).networks:
+        UNet2DModel.from_pretrained(folder / network, dtype=torch.float16).save_pretrained(folder / network)
+    write_graphs(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

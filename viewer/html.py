@@ -17,6 +17,7 @@ from viewer.server import planned_cameras
 
 WEB = Path(__file__).with_name("web")
 ENTRY = "standalone.js"
+TITLE_PLACE, SCENE_PLACE = "@ivid-title@", "@ivid-scene@"
 IMPORT = re.compile(r"""\b(from|import)\s*(["'])(\.{1,2}/[^"']+)\2""")
 
 _PAGE = """<!doctype html>
@@ -95,9 +96,20 @@ def scene_page(scene: Scene, title: str = "scene") -> str:
         title=scene_title(scene) or title,
         keyframes=scene_keyframes(scene),
     )
-    return _PAGE.format(
-        title=html.escape(content["title"]), scene=dumps(content), modules=_packed_viewer(), entry=ENTRY
-    )
+    return _page(html.escape(content["title"]), dumps(content))
+
+
+def page_template() -> str:
+    """The self-contained page of a scene that is yet to come.
+
+    `TITLE_PLACE` stands where its title goes, escaped for HTML, and `SCENE_PLACE` where its manifest goes, as
+    `viewer.protocol.dumps` writes it.
+    """
+    return _page(TITLE_PLACE, SCENE_PLACE)
+
+
+def _page(title: str, scene: str) -> str:
+    return _PAGE.format(title=title, scene=scene, modules=_packed_viewer(), entry=ENTRY)
 
 
 def scene_frame(scene: Scene, height_px: int = 480) -> str:

@@ -8,13 +8,14 @@ A view file (`.ivw`) is little-endian:
     f32 edge threshold               of the view's mesh (method §4: atol = rtol)
     f32 trust                        of the view, from 1e-6 to 1
     u32 colour bytes  u32 depth bytes  u32 mask bytes
-    colour: a WebP picture, lossless (lossy in previews), S x S
+    colour: a WebP picture, lossless (lossy in previews), S x S; or a PNG, which browsers write
     depth:  zlib stream of 2·S·S bytes: all high bytes, then all low bytes, of the residuals of
             q = round(65535·d / step) against left + above - above-left (outside: 0), modulo 65536
     mask:   zlib stream of one bit per pixel, row by row, the highest bit of a byte first; nothing if all are set
 
 A manifest lists the finished views by URL, the cameras still to come, and what the scene is; it never holds pixels
-except for an optional `preview`, the first view in the middle of its denoising, as a data URL.
+except for an optional `preview`, the first view in the middle of its denoising, as a data URL. With an optional `id` it
+continues the manifest that has the same one, even where views have other URLs.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ def unpack_view(content: bytes, camera: Camera) -> View:
         colour_bytes, _, mask_bytes = lengths
         if magic != MAGIC or len(content) != HEADER.size + sum(lengths):
             raise ValueError("wrong magic or length")
-        with Image.open(io.BytesIO(content[HEADER.size : HEADER.size + colour_bytes]), formats=["WEBP"]) as image:
+        with Image.open(
+            io.BytesIO(content[HEADER.size : HEADER.size + colour_bytes]), formats=["WEBP", "PNG"]
+        ) as image:
             rgb = np.array(image.convert("RGB"))
         residual = zlib.decompressobj().decompress(content[HEADER.size + colour_bytes :], 2 * size * size)
         high, low = np.frombuffer(residual, np.uint8).reshape(2, size, size).astype(np.uint16)

@@ -26,6 +26,7 @@ COMMANDS = {
     "bundle": "put trained networks together into a model folder",
     "graphs": "write the graphs by which ONNX Runtime evaluates the networks of a model",
     "convert": "make the authors' published weights into a model folder",
+    "site": "write a model as a static site, whose page makes scenes in the browser",
     "evaluate": "score pictures, scenes or a model",
 }
 

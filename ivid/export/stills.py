@@ -106,7 +106,7 @@ def grid_picture(scene: Scene, what: str = "colour") -> np.ndarray:
 
 def grid_layout(cameras: Sequence[Camera], view_set: str = "") -> tuple[int, int, list[tuple[int, int]]]:
     """Rows and columns of the grid, and the place (row, column) of each camera; see `grid_picture`."""
-    angles = [_orbit_angles(camera) for camera in cameras]
+    angles = [orbit_angles(camera) for camera in cameras]
     if view_set == "3x9":
         published = [
             (row, column)
@@ -195,7 +195,7 @@ def _check_what(what: str) -> None:
         raise ValueError(f"there is nothing called {what!r} to show; choose one of {', '.join(SHOWN)}")
 
 
-def _orbit_angles(camera: Camera) -> tuple[float, float]:
+def orbit_angles(camera: Camera) -> tuple[float, float]:
     """(yaw, pitch) in radians of a camera's position around the origin."""
     x, y, z = camera.position
     return math.atan2(x, z), math.atan2(y, math.hypot(x, z))

@@ -46,17 +46,21 @@ def written_aside(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_written_aside(path: str | Path) -> Iterator[Path]:
+def folder_written_aside(path: str | Path, replace: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside `path` to fill; rename it onto `path`, which is new or empty, afterwards.
 
     When the body raises, the temporary folder is removed.
 
+    Args:
+        replace: whether what stands at `path` gives way, whole, once the body is through.
+
     Raises:
-        ValueError: there is something at `path`.
+        ValueError: there is something at `path`, and it is not to be replaced, or is no folder.
         OSError: it cannot be written.
     """
     path = Path(path)
-    check_new_folder(path)
+    if not (replace and path.is_dir()):
+        check_new_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with errors_name(path):
         temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(path), dir=path.parent))
@@ -64,9 +68,26 @@ def folder_written_aside(path: str | Path) -> Iterator[Path]:
         with errors_name(path, temporary):
             yield temporary
             temporary.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can enter
-            os.replace(temporary, path)
+            if replace and path.is_dir() and any(path.iterdir()):
+                _exchange(path, temporary)
+            else:
+                os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(path: Path, temporary: Path) -> None:
+    """Put a folder in the place of another one, which is deleted; if that fails, the other one is back in its place."""
+    old = Path(tempfile.mkdtemp(prefix=_temporary_prefix(path), dir=path.parent))
+    try:
+        os.replace(path, old)  # onto the empty folder
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            os.replace(old, path)
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_new_folder(path: str | Path) -> None:

@@ -67,6 +67,7 @@ export class Content {
   grows(next) {
     const now = this.manifest;
     if (!now || now.size !== next.size || now.views.length > next.views.length) return false;
+    if (next.id !== undefined) return next.id === now.id;
     if (now.views.length) return now.views.every((view, k) => view.url === next.views[k].url);
     return now.title === next.title && now.preview !== null;
   }

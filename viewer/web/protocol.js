@@ -22,6 +22,7 @@
  */
 /**
  * @typedef {object} Manifest
+ * @property {string} [id]  of the scene: a manifest with the same one continues it, whatever its URLs
  * @property {string} title
  * @property {number} size
  * @property {[number, number]} depth_range
@@ -63,7 +64,7 @@ export async function decodeView(content) {
   if (!size || !(near > 0) || !(far > near) || !(trust > 0 && trust <= 1) || !whole) {
     throw new Error("a damaged view file");
   }
-  const picture = new Blob([new Uint8Array(content, HEADER_BYTES, colourBytes)], { type: "image/webp" });
+  const picture = new Blob([new Uint8Array(content, HEADER_BYTES, colourBytes)]); // WebP or PNG, as its first bytes say
   const [colour, residual, bits] = await Promise.all([
     createImageBitmap(picture, { colorSpaceConversion: "none", premultiplyAlpha: "none" }),
     inflate(new Uint8Array(content, HEADER_BYTES + colourBytes, depthBytes)),

@@ -28,6 +28,18 @@ export function parsePose(text, home) {
   return { ...home, ...readPose(numbers) };
 }
 
+/**
+ * An address's part behind "#" with another camera in it; what else it says stays.
+ *
+ * @param {string} hash
+ * @param {Pose} pose
+ */
+function withPose(hash, pose) {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  for (const name of FIELDS) given.delete(name);
+  return `#${given.size ? `${given}&` : ""}${formatPose(pose)}`;
+}
+
 /** Keeps the camera in the page's address. */
 export class CameraLink {
   /**
@@ -60,7 +72,7 @@ export class CameraLink {
   write(pose) {
     if (!this.restored) return;
     try {
-      history.replaceState(history.state, "", `#${formatPose(pose)}`);
+      history.replaceState(history.state, "", withPose(location.hash, pose));
     } catch {
       this.restored = false; // some browsers limit how often a page may do this; the link is no longer kept then
     }
@@ -78,7 +90,7 @@ export class CameraLink {
  * @returns {Promise<string>} what to tell the person
  */
 export async function copyLink(pose) {
-  const address = `${location.href.split("#")[0]}#${formatPose(pose)}`;
+  const address = location.href.split("#")[0] + withPose(location.hash, pose);
   try {
     await navigator.clipboard.writeText(address);
     return "The link to this view is copied";
