@@ -2,7 +2,8 @@
 
 One flat Gaussian per surface sample, lying in the surface: as wide as the pixel it comes from, longer down the slope,
 as the pixel's footprint is, and thin along the normal. The colours do not depend on the direction; they are fitted to
-fused pictures (`splat_fit`). The constants below draw the example scenes closest (`python -m benchmarks splats`).
+fused pictures (`splat_fit`). The constants below were chosen by comparing a few values on two example scenes
+(`python -m benchmarks splats`).
 
 Axes: `.spz` and `.glb` have y up, like the scene. Viewers take the other files to have y down and turn them by 180°
 about z (SuperSplat, PlayCanvas), so those are written turned by 180° about z, and stand upright there.
