@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -199,7 +199,7 @@ def _video(device: str, extent: Extent) -> Iterator[Row]:
     scene = example_scene()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        options = {"size": extent.size, "frames": extent.frames}
+        options: dict[str, Any] = {"size": extent.size, "frames": extent.frames}
         export_scene(scene, Path(folder) / "swing.mp4", "video", **options)  # on the fastest device there is
         yield f"video, {extent.frames} frames of {extent.size}²", time.perf_counter() - started, "s", ""
     renderer = FusionRenderer(device)
@@ -215,7 +215,7 @@ def _correctness(device: str, extent: Extent) -> Iterator[Row]:
     overlap, colour = differences(scene, device, extent.size)
     yield f"against the CPU: overlap of masks, {len(CAMERAS)} pictures", overlap, "IoU", ">= 0.999"
     yield "against the CPU: mean difference of colours", 255 * colour, "/255", "<= 1"
-    network, twin = (published_pipeline(where, toy=True).first_view_unet for where in (device, "cpu"))
+    network, twin = (cast(Any, published_pipeline(where, toy=True).first_view_unet) for where in (device, "cpu"))
     twin.load_state_dict({name: value.cpu() for name, value in network.float().state_dict().items()})
     given = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -273,8 +273,8 @@ def published_pipeline(device: str, toy: bool) -> IvidPipeline:
             arguments |= {**ends, "block_out_channels": (64, 64), "sample_size": 16, "layers_per_block": 1}
         with torch.device("meta"):
             unet = UNet2DModel(**arguments)
-        torch.nn.Module.to(unet, fastest_precision(device))
-        unet = unet.to_empty(device=device).to(memory_format=torch.channels_last)
+        torch.nn.Module.to(unet, fastest_precision(device))  # pyright: ignore[reportCallIssue]
+        unet = cast(Any, unet.to_empty(device=device)).to(memory_format=torch.channels_last)
         generator = torch.Generator(device).manual_seed(0)
         with torch.no_grad():
             for weights in unet.parameters():
@@ -289,7 +289,7 @@ def network_operations(unet: Any, batch: int) -> int:
     from diffusers import UNet2DModel  # pyright: ignore[reportPrivateImportUsage]
 
     with torch.device("meta"):
-        shapes = UNet2DModel.from_config(unet.config)
+        shapes = cast(UNet2DModel, UNet2DModel.from_config(unet.config))
         given = torch.empty(batch, unet.config["in_channels"], unet.config["sample_size"], unet.config["sample_size"])
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             shapes(given, torch.tensor(500), class_labels=torch.zeros(batch, dtype=torch.int64))

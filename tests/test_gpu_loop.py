@@ -31,7 +31,7 @@ class NothingLeaves(TorchDispatchMode):
 
 
 def on_meta(sampler: str, steps: int):
-    unet = tiny_pipeline().first_view_unet.to_empty(device="meta")
+    unet = tiny_network(4, 3, seed=1).to_empty(device="meta")
     scheduler = make_scheduler(sampler, SCHEDULE, steps)
     denoiser = Denoiser(unet, scheduler.alphas_cumprod.to("meta"), "epsilon")
     labels = torch.zeros(2, dtype=torch.int64, device="meta")
@@ -104,6 +104,12 @@ def test_a_recorded_network_is_the_network():
             given, timesteps, labels = inputs(batch, turn)
             graphed(given, timesteps, class_labels=labels)
     assert len(graphed._recordings) == MOST_GRAPHS
+
+
+def test_one_timestep_stands_for_all():
+    graphed, (given, _, labels) = GraphedUNet(tiny_network(4, 3, seed=1), Recorder()), inputs(2, 0)
+    outputs = [graphed(given, timestep, labels)[0] for timestep in (7, torch.tensor([7, 7]), 7, 7)]
+    assert all(torch.equal(output, outputs[0]) for output in outputs)
 
 
 def test_outputs_of_a_recorded_network_do_not_overwrite_each_other():

@@ -79,17 +79,18 @@ class GraphedUNet:
 
     @torch.inference_mode()
     def __call__(
-        self, sample: Tensor, timestep: Tensor, class_labels: Tensor | None = None, return_dict: bool = False
+        self, sample: Tensor, timestep: Tensor | int, class_labels: Tensor | None = None, return_dict: bool = False
     ) -> tuple[Tensor]:
         """The output [B, C', S, S], as `UNet2DModel` returns it.
 
         Args:
             sample: [B, C, S, S].
-            timestep: [B] int64.
+            timestep: [B] int64, or one for all.
             class_labels: [B] int64, or None for networks without classes.
             return_dict: must be False.
         """
-        inputs = (sample, timestep) if class_labels is None else (sample, timestep, class_labels)
+        timesteps = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
+        inputs = (sample, timesteps) if class_labels is None else (sample, timesteps, class_labels)
         shape = tuple(each.shape for each in inputs)
         recording = self._recordings.get(shape)
         if recording is None:
@@ -123,7 +124,7 @@ class GraphedUNet:
         return self.unet(sample, timestep, class_labels=labels[0] if labels else None, return_dict=False)[0]
 
     def _recorded(self, record: Record, inputs: tuple[Tensor, ...]) -> _Recording | None:
-        kept = tuple(torch.empty_like(each).copy_(each) for each in inputs)
+        kept = tuple(each.clone(memory_format=torch.preserve_format) for each in inputs)
         output: list[Tensor] = []
 
         def run() -> None:
