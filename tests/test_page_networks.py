@@ -106,10 +106,11 @@ def test_a_process_that_is_killed_is_one_sentence_and_comes_back(models):
 
 
 SERVER = """
-import contextlib, sys, threading
+import contextlib, signal, sys, threading
 from ivid.page.registry import ModelRegistry
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background begins without
     models = ModelRegistry([sys.argv[1]])
     if sys.argv[2] == "busy":
         models.load(models.first.name)

@@ -7,7 +7,7 @@ import torch
 from ivid.diffusion.conditioning import ConditionBatch
 from ivid.diffusion.denoiser import patch_size_of
 from ivid.fusion import aggregate_conditions
-from ivid.pipeline import streaming
+from ivid.pipeline import pictures, streaming
 from ivid.pipeline.batch import generate, parse_seeds, plan
 from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.events import Preview, ViewDone
@@ -75,7 +75,7 @@ def test_a_consistent_model_leaves_out_what_floats(monkeypatch):
     pipeline = tiny_pipeline()
     assert all(view.mask is None for view in pipeline("house", 3, "3x9", novel_steps=1).views)
     pipeline.config = changed(pipeline, consistency=True)
-    to_pictures = streaming.to_pictures
+    to_pictures = pictures.to_pictures
 
     def with_a_speck(clean, *coding):
         """Every view has one at the same place of its picture, so no two are at the same place of the world."""
@@ -83,7 +83,7 @@ def test_a_consistent_model_leaves_out_what_floats(monkeypatch):
         depth[:, 10, 10] = 0.65
         return rgb, depth
 
-    monkeypatch.setattr(streaming, "to_pictures", with_a_speck)
+    monkeypatch.setattr(pictures, "to_pictures", with_a_speck)
     scene = pipeline("house", 3, "3x9", novel_steps=1)
     assert sum(view.mask is not None and not view.mask[10, 10] for view in scene.views) > 20
     events = pipeline.stream("house", 3, "3x9", novel_steps=1)
