@@ -177,11 +177,16 @@ def test_who_rests_does_nothing(browser, served):
     with visit(browser, f"{served.url}?class=house&seed=51&views=uncond", script=COUNT_CALLBACKS) as page:
         expect(status(page)).to_contain_text("Done: 1 view")
         until(page, AT_REST)
-        page.wait_for_timeout(2500)  # the tools have faded
-        before = page.evaluate("callbacks")
-        assert before > 0
-        page.wait_for_timeout(2000)
-        assert page.evaluate("callbacks") - before < 2 * 5
+        assert page.evaluate("callbacks") > 0
+
+        def in_two_seconds() -> int:
+            before = page.evaluate("callbacks")
+            page.wait_for_timeout(2000)
+            return page.evaluate("callbacks") - before
+
+        # The tools fade first, which takes as many seconds as a busy machine lets it.
+        assert any(in_two_seconds() < 2 * 5 for _ in range(15))
+        assert in_two_seconds() < 2 * 5  # and it stays at rest
 
     def share_of_a_core() -> float:
         before = time.process_time()
