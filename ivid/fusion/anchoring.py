@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ivid.fusion.blend_kernels import ANGLE_FALLOFF
 from ivid.scene.cameras import Camera
 
 REACH = 0.105
 """Distance of cameras (`camera_distance`) beyond which no view is an anchor: 4 degrees on the unit sphere."""
-ANGLE_FALLOFF = 20.0
-"""Per radian, by how much a fragment counts less the more it is turned away (method §5)."""
 EDGE_REACH = 0.25
 """Share of the reach within which the surface stretched between two sides of a depth edge fades."""
 

@@ -72,6 +72,15 @@ def blend(
     )
 
 
+@wp.func
+def adds_nothing(key: wp.uint64, row: int, column: int, totals: wp.array2d[wp.vec4]) -> bool:
+    """Whether a z-buffer's entry is empty, a back face, or hidden beside what is known of its sample already."""
+    kind = int(wp.uint32(key)) & KIND_BITS
+    if key == wp.uint64(0) or kind == BACK:
+        return True
+    return kind == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN
+
+
 @wp.kernel
 def accumulate_views(
     first_row: int,
@@ -114,9 +123,7 @@ def accumulate_views(
         for column in range(part * run, wp.min((part + 1) * run, extent)):
             key = depth_keys[(view * rows + row) * extent + column]
             low = int(wp.uint32(key))
-            if key == wp.uint64(0) or (low & KIND_BITS) == BACK:
-                continue
-            if (low & KIND_BITS) == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN:
+            if adds_nothing(key, row, column, totals):
                 continue
             closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
             x = float(column) - middle
@@ -180,9 +187,7 @@ def accumulate_views_per_texel(
             following += 1
             key = depth_keys[(view * rows + row) * extent + column]
             low = int(wp.uint32(key))
-            if key == wp.uint64(0) or (low & KIND_BITS) == BACK:
-                continue
-            if (low & KIND_BITS) == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN:
+            if adds_nothing(key, row, column, totals):
                 continue
             closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
             x = float(column) - middle
@@ -260,9 +265,7 @@ def accumulate_views_per_pixel(
                 key = depth_keys[(view * rows + row) * extent + column]
                 low = int(wp.uint32(key))
                 kind = low & KIND_BITS
-                if key == wp.uint64(0) or kind == BACK:
-                    continue
-                if kind == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN:
+                if adds_nothing(key, row, column, totals):
                     continue
                 closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
                 if kind != shaded_kind or kind == MIXED:

@@ -123,6 +123,18 @@ def bounded_int(value: float, low: int, high: int) -> int:
 
 
 @wp.func
+def samples_of_box(box: wp.vec4, extent: int, first_row: int, last_row: int) -> wp.vec4i:
+    """The first column and row and the last ones of the samples in a box; one beyond another where it holds none."""
+    half_extent = 0.5 * float(extent)
+    return wp.vec4i(
+        bounded_int(wp.ceil(box[0] + half_extent - 0.5 - SLACK), 0, extent),
+        bounded_int(wp.ceil(half_extent - box[3] - 0.5 - SLACK), first_row, last_row + 1),
+        bounded_int(wp.floor(box[2] + half_extent - 0.5 + SLACK), -1, extent - 1),
+        bounded_int(wp.floor(half_extent - box[1] - 0.5 + SLACK), first_row - 1, last_row),
+    )
+
+
+@wp.func
 def edge_plane(a: wp.vec3, b: wp.vec3) -> wp.vec3d:
     """Coefficients of the edge function of two vertices."""
     return wp.cross(wp.vec3d(a), wp.vec3d(b))
@@ -217,11 +229,8 @@ def draw_triangle(
     `box` holds what is seen of it. `ring` is 1 at corners on the ring, where that is padding. Where more than
     MAX_RING_SHARE of a fragment is ring, it is hidden, or dropped if it is a back face.
     """
-    half_extent = 0.5 * float(extent)
-    left = bounded_int(wp.ceil(box[0] + half_extent - 0.5 - SLACK), 0, extent)
-    right = bounded_int(wp.floor(box[2] + half_extent - 0.5 + SLACK), -1, extent - 1)
-    top = bounded_int(wp.ceil(half_extent - box[3] - 0.5 - SLACK), first_row, last_row + 1)
-    bottom = bounded_int(wp.floor(half_extent - box[1] - 0.5 + SLACK), first_row - 1, last_row)
+    within = samples_of_box(box, extent, first_row, last_row)
+    left, top, right, bottom = within[0], within[1], within[2], within[3]
     if left > right or top > bottom:
         return
     zero = wp.float64(0.0)
@@ -237,7 +246,7 @@ def draw_triangle(
         edge_b = -edge_b
         edge_c = -edge_c
         kind = BACK
-    middle = wp.float64(half_extent) - wp.float64(0.5)
+    middle = wp.float64(0.5 * float(extent)) - wp.float64(0.5)
     cross_a = crossing(edge_a, middle)
     cross_b = crossing(edge_b, middle)
     cross_c = crossing(edge_c, middle)
@@ -318,11 +327,8 @@ def ring_flag(corners: int, which: int, row: int, column: int, size: int) -> wp.
 @wp.func
 def meets_open_tile(box: wp.vec4, extent: int, first_row: int, rows: int, open_tiles: wp.array2d[wp.uint8]) -> bool:
     """Whether a box touches a tile that is still open; tiles are counted from `first_row` on."""
-    half_extent = 0.5 * float(extent)
-    left = bounded_int(wp.ceil(box[0] + half_extent - 0.5 - SLACK), 0, extent)
-    right = bounded_int(wp.floor(box[2] + half_extent - 0.5 + SLACK), -1, extent - 1)
-    top = bounded_int(wp.ceil(half_extent - box[3] - 0.5 - SLACK), first_row, first_row + rows)
-    bottom = bounded_int(wp.floor(half_extent - box[1] - 0.5 + SLACK), first_row - 1, first_row + rows - 1)
+    within = samples_of_box(box, extent, first_row, first_row + rows - 1)
+    left, top, right, bottom = within[0], within[1], within[2], within[3]
     if left > right or top > bottom:
         return False
     for i in range((top - first_row) // TILE, (bottom - first_row) // TILE + 1):
