@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ivid.export.records import Record, read_record, record_of
+from ivid.export.records import Record, find_record, record_of
 from ivid.export.stills import export_grid, png_bytes
 from ivid.pipeline.batch import SceneRequest
 from ivid.pipeline.events import ViewDone
@@ -32,8 +32,7 @@ class PlainLayout:
 
     def record(self, request: SceneRequest) -> Record | None:
         """How the scene that is there was made, as its file says; None where there is none."""
-        path = self.scene_file(request)
-        return read_record(path) if path.exists() else None
+        return find_record(self.scene_file(request))
 
     def write(self, request: SceneRequest, scene: Scene, events: Sequence[ViewDone]) -> None:
         """Write the files of a scene that was made by these events."""
@@ -66,8 +65,7 @@ class PublishedLayout:
 
     def record(self, request: SceneRequest) -> Record | None:
         """How the scene that is there was made, as its file says; None where there is none."""
-        path = self.scene_file(request)
-        return read_record(path) if path.exists() else None
+        return find_record(self.scene_file(request))
 
     def write(self, request: SceneRequest, scene: Scene, events: Sequence[ViewDone]) -> None:
         """Write the files of a scene that was made by these events."""

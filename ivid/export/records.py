@@ -48,6 +48,11 @@ def read_record(path: Path) -> Record:
     return record if isinstance(record, Mapping) and isinstance(record.get("settings"), Mapping) else {}
 
 
+def find_record(path: Path) -> Record | None:
+    """What `read_record` reads; None where there is no file."""
+    return read_record(path) if path.exists() else None
+
+
 def difference(found: Record, wanted: Record) -> str:
     """In what the scene of one record differs from that of another, in a few words; "" when it is the same scene."""
     if not found:
