@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.accessibility import serious_findings
 from tests.support.page_controls import controls_table, unfold
 from tests.support.page_visits import done, visit
 
 ROOT = Path(__file__).resolve().parent.parent
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 COUNT_SHIFTS = """
   window.shift = 0;
   new PerformanceObserver((list) => {
@@ -51,15 +51,7 @@ def test_nothing_is_hard_to_read_or_nameless(browser, served, scheme):
         page.get_by_role("button", name="Generate").click()  # a warning is there too
         expect(page.locator(".ivid-status[data-tone=warning]")).to_be_visible()
         unfold(page)
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
-        told = [
-            f"{each['impact']} {each['id']}: {node['html']}"
-            for each in found
-            if each["impact"] in ("serious", "critical")
-            for node in each["nodes"]
-        ]
-        assert not told
+        assert not serious_findings(page)
         if scheme == "light":
             table = controls_table(page)
             page_of_docs = (ROOT / "docs" / "controls.md").read_text(encoding="utf-8")

@@ -13,10 +13,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 import ivid
 from ivid.site.folder import write_site
 from ivid.site.runtime import CHECKOUT
+from tests.support.accessibility import serious_findings
 from tests.support.site_server import SiteServer, serving_site
 from tests.support.viewer_browser import PATIENCE_MS
-
-AXE = CHECKOUT.parent / "axe-core" / "axe.min.js"
 
 HOLD = """
   const held = [];
@@ -211,15 +210,7 @@ def test_nothing_is_hard_to_read_nameless_or_out_of_reach(browser, server, schem
         generate(page, "house", 1, "uncond")
         expect(page.locator(".ivid-status[data-tone=done]")).to_be_attached()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
-        told = [
-            f"{each['impact']} {each['id']}: {node['html']}"
-            for each in found
-            if each["impact"] in ("serious", "critical")
-            for node in each["nodes"]
-        ]
-        assert not told
+        assert not serious_findings(page)
 
 
 def test_a_seed_that_is_none_is_said_so(browser, server):

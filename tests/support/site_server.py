@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.support.serving import running
 
 
 @dataclass
@@ -32,12 +33,8 @@ def serving_site(site: Path) -> Iterator[SiteServer]:
     told = SiteServer()
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, told, directory=str(site.parent)))
     told.url = f"http://127.0.0.1:{server.server_port}/{site.name}/"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
+    with running(server):
         yield told
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class _Handler(SimpleHTTPRequestHandler):

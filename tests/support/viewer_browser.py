@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Frame, Page, TimeoutError
 
 from ivid.scene.scene import Scene
+from tests.support.serving import running
 from viewer.server import SceneServer
 
 PATIENCE_MS = 150_000  # on a machine that does other things too
@@ -33,12 +33,8 @@ def until(page: Page | Frame, condition: str, arg: object = None) -> None:
 @contextmanager
 def serving(*paths: Path) -> Iterator[SceneServer]:
     server = SceneServer(paths)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
+    with running(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @contextmanager
