@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import warp as wp
 
-from ivid.fusion.mesh_kernels import BACK, FADED, HIDDEN, MIXED
-from ivid.fusion.raster_kernels import DIAGONAL_SHIFT, KIND_BITS, TILE
+from ivid.fusion.mesh_kernels import BACK, FADED, FAINT, HIDDEN, KIND_BITS, MIXED
+from ivid.fusion.raster_kernels import DIAGONAL_SHIFT, TILE
 from ivid.fusion.shading_kernels import kind_of_fragment, level, normal_over_columns, texel_colour, texel_normal
 
 wp.set_module_options({"enable_backward": False})
@@ -130,13 +130,15 @@ def accumulate_views(
             kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
             weight = float(HIDDEN_WEIGHT)
             if kind != HIDDEN:
-                if (low >> DIAGONAL_SHIFT) != seen:
-                    normal, normal_step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
-                    seen = low >> DIAGONAL_SHIFT
-                    seen_at = column
-                weight = angle_weight(
-                    normal + float(column - seen_at) * normal_step, ray + x * ray_step + closeness * eye
-                )
+                weight = MIN_WEIGHT
+                if (low & FAINT) == 0:
+                    if (low >> DIAGONAL_SHIFT) != seen:
+                        normal, normal_step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
+                        seen = low >> DIAGONAL_SHIFT
+                        seen_at = column
+                    weight = angle_weight(
+                        normal + float(column - seen_at) * normal_step, ray + x * ray_step + closeness * eye
+                    )
                 if kind == FADED:
                     weight *= ERODED_FACTOR
             colour = texel_colour(low, slot, size, colours)
@@ -194,7 +196,9 @@ def accumulate_views_per_texel(
             kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
             weight = float(HIDDEN_WEIGHT)
             if kind != HIDDEN:
-                weight = angle_weight(texel_normal(low, slot, size, normals), ray + x * ray_step + closeness * eye)
+                weight = MIN_WEIGHT
+                if (low & FAINT) == 0:
+                    weight = angle_weight(texel_normal(low, slot, size, normals), ray + x * ray_step + closeness * eye)
                 if kind == FADED:
                     weight *= ERODED_FACTOR
             colour = texel_colour(low, slot, size, colours)
@@ -264,7 +268,7 @@ def accumulate_views_per_pixel(
                 column = pixel * supersample + number % supersample
                 key = depth_keys[(view * rows + row) * extent + column]
                 low = int(wp.uint32(key))
-                kind = low & KIND_BITS
+                kind = low & (KIND_BITS - FAINT)
                 if adds_nothing(key, row, column, totals):
                     continue
                 closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
@@ -276,9 +280,11 @@ def accumulate_views_per_pixel(
                     y = middle - float(top + row)
                     kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
                     if kind != HIDDEN:
-                        normal, _step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
-                        ray = wp.transform_vector(target_to_view[view], wp.vec3(x / scale, y / scale, -1.0))
-                        weight = angle_weight(normal, ray + closeness * eye)
+                        weight = MIN_WEIGHT
+                        if (low & FAINT) == 0:
+                            normal, _step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
+                            ray = wp.transform_vector(target_to_view[view], wp.vec3(x / scale, y / scale, -1.0))
+                            weight = angle_weight(normal, ray + closeness * eye)
                         if kind == FADED:
                             weight *= ERODED_FACTOR
                 blend(row, column, colour, weight, trusts[view], closeness, totals, depths)

@@ -67,7 +67,7 @@ class MeshArrays:
         colours: vec3 [slots, S, S], in [0, 1].
         points, normals: vec3 [slots, (S + 2)^2], in their view's camera space.
         flags: uint8 [slots, (S + 2)^2].
-        quads: uint8 [slots, (S + 1)^2].
+        quads: uint16 [slots, (S + 1)^2].
         masks: uint8 [slots, S, S], 0 for pixels that are left out.
     """
 
@@ -89,7 +89,7 @@ class MeshArrays:
             points=empty(vertices, wp.vec3, device),
             normals=empty(vertices, wp.vec3, device),
             flags=empty(vertices, wp.uint8, device),
-            quads=empty(quads, wp.uint8, device),
+            quads=empty(quads, wp.uint16, device),
             masks=empty((slots, size, size), wp.uint8, device),
         )
 
@@ -196,7 +196,8 @@ class MeshStore:
             return
         launch(kernels.spread_rows, self.vertices, [side, radius, edges, spread], device)
         launch(kernels.flag_vertices, self.vertices, [slot, side, radius, edges, spread, arrays.flags], device)
-        launch(kernels.sort_triangles, self.quads, [slot, size, arrays.flags, arrays.quads], device)
+        inputs = [slot, size, int(settings.normals), arrays.points, arrays.normals, arrays.flags, arrays.quads]
+        launch(kernels.sort_triangles, self.quads, inputs, device)
 
 
 def upload(values: np.ndarray, target: wp.array, slot: int) -> None:

@@ -19,12 +19,17 @@ FRUSTUM_DEPTH = wp.constant(0.1)  # metres from the camera to which a frustum ri
 # Flags of a vertex.
 EDGE, ERODED = wp.constant(1), wp.constant(2)
 
-# What every fragment of a triangle is; MIXED ones have to be looked at one by one, BACK is found when drawing.
-PLAIN, FADED, HIDDEN, MIXED, BACK = (wp.constant(kind) for kind in range(5))
+# What every fragment of a triangle is; MIXED ones have to be looked at one by one. All but hidden ones may have the bit
+# FAINT: no fragment weighs more than the least that one can. BACK is found when drawing.
+PLAIN, FADED, HIDDEN, MIXED = (wp.constant(kind) for kind in range(4))
+FAINT, BACK = wp.constant(4), wp.constant(6)
 
-# A quad's byte: bit 0 its diagonal, bits 1-2 and 3-4 the kinds of its two triangles, bit 5 that it does not exist,
-# bits 6 and 7 that its first or second triangle does not.
-ABSENT_BIT, ABSENT_TRIANGLE_BIT = wp.constant(32), wp.constant(64)
+# A quad's bits: bit 0 its diagonal, 1-3 and 4-6 the kinds of its two triangles, 7 and 8 that these do not exist.
+KIND_BITS, KIND_SHIFT, BITS_OF_KIND = wp.constant(7), wp.constant(1), wp.constant(3)
+ABSENT_TRIANGLE_BIT, ABSENT = wp.constant(128), wp.constant(128 + 256)
+
+# Beyond this angle to the direction of their view's camera, in radians, surfaces weigh least (`blend_kernels`).
+FAINT_ANGLE = wp.constant(0.462)
 
 CORNERS = wp.constant(0b110010_100110_101110_100010)  # see corners_of
 
@@ -135,7 +140,7 @@ def split_quads(
     depth: wp.array3d[float],
     masks: wp.array3d[wp.uint8],
     points: wp.array2d[wp.vec3],
-    quads: wp.array2d[wp.uint8],
+    quads: wp.array2d[wp.uint16],
     edges: wp.array[wp.uint8],
 ):
     """Choose each quad's diagonal and flag the vertices of steep triangles. `atol` < 0 means no edge flags.
@@ -146,7 +151,7 @@ def split_quads(
     row = quad // (size + 1)
     column = quad - row * (size + 1)
     if ring == RING_NONE and (row == 0 or column == 0 or row == size or column == size):
-        quads[slot, quad] = wp.uint8(ABSENT_BIT)
+        quads[slot, quad] = wp.uint16(ABSENT)
         return
     side = size + 2
     tl = row * side + column
@@ -161,7 +166,7 @@ def split_quads(
             j = wp.clamp(column - 1 + ((corners >> (3 + which)) & 1), 0, size - 1)
             if masks[slot, i, j] == wp.uint8(0):
                 bits |= ABSENT_TRIANGLE_BIT << half
-    quads[slot, quad] = wp.uint8(bits)
+    quads[slot, quad] = wp.uint16(bits)
     if atol < 0.0:
         return
     for half in range(2):
@@ -214,22 +219,61 @@ def flag_vertices(
     flags[slot, vertex] = wp.uint8(bits)
 
 
+@wp.func
+def angle_between(a: wp.vec3, b: wp.vec3) -> float:
+    """The angle between two vectors in radians, also where it is small."""
+    return wp.atan2(wp.length(wp.cross(a, b)), wp.dot(a, b))
+
+
+@wp.func
+def is_faint(
+    a: int, b: int, c: int, slot: int, points: wp.array2d[wp.vec3], normals: wp.array2d[wp.vec3]
+) -> bool:
+    """Whether a triangle's normals are nowhere within FAINT_ANGLE of the direction to their view's camera.
+
+    Its normals lie in a cone around their mean, the directions in another; the angle between two is at least that
+    between the cones' axes without half their widths.
+    """
+    normal = normals[slot, a] + normals[slot, b] + normals[slot, c]
+    point_a = wp.normalize(points[slot, a])
+    point_b = wp.normalize(points[slot, b])
+    point_c = wp.normalize(points[slot, c])
+    point = point_a + point_b + point_c
+    widths = wp.max(
+        angle_between(normals[slot, a], normal),
+        wp.max(angle_between(normals[slot, b], normal), angle_between(normals[slot, c], normal)),
+    )
+    widths += wp.max(
+        angle_between(point_a, point), wp.max(angle_between(point_b, point), angle_between(point_c, point))
+    )
+    return widths < 1.0 and angle_between(normal, -point) - widths > FAINT_ANGLE
+
+
 @wp.kernel
-def sort_triangles(slot: int, size: int, flags: wp.array2d[wp.uint8], quads: wp.array2d[wp.uint8]):
-    """Note beside each quad what its two triangles are, so that most fragments need no look at the flags."""
+def sort_triangles(
+    slot: int,
+    size: int,
+    with_normals: int,
+    points: wp.array2d[wp.vec3],
+    normals: wp.array2d[wp.vec3],
+    flags: wp.array2d[wp.uint8],
+    quads: wp.array2d[wp.uint16],
+):
+    """Note beside each quad what its two triangles are, so that most fragments need no look at flags and normals."""
     quad = wp.tid()
     side = size + 2
     row = quad // (size + 1)
     column = quad - row * (size + 1)
     bits = int(quads[slot, quad])
-    if (bits & ABSENT_BIT) != 0:
+    if (bits & ABSENT) == ABSENT:
         return
+    top_left = row * side + column
     for half in range(2):
         corners = corners_of(bits & 1, half)
         all_of = int(7)
         any_of = int(0)
         for which in range(3):
-            of_vertex = int(flags[slot, corner(row * side + column, corners, which, side)])
+            of_vertex = int(flags[slot, corner(top_left, corners, which, side)])
             all_of &= of_vertex
             any_of |= of_vertex
         kind = int(MIXED)
@@ -239,5 +283,11 @@ def sort_triangles(slot: int, size: int, flags: wp.array2d[wp.uint8], quads: wp.
             kind = HIDDEN
         elif any_of == ERODED and all_of == ERODED:
             kind = FADED
-        bits |= kind << (1 + 2 * half)
-    quads[slot, quad] = wp.uint8(bits)
+        if kind != HIDDEN and with_normals != 0:
+            a = corner(top_left, corners, 0, side)
+            b = corner(top_left, corners, 1, side)
+            c = corner(top_left, corners, 2, side)
+            if is_faint(a, b, c, slot, points, normals):
+                kind |= FAINT
+        bits |= kind << (KIND_SHIFT + BITS_OF_KIND * half)
+    quads[slot, quad] = wp.uint16(bits)

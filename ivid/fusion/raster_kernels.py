@@ -22,7 +22,17 @@ from typing import Any
 
 import warp as wp
 
-from ivid.fusion.mesh_kernels import ABSENT_BIT, ABSENT_TRIANGLE_BIT, BACK, HIDDEN, corner, corners_of
+from ivid.fusion.mesh_kernels import (
+    ABSENT,
+    ABSENT_TRIANGLE_BIT,
+    BACK,
+    BITS_OF_KIND,
+    HIDDEN,
+    KIND_BITS,
+    KIND_SHIFT,
+    corner,
+    corners_of,
+)
 
 wp.set_module_options({"enable_backward": False})
 
@@ -32,7 +42,6 @@ COLUMN_BITS = wp.constant(12)
 LAST_TRIANGLE = wp.constant(0x01FFFFFF)
 TRIANGLE_SHIFT, DIAGONAL_SHIFT = wp.constant(6), wp.constant(5)
 LOWER_TEXEL, RIGHT_TEXEL = wp.constant(16), wp.constant(8)
-KIND_BITS = wp.constant(7)
 MAX_VIEW_SIZE = 4094  # pixels on a side, for which rows and columns of quads fit into COLUMN_BITS
 MAX_RING_SHARE = wp.constant(0.001)  # a fragment of which more than this is ring is padding
 SLACK = wp.constant(0.01)  # samples added to bounding boxes, which are rounded; the edge functions decide
@@ -349,7 +358,7 @@ def draw_quads(
     extent: int,
     first_row: int,
     rows: int,
-    quads: wp.array2d[wp.uint8],
+    quads: wp.array2d[wp.uint16],
     projected: wp.array2d[wp.vec3],
     on_picture: wp.array2d[wp.vec2],
     everywhere: int,
@@ -360,7 +369,7 @@ def draw_quads(
     offset, quad = wp.tid()
     view = first + offset
     bits = int(quads[slots[view], quad])
-    if (bits & ABSENT_BIT) != 0:
+    if (bits & ABSENT) == ABSENT:
         return
     side = size + 2
     row = quad // (size + 1)
@@ -397,7 +406,7 @@ def draw_quads(
         if nearest < near:
             box = visible_box(a, b, c, near)
         number = (((row << COLUMN_BITS) + column) << 1) + half
-        kind = (bits >> (1 + 2 * half)) & 3
+        kind = (bits >> (KIND_SHIFT + BITS_OF_KIND * half)) & KIND_BITS
         ring = wp.vec3d(wp.float64(0.0))
         if padding:
             ring[0] = ring_flag(corners, 0, row, column, size)

@@ -6,11 +6,23 @@ from __future__ import annotations
 
 import warp as wp
 
-from ivid.fusion.mesh_kernels import BACK, EDGE, ERODED, FADED, HIDDEN, MIXED, PLAIN, corner, corners_of, is_steep
+from ivid.fusion.mesh_kernels import (
+    BACK,
+    EDGE,
+    ERODED,
+    FADED,
+    FAINT,
+    HIDDEN,
+    KIND_BITS,
+    MIXED,
+    PLAIN,
+    corner,
+    corners_of,
+    is_steep,
+)
 from ivid.fusion.raster_kernels import (
     COLUMN_BITS,
     DIAGONAL_SHIFT,
-    KIND_BITS,
     LAST_TRIANGLE,
     LOWER_TEXEL,
     RIGHT_TEXEL,
@@ -148,7 +160,7 @@ def kind_of_fragment(
     flags: wp.array2d[wp.uint8],
 ) -> int:
     """The kind of a front-facing fragment at sample coordinates (x, y): HIDDEN, FADED or PLAIN (method §5)."""
-    kind = low & KIND_BITS
+    kind = low & (KIND_BITS - FAINT)
     if kind != MIXED:
         return kind
     of = corners_seen(low, view, size, x, y, projected)
