@@ -221,3 +221,25 @@ def test_it_works_quietly_where_no_kernel_cache_can_be_made(tmp_path):
     assert ran.stdout.strip() == "True"
     assert ran.stderr == ""
     assert not list(tmp_path.glob("ivid-kernels-*"))
+
+
+def test_faint_triangles_weigh_least_everywhere():
+    """Random points of every triangle that is known to be faint: none faces its camera within ln(1e4) / 20 radians."""
+    view = copied(scene_views(2)[1])
+    store = MeshStore(SIZE, MeshSettings(ring="pixels", ring_px=8, erosion_radius=1), kernel_device(None), threads=1)
+    (slot,) = store.slots([view])
+    points, normals, quads = (getattr(store.arrays, name).numpy()[slot] for name in ("points", "normals", "quads"))
+    rng, side, faint_ones = np.random.default_rng(0), SIZE + 2, 0
+    for quad, bits in enumerate(quads):
+        top_left = quad // (SIZE + 1) * side + quad % (SIZE + 1)
+        tl, tr, bl, br = top_left, top_left + 1, top_left + side, top_left + side + 1
+        halves = ((tl, bl, br), (tl, br, tr)) if bits & 1 else ((tl, bl, tr), (tr, bl, br))
+        for half, corners in enumerate(halves):
+            if not (bits >> (1 + 3 * half)) & 4:
+                continue
+            faint_ones += 1
+            shares = rng.dirichlet(np.ones(3), 50)
+            normal, point = shares @ normals[list(corners)], shares @ points[list(corners)]
+            cosine = -(normal * point).sum(1) / np.linalg.norm(normal, axis=1) / np.linalg.norm(point, axis=1)
+            assert np.arccos(cosine.clip(0, 1)).min() > np.log(1e4) / 20
+    assert 0.1 < faint_ones / (2 * quads.size) < 0.9

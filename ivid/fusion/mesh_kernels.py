@@ -226,9 +226,7 @@ def angle_between(a: wp.vec3, b: wp.vec3) -> float:
 
 
 @wp.func
-def is_faint(
-    a: int, b: int, c: int, slot: int, points: wp.array2d[wp.vec3], normals: wp.array2d[wp.vec3]
-) -> bool:
+def is_faint(a: int, b: int, c: int, slot: int, points: wp.array2d[wp.vec3], normals: wp.array2d[wp.vec3]) -> bool:
     """Whether a triangle's normals are nowhere within FAINT_ANGLE of the direction to their view's camera.
 
     Its normals lie in a cone around their mean, the directions in another; the angle between two is at least that
