@@ -130,10 +130,13 @@ def test_what_was_opened_is_exported_also_when_the_server_has_forgotten_it(brows
         expect(page).to_have_url(served.url)
         expect(link).to_have_attribute("aria-disabled", "true")
         expect(link).to_have_attribute("title", re.compile("No link: this page does not have the scene's model"))
+        assert exported(page) == 3
         with page.context.expect_page() as another:
             page.evaluate("(url) => open(url)", served.url)
+        expect(another.value.get_by_role("button", name="Open the example still life")).to_be_visible()
         open_file(another.value, tmp_path / "drawer10.ivid")
         expect(status(another.value)).to_contain_text("drawer10.ivid is open")
+        assert exported(another.value) == 2
         assert exported(page) == 3  # its own, not the other tab's
 
         page.get_by_role("button", name="Open the example still life").click()

@@ -2,9 +2,9 @@
 
 const KEPT = 24;
 const SCENES = "scenes"; // generated here
-const OPENED = "opened"; // the file that each tab opened last
-const TABS = 6; // whose files are kept
-const TAB = "ivid-tab"; // name of this one, in the session's storage
+const OPENED = "opened"; // files that were opened, by when
+const KEPT_OPENED = 6;
+const OPENED_LAST = "ivid-opened"; // key of the file that this tab opened last, in the session's storage
 
 /**
  * @typedef {object} Entry
@@ -89,26 +89,23 @@ export async function remove(link) {
   await within(SCENES, "readwrite", (store) => store.delete(link));
 }
 
-/** What this tab is called, also after a reload; names grow, so that the oldest comes first. */
-function tab() {
-  const name = sessionStorage.getItem(TAB) ?? `${Date.now()} ${Math.random()}`;
-  sessionStorage.setItem(TAB, name);
-  return name;
-}
-
 /**
- * Keeps the file that this tab has opened.
+ * Keeps the file that this tab has opened. Each file has a key of its own: a tab that another one opens begins with
+ * a copy of the session's storage, and must not write over the other's file.
  *
  * @param {Blob} file
  * @param {string} name
  */
 export async function keepOpened(file, name) {
-  await within(OPENED, "readwrite", (store) => store.put({ name, file }, tab()));
-  const tabs = await within(OPENED, "readonly", (store) => store.getAllKeys());
-  for (const old of tabs.slice(0, -TABS)) await within(OPENED, "readwrite", (store) => store.delete(old));
+  const key = `${Date.now()} ${Math.random()}`; // keys grow, so that the oldest comes first
+  sessionStorage.setItem(OPENED_LAST, key);
+  await within(OPENED, "readwrite", (store) => store.put({ name, file }, key));
+  const keys = await within(OPENED, "readonly", (store) => store.getAllKeys());
+  for (const old of keys.slice(0, -KEPT_OPENED)) await within(OPENED, "readwrite", (store) => store.delete(old));
 }
 
 /** @returns {Promise<{name: string, file: Blob} | null>} the file that this tab opened last */
 export async function opened() {
-  return (await within(OPENED, "readonly", (store) => store.get(tab()))) ?? null;
+  const key = sessionStorage.getItem(OPENED_LAST);
+  return (key && (await within(OPENED, "readonly", (store) => store.get(key)))) || null;
 }
