@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell's background job ignores Ctrl-C, and hands that on to the programs that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = config.getoption("--device")
     if chosen != "cpu":
         from ivid.fusion import runtime
