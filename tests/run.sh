@@ -6,6 +6,8 @@
 # Installs what they need first, into .venv and node_modules and, as root on Debian, the system's packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Some machines forbid it, and every program that a test starts would compile all that it imports.
+unset PYTHONDONTWRITEBYTECODE
 
 target=all
 case "${1:-}" in lint | fast | all) target=$1 && shift ;; esac
