@@ -15,7 +15,7 @@ from tests.support.page_visits import done, status, take, visit
 from tests.support.synthetic import synthetic_scene
 from tests.support.viewer_browser import until
 
-LONG = "&views=random&novel_steps=300"  # a second view that takes long enough to be stopped
+LONG = "&views=random&novel_steps=1000"  # a second view that takes long enough to be stopped
 KEYS = "() => document.querySelector('.ivid-viewer').ividViewer.timeline.keys.length"
 
 
