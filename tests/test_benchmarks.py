@@ -1,5 +1,6 @@
 """The parts of the benchmarks that are more than a clock."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from diffusers import UNet2DModel
 from benchmarks import gpu, growth, published
 from benchmarks.__main__ import main as benchmarks
 from benchmarks.fusion import OnePicture
+from benchmarks.stages import REST, STAGES, measured_stages
 from benchmarks.timing import median_seconds
 from ivid.data.further_views import WarpedPairs
 from ivid.data.pairs import PairSettings
@@ -23,6 +25,17 @@ from tests.support.tiny_model import tiny_pipeline
 def test_evaluations_of_a_scene():
     assert published.evaluations(tiny_pipeline(first_steps=4, novel_steps=2)) == 4 + 26 * 2
     assert published.EVALUATIONS == 2 * (1000 + 26 * 50)
+
+
+def test_the_stages_of_a_scene_add_up_to_its_time():
+    pipeline = tiny_pipeline(first_steps=2, novel_steps=1)
+    started = time.perf_counter()
+    with measured_stages() as seconds:
+        pipeline("house", 3, "random")
+    whole = time.perf_counter() - started
+    assert list(seconds) == [*STAGES, REST]
+    assert all(seconds[stage] > 0 for stage in ("networks", "conditions", REST))
+    assert sum(seconds.values()) == pytest.approx(whole, rel=0.05)
 
 
 def test_guided_evaluations_count_twice():

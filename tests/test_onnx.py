@@ -76,6 +76,12 @@ def test_a_scene_is_the_same_in_both_backends(monkeypatch):
         assert np.median(np.abs(ours.depth - theirs.depth)) < 1e-4
 
 
+@pytest.mark.parametrize(("amx", "expected"), [(False, OnnxUNet), (True, UNet2DModel)])
+def test_onnx_runtime_is_the_choice_unless_the_processor_has_amx(monkeypatch, amx, expected):
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    assert isinstance(load_pipeline(LOWPOLY, "cpu").novel_view_unet, expected)
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:
     """The tiny model, its first-view network with a graph."""

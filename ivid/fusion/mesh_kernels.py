@@ -1,5 +1,6 @@
 # type: ignore - kernels are Warp's language, whose types a checker of Python does not know.
 # ruff: noqa: UP018, RUF046 - Warp wants int(0), float(0) for what changes in a loop.
+# ruff: noqa: SIM102 - it evaluates both sides of an `and`.
 """Kernels that turn RGBD views into triangle meshes with a ring of padding around them (method §4).
 
 Grids: a view of S x S pixels has (S + 2) x (S + 2) vertices, its pixel centres and the ring, row by row, and
@@ -220,31 +221,37 @@ def flag_vertices(
 
 
 @wp.func
-def angle_between(a: wp.vec3, b: wp.vec3) -> float:
-    """The angle between two vectors in radians, also where it is small."""
-    return wp.atan2(wp.length(wp.cross(a, b)), wp.dot(a, b))
+def is_faint(top_left: int, side: int, slot: int, points: wp.array2d[wp.vec3], normals: wp.array2d[wp.vec3]) -> bool:
+    """Whether no normal on a quad is within FAINT_ANGLE of the direction to its view's camera.
 
-
-@wp.func
-def is_faint(a: int, b: int, c: int, slot: int, points: wp.array2d[wp.vec3], normals: wp.array2d[wp.vec3]) -> bool:
-    """Whether a triangle's normals are nowhere within FAINT_ANGLE of the direction to their view's camera.
-
-    Its normals lie in a cone around their mean, the directions in another; the angle between two is at least that
-    between the cones' axes without half their widths.
+    The normals at its corners lie in a cone around their mean, the directions in another; so does what is interpolated
+    between them. The angle between any two is at least that between the cones' axes without half their widths. An angle
+    of at most 60 degrees is at most 1.05 times its chord, and its cosine at least 1 minus half its square.
     """
-    normal = normals[slot, a] + normals[slot, b] + normals[slot, c]
-    point_a = wp.normalize(points[slot, a])
-    point_b = wp.normalize(points[slot, b])
-    point_c = wp.normalize(points[slot, c])
-    point = point_a + point_b + point_c
-    widths = wp.max(
-        angle_between(normals[slot, a], normal),
-        wp.max(angle_between(normals[slot, b], normal), angle_between(normals[slot, c], normal)),
+    normal_a = normals[slot, top_left]
+    normal_b = normals[slot, top_left + 1]
+    normal_c = normals[slot, top_left + side]
+    normal_d = normals[slot, top_left + side + 1]
+    ray_a = wp.normalize(points[slot, top_left])
+    ray_b = wp.normalize(points[slot, top_left + 1])
+    ray_c = wp.normalize(points[slot, top_left + side])
+    ray_d = wp.normalize(points[slot, top_left + side + 1])
+    normal = wp.normalize(normal_a + normal_b + normal_c + normal_d)
+    ray = wp.normalize(ray_a + ray_b + ray_c + ray_d)
+    chord = wp.sqrt(
+        wp.max(
+            wp.max(wp.length_sq(normal_a - normal), wp.length_sq(normal_b - normal)),
+            wp.max(wp.length_sq(normal_c - normal), wp.length_sq(normal_d - normal)),
+        )
     )
-    widths += wp.max(
-        angle_between(point_a, point), wp.max(angle_between(point_b, point), angle_between(point_c, point))
+    chord += wp.sqrt(
+        wp.max(
+            wp.max(wp.length_sq(ray_a - ray), wp.length_sq(ray_b - ray)),
+            wp.max(wp.length_sq(ray_c - ray), wp.length_sq(ray_d - ray)),
+        )
     )
-    return widths < 1.0 and angle_between(normal, -point) - widths > FAINT_ANGLE
+    angle = FAINT_ANGLE + 1.05 * chord
+    return chord < 1.0 and -wp.dot(normal, ray) < 1.0 - 0.5 * angle * angle
 
 
 @wp.kernel
@@ -266,6 +273,10 @@ def sort_triangles(
     if (bits & ABSENT) == ABSENT:
         return
     top_left = row * side + column
+    faint = int(0)
+    if with_normals != 0:
+        if is_faint(top_left, side, slot, points, normals):
+            faint = FAINT
     for half in range(2):
         corners = corners_of(bits & 1, half)
         all_of = int(7)
@@ -281,11 +292,7 @@ def sort_triangles(
             kind = HIDDEN
         elif any_of == ERODED and all_of == ERODED:
             kind = FADED
-        if kind != HIDDEN and with_normals != 0:
-            a = corner(top_left, corners, 0, side)
-            b = corner(top_left, corners, 1, side)
-            c = corner(top_left, corners, 2, side)
-            if is_faint(a, b, c, slot, points, normals):
-                kind |= FAINT
+        if kind != HIDDEN:
+            kind |= faint
         bits |= kind << (KIND_SHIFT + BITS_OF_KIND * half)
     quads[slot, quad] = wp.uint16(bits)

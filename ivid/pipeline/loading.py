@@ -24,9 +24,8 @@ def load_pipeline(folder: str | Path, device: str | None = None, backend: str | 
     Args:
         folder: of the model.
         device: see `ivid.pipeline.devices.check_device`.
-        backend: what evaluates the networks, `onnx` or `torch`. When None, ONNX Runtime on CPUs without instructions
-            for bfloat16, of a model that has graphs. Where `onnx` cannot be had, one sentence is logged, and it is
-            torch.
+        backend: what evaluates the networks, `onnx` or `torch`. When None, ONNX Runtime on CPUs without AMX, of a model
+            that has graphs. Where `onnx` cannot be had, one sentence is logged, and it is torch.
 
     Raises:
         ValueError: there is no such device or backend, or the backend does not run on the device.
@@ -62,9 +61,13 @@ def fastest_precision(device: str) -> torch.dtype:
 
 
 def _onnx_is_faster(folder: str | Path, device: str) -> bool:
-    """Whether ONNX Runtime, in single precision, beats torch here; a model without graphs has no choice."""
+    """Whether ONNX Runtime, in single precision, beats torch here; a model without graphs has no choice.
+
+    Where a CPU has bfloat16 instructions but no AMX, torch is slower for one scene and faster for eight; it also stalls
+    where another process wants a core, because its threads wait for each other within every operation.
+    """
     has_graphs = all((Path(folder) / name / GRAPH_FILE).is_file() for name in ModelIndex.read(folder).networks)
-    return has_graphs and device == "cpu" and fastest_precision(device) == torch.float32
+    return has_graphs and device == "cpu" and not torch.cpu._is_amx_tile_supported()
 
 
 def _in_onnx_runtime(folder: str | Path) -> IvidPipeline:
