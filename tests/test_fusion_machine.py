@@ -62,8 +62,10 @@ def test_the_number_of_threads_does_not_change_the_picture(threads, shading):
 def test_bands_of_bounded_memory_do_not_change_the_picture(monkeypatch, shading):
     views = scene_views()
     whole = FusionRenderer().render(views, TARGET, 48, 2, shading=shading)
-    monkeypatch.setattr(rasteriser, "BAND_BYTES", 8 * len(views) * 96 * 2 * 11)  # for eleven output rows
-    same(FusionRenderer().render(views, TARGET, 48, 2, shading=shading), whole)
+    for rows in (11, 24):  # as many output rows of all views: more of a few
+        monkeypatch.setattr(rasteriser, "BAND_BYTES", 8 * len(views) * 96 * 2 * rows)
+        for threads in (1, 2):
+            same(FusionRenderer(threads=threads).render(views, TARGET, 48, 2, shading=shading), whole)
 
 
 def test_shading_once_per_pixel_stays_close_and_sees_the_same():

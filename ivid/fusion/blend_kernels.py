@@ -88,7 +88,8 @@ def accumulate_views(
     rows: int,
     extent: int,
     top: int,
-    views: int,
+    first_view: int,
+    last_view: int,
     slots: wp.array[int],
     trusts: wp.array[float],
     target_to_view: wp.array[wp.mat44],
@@ -102,15 +103,16 @@ def accumulate_views(
     totals: wp.array2d[wp.vec4],
     depths: wp.array2d[wp.vec3],
 ):
-    """Blend all views over runs of samples in a row, of a band of `rows` that begins at row `top` of the picture.
+    """Blend some views over runs of samples in a row, of a band of `rows` that begins at row `top` of the picture.
 
-    `totals` and `depths` must be 0 at first. View by view, because neighbouring samples mostly see the same triangle.
+    `depth_keys` holds the z-buffers of these views. `totals` and `depths` must be 0 before the first of all views. View
+    by view, because neighbouring samples mostly see the same triangle.
     """
     offset, part = wp.tid()
     row = first_row + offset
     middle = 0.5 * float(extent) - 0.5
     y = middle - float(top + row)
-    for view in range(views):
+    for view in range(first_view, last_view):
         slot = slots[view]
         # A fragment's point divided by its depth is ray + x * ray_step + closeness * eye, in the view's camera space.
         eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
@@ -121,7 +123,7 @@ def accumulate_views(
         normal = wp.vec3(0.0)
         normal_step = wp.vec3(0.0)
         for column in range(part * run, wp.min((part + 1) * run, extent)):
-            key = depth_keys[(view * rows + row) * extent + column]
+            key = depth_keys[((view - first_view) * rows + row) * extent + column]
             low = int(wp.uint32(key))
             if adds_nothing(key, row, column, totals):
                 continue
@@ -169,7 +171,7 @@ def accumulate_views_per_texel(
     totals: wp.array2d[wp.vec4],
     depths: wp.array2d[wp.vec3],
 ):
-    """`accumulate_views` of some views, with the normal of each sample's nearest texel, everywhere or in open tiles."""
+    """`accumulate_views` with the normal of each sample's nearest texel, everywhere or in open tiles."""
     offset, part = wp.tid()
     row = first_row + offset
     middle = 0.5 * float(extent) - 0.5
@@ -187,7 +189,7 @@ def accumulate_views_per_texel(
                 following = (column // TILE + 1) * TILE
                 continue
             following += 1
-            key = depth_keys[(view * rows + row) * extent + column]
+            key = depth_keys[((view - first_view) * rows + row) * extent + column]
             low = int(wp.uint32(key))
             if adds_nothing(key, row, column, totals):
                 continue
@@ -226,7 +228,8 @@ def accumulate_views_per_pixel(
     extent: int,
     top: int,
     supersample: int,
-    views: int,
+    first_view: int,
+    last_view: int,
     slots: wp.array[int],
     trusts: wp.array[float],
     target_to_view: wp.array[wp.mat44],
@@ -252,7 +255,7 @@ def accumulate_views_per_pixel(
     samples = supersample * supersample
     centre = half * supersample + half
     pixel_row = first_row + offset
-    for view in range(views):
+    for view in range(first_view, last_view):
         slot = slots[view]
         eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
         for pixel in range(part * run, wp.min((part + 1) * run, extent // supersample)):
@@ -266,7 +269,7 @@ def accumulate_views_per_pixel(
                     continue
                 row = pixel_row * supersample + number // supersample
                 column = pixel * supersample + number % supersample
-                key = depth_keys[(view * rows + row) * extent + column]
+                key = depth_keys[((view - first_view) * rows + row) * extent + column]
                 low = int(wp.uint32(key))
                 kind = low & (KIND_BITS - FAINT)
                 if adds_nothing(key, row, column, totals):

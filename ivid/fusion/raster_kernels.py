@@ -350,6 +350,7 @@ def meets_open_tile(box: wp.vec4, extent: int, first_row: int, rows: int, open_t
 @wp.kernel
 def draw_quads(
     first: int,
+    first_drawn: int,
     slots: wp.array[int],
     size: int,
     ring_is_padding: int,
@@ -365,7 +366,10 @@ def draw_quads(
     open_tiles: wp.array2d[wp.uint8],
     depth_keys: wp.array[wp.uint64],
 ):
-    """Draw both triangles of every quad of the views from `first` on, or only of those quads that meet open tiles."""
+    """Draw both triangles of every quad of the views from `first` on, or only of those quads that meet open tiles.
+
+    The z-buffers are those of the views from `first_drawn` on.
+    """
     offset, quad = wp.tid()
     view = first + offset
     bits = int(quads[slots[view], quad])
@@ -387,7 +391,7 @@ def draw_quads(
             if not meets_open_tile(box, extent, first_row, rows, open_tiles):
                 return
     diagonal = bits & 1
-    base = view * rows * extent
+    base = (view - first_drawn) * rows * extent
     last_row = first_row + rows - 1
     for half in range(2):
         if (bits & (ABSENT_TRIANGLE_BIT << half)) != 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from ivid.fusion.runtime import empty, launch, split
 from ivid.scene.cameras import Camera
 
 NEAREST_VIEWS = 6  # of shading "fast", drawn whole
-BAND_BYTES = 96_000_000  # of z-buffers at a time; larger pictures are drawn in several bands
+BAND_BYTES = 96_000_000  # of z-buffers at a time: views are drawn in groups, and larger pictures in several bands
 
 Planes = tuple[float, float]
 Shading = Literal["fragment", "pixel", "fast"]
@@ -57,9 +58,10 @@ class Samples:
 
 @dataclass(frozen=True)
 class _Band:
-    """Some output rows of a target, with the z-buffers of all views: keys [V * rows * k * k*S], view by view.
+    """Some output rows of a target, with the z-buffers of a group of views: keys [V * rows * k * k*S], view by view.
 
-    `draw(first, count, everywhere)` draws further views, everywhere or where tiles are open.
+    `draw(first, last, everywhere)` fills them with the views in range(first, last), a group at most, everywhere or only
+    where tiles are open. `groups(first, last)` are the ranges of views that may be drawn at a time.
     """
 
     top: int
@@ -67,6 +69,7 @@ class _Band:
     keys: wp.array
     open_tiles: wp.array
     draw: Callable[[int, int, bool], None]
+    groups: Callable[[int, int], list[tuple[int, int]]]
 
 
 class Rasteriser:
@@ -103,51 +106,45 @@ class Rasteriser:
         projected, on_picture = self._projected(store, views, cameras, target)
         scene = [views, weights, target_to_view, target.camera.focal * extent, store.size]
         scene += [store.arrays.normals, store.arrays.flags, store.arrays.colours, projected]
-        for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=True, count=drawn_whole):
+        for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=True):
             rows = band.rows * supersample
             totals = self._kept("totals", rows * extent, wp.vec4).reshape((rows, extent))
             depths = self._kept("depths", rows * extent, wp.vec3).reshape((rows, extent))
-            sums = [band.keys, totals, depths]
+            sums = [totals, depths]
 
-            def blend(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
+            def blend(
+                group: tuple[int, int], everywhere: bool, first: int, count: int, band: _Band = band, sums: list = sums
+            ) -> None:
                 begin, end = first * supersample, (first + count) * supersample
-                for array in sums[1:]:
-                    array[begin:end].zero_()
+                if group[0] == 0:
+                    for array in sums:
+                        array[begin:end].zero_()
                 place = [run, band.rows * supersample, extent, band.top * supersample]
+                per_run = (end - begin, -(-extent // run))
                 if shading == "fast":
-                    self._blend_texels(begin, end, [*place, 1, band.open_tiles, 0, drawn_whole, *scene, *sums])
+                    kernel, dim = blend_kernels.accumulate_views_per_texel, per_run
+                    inputs = [begin, *place, int(everywhere), band.open_tiles]
                 elif per_pixel:
-                    inputs = [first, *place, supersample, len(slots), *scene, *sums]
-                    dim = (count, -(-target.size // run))
-                    launch(blend_kernels.accumulate_views_per_pixel, dim, inputs, self._device)
+                    kernel, dim = blend_kernels.accumulate_views_per_pixel, (count, -(-target.size // run))
+                    inputs = [first, *place, supersample]
                 else:
-                    inputs = [begin, *place, len(slots), *scene, *sums]
-                    dim = (end - begin, -(-extent // run))
-                    launch(blend_kernels.accumulate_views, dim, inputs, self._device)
-
-            def blend_open(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
-                begin, end = first * supersample, (first + count) * supersample
-                place = [run, band.rows * supersample, extent, band.top * supersample]
-                self._blend_texels(begin, end, [*place, 0, band.open_tiles, drawn_whole, len(slots), *scene, *sums])
+                    kernel, dim, inputs = blend_kernels.accumulate_views, per_run, [begin, *place]
+                launch(kernel, dim, [*inputs, *group, *scene, band.keys, *sums], self._device)
 
             def finish(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
-                inputs = [first, band.top, supersample, *sums[1:], rgb, levels, *known]
+                inputs = [first, band.top, supersample, *sums, rgb, levels, *known]
                 launch(blend_kernels.finish_blend, (count, target.size), inputs, self._device)
 
-            split(band.rows, self._threads, blend)
-            if drawn_whole < len(slots):
-                inputs = [0, rows, extent, depths, band.open_tiles]
-                launch(blend_kernels.find_open_tiles, band.open_tiles.shape, inputs, self._device)
-                band.draw(drawn_whole, len(slots) - drawn_whole, False)
-                split(band.rows, self._threads, blend_open)
+            for group in [*band.groups(0, drawn_whole), *band.groups(drawn_whole, len(slots))]:
+                if group[0] == drawn_whole:
+                    inputs = [0, rows, extent, depths, band.open_tiles]
+                    launch(blend_kernels.find_open_tiles, band.open_tiles.shape, inputs, self._device)
+                everywhere = group[0] < drawn_whole
+                band.draw(*group, everywhere)
+                split(band.rows, self._threads, partial(blend, group, everywhere))
             split(band.rows, self._threads, finish)
         closeness, with_depth, with_rgb = (array.numpy() for array in known)
         return Samples((rgb if supersample == 1 else levels).numpy(), closeness, with_depth, with_rgb)
-
-    def _blend_texels(self, begin: int, end: int, inputs: list) -> None:
-        run, extent = inputs[0], inputs[2]
-        dim = (end - begin, -(-extent // run))
-        launch(blend_kernels.accumulate_views_per_texel, dim, [begin, *inputs], self._device)
 
     def single(self, store: MeshStore, slot: int, camera: Camera, target: Target, colours: bool) -> Samples:
         """Draw one mesh as ordinary surface, padding included; back faces are black (method §10, steps 3 and 4).
@@ -161,6 +158,7 @@ class Rasteriser:
         good = empty((target.size, target.size), int, self._device)
         projected, on_picture = self._projected(store, views, [camera], target)
         for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=False):
+            band.draw(0, 1, True)
 
             def shade(first: int, count: int, band: _Band = band) -> None:
                 inputs = [first, band.top, slot, store.size, target.supersample, target.extent, int(colours)]
@@ -180,6 +178,7 @@ class Rasteriser:
         layer = empty((target.extent, target.extent), wp.vec4, self._device)
         projected, on_picture = self._projected(store, views, [camera], target)
         for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=True):
+            band.draw(0, 1, True)
 
             def shade(first: int, count: int, band: _Band = band) -> None:
                 inputs = [first * target.supersample, band.top * target.supersample, slot, store.size, target.extent]
@@ -215,36 +214,41 @@ class Rasteriser:
         on_picture: wp.array,
         target: Target,
         ring_is_padding: bool,
-        count: int | None = None,
     ) -> Iterator[_Band]:
-        """The target band by band, the first `count` views drawn; z-buffers are good until the next is asked for."""
+        """The target band by band; a band's z-buffers are good until others are drawn or the next band is asked for."""
         near, far = target.planes
         row_entries = target.supersample * target.extent  # of one view in one output row
-        height = max(1, min(target.size, BAND_BYTES // (8 * views.size * row_entries)))
+        # A CPU's threads draw a view each.
+        least = min(views.size, 2 * self._threads)
+        at_once = min(views.size, max(least, BAND_BYTES // (8 * row_entries * target.size)))
+        height = max(1, min(target.size, BAND_BYTES // (8 * at_once * row_entries)))
         height -= height % TILE if height > TILE else 0  # so that tiles lie the same in every band
+
+        def groups(first: int, last: int) -> list[tuple[int, int]]:
+            return [(begin, min(begin + at_once, last)) for begin in range(first, last, at_once)]
+
         for top in range(0, target.size, height):
             rows = min(height, target.size - top)
             entries = rows * row_entries
-            keys = self._kept("keys", views.size * entries, wp.uint64)
+            keys = self._kept("keys", at_once * entries, wp.uint64)
             tiles = (-(-rows * target.supersample // TILE), -(-target.extent // TILE))
             open_tiles = self._kept("open_tiles", tiles[0] * tiles[1], wp.uint8).reshape(tiles)
             shape = [target.extent, top * target.supersample, entries // target.extent, store.arrays.quads]
 
             def draw(
-                first: int, count: int, everywhere: bool, entries=entries, keys=keys, shape=shape, open_tiles=open_tiles
+                first: int, last: int, everywhere: bool, entries=entries, keys=keys, shape=shape, open_tiles=open_tiles
             ) -> None:
                 def part(begin: int, count: int) -> None:
-                    at_once = 1 if self._device.is_cpu else count  # a single z-buffer fits into a CPU's cache
-                    for view in range(first + begin, first + begin + count, at_once):
-                        keys[view * entries : (view + at_once) * entries].zero_()
-                        inputs = [view, views, store.size, int(ring_is_padding), near, far, *shape]
+                    together = 1 if self._device.is_cpu else count  # a single z-buffer fits into a CPU's cache
+                    for place in range(begin, begin + count, together):
+                        keys[place * entries : (place + together) * entries].zero_()
+                        inputs = [first + place, first, views, store.size, int(ring_is_padding), near, far, *shape]
                         inputs += [projected, on_picture, int(everywhere), open_tiles, keys]
-                        launch(raster_kernels.draw_quads, (at_once, store.quads), inputs, self._device)
+                        launch(raster_kernels.draw_quads, (together, store.quads), inputs, self._device)
 
-                split(count, self._threads, part)
+                split(last - first, self._threads, part)
 
-            draw(0, views.size if count is None else count, True)
-            yield _Band(top, rows, keys, open_tiles, draw)
+            yield _Band(top, rows, keys, open_tiles, draw, groups)
 
     def _transforms(self, matrices: list[np.ndarray]) -> wp.array:
         return self._array(np.stack(matrices).astype(np.float32), wp.mat44)
