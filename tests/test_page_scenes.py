@@ -196,6 +196,5 @@ def test_who_rests_does_nothing(browser, served):
         time.sleep(2)
         return (time.process_time() - before) / 2
 
-    # A server that nobody visits; the page is closed. Each waking costs more on a processor that others keep busy:
-    # 1.3 % was measured so, of which 0.25 % is Gradio's queue, which took 7 % at its own pace.
-    assert min(share_of_a_core() for _ in range(3)) < 0.02
+    # A server that nobody visits; the page is closed. Gradio's queue alone took 7 % at its own pace.
+    assert any(share_of_a_core() < 0.01 for _ in range(5))
