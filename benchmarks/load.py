@@ -109,9 +109,9 @@ async def probe(client: httpx.AsyncClient, took: dict[str, list[float]]) -> None
 
 
 def memory_mib(pid: int) -> float:
-    """Memory of a process and its children, what they share counted once."""
+    """Memory that a process and its children hold alone: not the code that other programs have mapped too."""
     process = psutil.Process(pid)
-    return sum(each.memory_full_info().pss for each in (process, *process.children(recursive=True))) / 2**20
+    return sum(each.memory_full_info().uss for each in (process, *process.children(recursive=True))) / 2**20
 
 
 async def measure(url: str, pid: int, clients: int, seconds: float, view_set: str) -> dict[str, list[float]]:

@@ -1,11 +1,13 @@
 """The page without a browser: requests and links, the queue, jobs, the files of a scene."""
 
+import gc
 import shutil
 import subprocess
 import sys
 import threading
 import time
 import types
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +23,7 @@ from ivid.page.knobs import SIZES, knobs_of
 from ivid.page.networks import InThisProcess
 from ivid.page.registry import ModelCard, ModelRegistry
 from ivid.page.requests import GenerationRequest, InputPicture, link_to, read_link, read_request, request_of
-from ivid.page.sessions import Sessions
+from ivid.page.sessions import Session, Sessions
 from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.locations import bundled
 from ivid.pipeline.sampling import Sampling
@@ -205,6 +207,19 @@ def test_stopping_keeps_the_views_that_are_done(models):
     assert progress.phase == "stopped"
     assert scene is not None
     assert 1 <= len(scene.views) == len(progress.views) < 27
+
+
+def test_a_scene_made_for_a_program_is_held_by_nobody_when_it_is_done(models):
+    session, request = Session(), GenerationRequest(models.first.name, "tree", 4, "uncond")
+    with session.beside(request, models, JobQueue()) as job:
+        finished(job)
+    held = weakref.ref(job)
+    del job
+    deadline = time.monotonic() + 10
+    while held() is not None and time.monotonic() < deadline:  # the thread that made it ends a moment later
+        gc.collect()
+        time.sleep(0.02)
+    assert held() is None
 
 
 def test_how_far_a_download_is_is_told(models, monkeypatch):

@@ -117,8 +117,7 @@ def add_endpoints(handlers: Handlers) -> None:
             generation_request = read_request(handlers.models, fields)
         except ValueError as error:
             raise gr.Error(sentence(str(error)), print_exception=False) from None
-        job = session.start_beside(generation_request, handlers.models, handlers.queue)
-        try:
+        with session.beside(generation_request, handlers.models, handlers.queue) as job:
             while not (now := job.progress()).over:
                 status = progress_status(generation_request, now, 0.0)
                 progress(status["share"] or 0.0, desc=status["text"])
@@ -126,8 +125,6 @@ def add_endpoints(handlers: Handlers) -> None:
                 if caller_has_left(handlers.components.page):
                     job.stop()
                 await asyncio.sleep(WAITING_POLL_S if now.phase == "waiting" else POLL_S)
-        finally:
-            job.stop()
         scene = job.scene()
         if now.phase != "done" or scene is None:
             raise gr.Error(sentence(now.message or "the scene was stopped"), print_exception=False)

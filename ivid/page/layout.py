@@ -36,6 +36,7 @@ VIEW_SET_LABELS = {
 }
 MAX_UPLOAD = "64mb"
 KEEP_UPLOADS_S = 6 * 3600
+REMEMBERED_SESSIONS = 2 * PLACES  # by Gradio, which holds 160 kB of each
 OTHER_EVENTS = 100  # that are worked on at once, beside scenes that wait or are made
 IDLE_POLL_S = 0.05  # between looks for new events; at its 1 ms Gradio takes 7 % of a core of a server nobody visits
 PROGRESS_POLL_S = 0.1  # between looks for progress to tell, whether anything runs or not
@@ -93,6 +94,7 @@ def launch_options() -> dict[str, Any]:
         "ssr_mode": False,
         "max_file_size": MAX_UPLOAD,
         "max_threads": PLACES + OTHER_EVENTS,
+        "state_session_capacity": REMEMBERED_SESSIONS,
         "show_error": True,
         "app_kwargs": {"middleware": [Middleware(SlowClock)]},
     }

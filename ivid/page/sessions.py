@@ -6,7 +6,8 @@ import atexit
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,11 +78,18 @@ class Session:
         self.job = GenerationJob(request, models, queue)
         return self.job
 
-    def start_beside(self, request: GenerationRequest, models: ModelRegistry, queue: JobQueue) -> GenerationJob:
-        """Begin to generate a scene for a program: it replaces no other, and it ends with the session."""
+    @contextmanager
+    def beside(
+        self, request: GenerationRequest, models: ModelRegistry, queue: JobQueue
+    ) -> Generator[GenerationJob, None, None]:
+        """Generate a scene for a program: it replaces no other, and it ends with the context or with the session."""
         job = GenerationJob(request, models, queue)
-        self._others = [each for each in self._others if not each.progress().over] + [job]
-        return job
+        self._others.append(job)
+        try:
+            yield job
+        finally:
+            job.stop()
+            self._others.remove(job)
 
     def stop(self) -> None:
         if self.job is not None:
