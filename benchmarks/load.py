@@ -33,6 +33,7 @@ class Client:
     """One program that asks `/generate` for a scene, as `gradio_client` does.
 
     Attributes:
+        session: what Gradio knows the program by.
         asked_s: how long its request took to be answered.
         told_s: how long it took until it was told something.
         said: what it was told, the last one last.
@@ -41,6 +42,7 @@ class Client:
     """
 
     seed: int
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
     asked_s: float | None = None
     told_s: float | None = None
     said: list[str] = field(default_factory=list)
@@ -54,11 +56,11 @@ class Client:
 
     async def generate(self, client: httpx.AsyncClient, call: Call) -> None:
         """Ask for a scene, and follow it to its end."""
-        session, began = uuid.uuid4().hex, time.monotonic()
-        body = {"data": call.values(self.seed), "fn_index": call.fn_index, "session_hash": session}
+        began = time.monotonic()
+        body = {"data": call.values(self.seed), "fn_index": call.fn_index, "session_hash": self.session}
         (await client.post("/gradio_api/queue/join", json=body)).raise_for_status()
         self.asked_s = time.monotonic() - began
-        async with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as events:
+        async with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as events:
             async for line in events.aiter_lines():
                 if not line.startswith("data: "):
                     continue

@@ -1,4 +1,4 @@
-"""Many scenes in turn from one server: whether its memory grows.
+"""Many scenes in turn from one server, for a few programs: whether its memory grows.
 
     python -m benchmarks soak --scenes 200
 
@@ -18,6 +18,8 @@ import httpx
 from benchmarks.load import Call, Client, memory_mib
 from benchmarks.page import serve, wait_until_served
 
+PROGRAMS = 10
+
 
 async def measure(url: str, pid: int, scenes: int, view_set: str, steps: int | None) -> list[float]:
     """Memory in MiB after each scene.
@@ -29,7 +31,7 @@ async def measure(url: str, pid: int, scenes: int, view_set: str, steps: int | N
     async with httpx.AsyncClient(base_url=url, timeout=600) as client:
         call = await Call.of(client, view_set, steps)
         for seed in range(scenes):
-            one = Client(seed)
+            one = Client(seed, session=f"program {seed % PROGRAMS}")
             await one.generate(client, call)
             if not one.succeeded:
                 raise RuntimeError(f"scene {seed} was not made: {one.said[-1:]}")
