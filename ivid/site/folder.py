@@ -9,7 +9,7 @@ from pathlib import Path
 from ivid.pipeline.config import ModelIndex
 from ivid.scene.files import check_new_folder, check_writable, folder_written_aside, read_json
 from ivid.site.contents import copy_web, view_sets, write_notes, write_worker
-from ivid.site.networks import check_samplers, download_bytes, site_networks
+from ivid.site.networks import check_samplers, site_networks, weight_bytes
 from ivid.site.runtime import copy_runtime, find_runtime
 
 MARKER, FORMAT, FORMAT_VERSION = "site.json", "ivid-site", 1
@@ -74,7 +74,7 @@ def check_fits(model: Path) -> None:
     Raises:
         ValueError: says how large they are and may be.
     """
-    total, name = 2 * download_bytes(model), ModelIndex.read(model).config.name or model.name
+    total, name = 2 * weight_bytes(model), ModelIndex.read(model).config.name or model.name
     if total > MOST_WEIGHT_BYTES:
         raise ValueError(
             f"the model {name} does not fit into a browser: its networks have "

@@ -8,9 +8,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { loadModel } from "../../ivid/site/web/generator/model.js";
+import { openModel } from "../../ivid/site/web/generator/model.js";
 import { resolved } from "../../ivid/site/web/generator/sampling.js";
 import { makeScene } from "../../ivid/site/web/generator/scene.js";
+import { unpacked } from "../../ivid/site/web/packing.js";
 
 const job = JSON.parse(readFileSync(process.argv[2], "utf-8"));
 const ort = await import(pathToFileURL(join(job.ort, "ort.wasm.min.mjs")).href);
@@ -35,13 +36,14 @@ const noise = {
 
 const manifest = JSON.parse(readFileSync(join(job.model, "model.json"), "utf-8"));
 const started = performance.now();
-const model = await loadModel(
+const { model } = openModel(
   ort,
   manifest,
-  { executionProviders: ["wasm"] },
-  async ({ file }) => new Uint8Array(readFileSync(join(job.model, file))).buffer,
+  "wasm",
+  ({ file }) => unpacked(new Blob([readFileSync(join(job.model, file))]).stream()),
   () => {},
 );
+for (const network of Object.values(model.networks)) await network.ready();
 const report = { seconds: { load: (performance.now() - started) / 1000, networks: 0, rest: 0 }, drawn: 0, events: [] };
 for (const network of Object.values(model.networks)) {
   const evaluate = network.evaluate.bind(network);

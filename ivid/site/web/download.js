@@ -1,33 +1,33 @@
-/** Fetches large files with progress, checks them by their hash and keeps them in the browser's Cache API. */
+/** Fetches a model's files with progress, checks them by their hash and keeps them in the browser's Cache API. */
+
+import { unpacked } from "./packing.js";
 
 const CACHE = "ivid-parts";
 
 /**
- * A file of known content, from the browser's cache or else from the server.
+ * A file of known content, from the browser's cache, or else from the server, which sends it packed.
  *
  * One that arrives damaged is fetched once more, past all caches.
  *
  * @param {string} url
  * @param {string} sha256  of the content, in hexadecimal digits
- * @param {(loaded: number) => void} [onProgress]  called with the bytes that are here so far; a second try starts again at 0
- * @returns {Promise<ArrayBuffer>}
+ * @param {(loaded: number) => void} [onProgress]  called with the packed bytes that are here so far; a second try starts
+ *   again at 0
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
  * @throws {Error} one sentence: the file cannot be fetched, or is damaged a second time
  */
 export async function fetchPart(url, sha256, onProgress = () => {}) {
   const cache = await openCache();
   const kept = await cache?.match(url);
   if (kept) {
-    const content = await kept.arrayBuffer();
-    if ((await digest(content)) === sha256) {
-      onProgress(content.byteLength);
-      return content;
-    }
+    const content = new Uint8Array(await kept.arrayBuffer());
+    if ((await digest(content)) === sha256) return content;
     await cache?.delete(url);
   }
   for (const how of /** @type {RequestCache[]} */ (["default", "reload"])) {
     onProgress(0);
     const content = await download(url, how, onProgress);
-    if ((await digest(content)) !== sha256) continue;
+    if (!content || (await digest(content)) !== sha256) continue;
     await keep(cache, url, content);
     return content;
   }
@@ -56,6 +56,7 @@ async function openCache() {
  * @param {string} url
  * @param {RequestCache} how
  * @param {(loaded: number) => void} onProgress
+ * @returns {Promise<Uint8Array<ArrayBuffer> | null>} null if it is too damaged to be unpacked
  */
 async function download(url, how, onProgress) {
   let response;
@@ -65,7 +66,7 @@ async function download(url, how, onProgress) {
     throw new Error(`${nameOf(url)} cannot be fetched: the server does not answer.`);
   }
   if (!response.ok) throw new Error(`${nameOf(url)} cannot be fetched: the server answers ${response.status}.`);
-  if (!response.body) return response.arrayBuffer();
+  if (!response.body) throw new Error(`${nameOf(url)} arrives empty from the server.`);
   /** @type {Uint8Array<ArrayBuffer>[]} */
   const chunks = [];
   let loaded = 0;
@@ -81,13 +82,13 @@ async function download(url, how, onProgress) {
   } catch {
     throw new Error(`${nameOf(url)} cannot be fetched: the connection broke.`);
   }
-  return new Blob(chunks).arrayBuffer();
+  return unpacked(new Blob(chunks).stream()).catch(() => null);
 }
 
 /**
  * @param {Cache | null} cache
  * @param {string} url
- * @param {ArrayBuffer} content
+ * @param {Uint8Array<ArrayBuffer>} content
  */
 async function keep(cache, url, content) {
   try {
@@ -97,7 +98,7 @@ async function keep(cache, url, content) {
   }
 }
 
-/** @param {ArrayBuffer} content */
+/** @param {Uint8Array<ArrayBuffer>} content */
 async function digest(content) {
   if (!crypto.subtle)
     throw new Error("This page must be opened by https, or from this machine, for its files to be checked.");

@@ -9,9 +9,11 @@
 export class Generator {
   /**
    * @param {(loaded: number, total: number) => void} onProgress  of fetching the model, in bytes
+   * @param {(error: Error) => void} onFailure  of what goes on in the background, when it fails
    */
-  constructor(onProgress) {
+  constructor(onProgress, onFailure) {
     this.onProgress = onProgress;
+    this.onFailure = onFailure;
     this.worker = new Worker(new URL("./generator/worker.js", import.meta.url), { type: "module" });
     this.next = 0;
     /** @type {Map<number | "load", {resolve: (value: any) => void, reject: (error: Error) => void, events?: Events}>} */
@@ -24,7 +26,7 @@ export class Generator {
   }
 
   /**
-   * Fetches the model and makes it ready.
+   * Fetches the model and makes it ready for a first view; the rest comes in the background.
    *
    * @param {{base: string, ort: string, threads: number, backend: "webgpu" | "wasm"}} how  URLs of the model's folder and
    *   of ONNX Runtime's, ending in "/"
@@ -69,7 +71,10 @@ export class Generator {
     if (type === "progress") return this.onProgress(message.loaded, message.total);
     const key = type === "ready" ? "load" : (message.id ?? "load");
     const asked = this.waiting.get(key);
-    if (!asked) return;
+    if (!asked) {
+      if (type === "error") this.onFailure(new Error(message.message));
+      return;
+    }
     if (type === "preview" || type === "view") return asked.events?.[/** @type {"preview" | "view"} */ (type)](message);
     this.waiting.delete(key);
     if (type === "error") asked.reject(new Error(message.message));

@@ -65,6 +65,8 @@ let generator;
 let model;
 /** @type {Promise<string>} */
 let loaded;
+/** Whether the networks of the first view are on their way. */
+let opening = true;
 /** @type {Making | null} */
 let making = null;
 /** @type {number | null} the scene that the generator works on */
@@ -91,14 +93,15 @@ async function start() {
     return say("The model cannot be fetched; load the page again when there is a connection.", "warning");
   model = await response.json();
   offerWishes();
-  generator = new Generator(
-    (got, total) =>
-      running === null && say(`Fetching the model: ${megabytes(got)} of ${megabytes(total)} MB`, "busy", got / total),
-  );
+  generator = new Generator(showFetched, (error) => {
+    generateButton.disabled = true;
+    say(sentence(error), "warning");
+  });
   const ort = new URL("vendor/onnxruntime-web/", SITE).href;
   loaded = generator.load({ base, ort, threads: threads(), backend: await backend() });
   try {
     const evaluator = await loaded;
+    opening = false;
     describe(evaluator);
     say("Pick a class and a seed, and press Generate.", "idle");
     generateButton.disabled = false;
@@ -106,8 +109,20 @@ async function start() {
     keepOnly(partsOf(model).map((part) => base + part.file));
     if (readWish(location.hash, names(), viewSets()).seed !== undefined) generate(); // a link to a scene
   } catch (error) {
+    opening = false;
     say(sentence(error), "warning");
   }
+}
+
+/**
+ * Says how much of the model is there, while somebody waits for it.
+ *
+ * @param {number} got  bytes
+ * @param {number} total
+ */
+function showFetched(got, total) {
+  const waiting = running === null ? opening : making?.scene.views.length === 1;
+  if (waiting) say(`Fetching the model: ${megabytes(got)} of ${megabytes(total)} MB`, "busy", got / total);
 }
 
 /** @returns {string[]} of the classes */

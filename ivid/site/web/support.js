@@ -28,10 +28,13 @@ function hasWebGL2() {
   return context !== null;
 }
 
-/** How many threads WebAssembly can have here: one where the page is not isolated from others. */
+/**
+ * How many threads evaluate networks: one where the page is not isolated from others, else all cores but the one that draws.
+ * Threads wait for each other, so one too many makes all of them slow.
+ */
 export function threads() {
   if (!globalThis.crossOriginIsolated) return 1;
-  return Math.min(Math.max(navigator.hardwareConcurrency || 1, 1), 8);
+  return Math.min(Math.max((navigator.hardwareConcurrency || 1) - 1, 1), 8);
 }
 
 /** @returns {Promise<"webgpu" | "wasm">} what evaluates the networks fastest here */

@@ -1,8 +1,11 @@
 /** Networks in ONNX Runtime: pictures in, pictures out, cut into patches as each network takes them. */
 
+import { measured } from "./measuring.js";
+
 /** @typedef {import("./types.js").NetworkEntry} NetworkEntry */
 /** @typedef {import("./types.js").Part} Part */
-/** @typedef {(part: Part, onProgress: (loaded: number) => void) => Promise<ArrayBuffer>} Fetch */
+/** @typedef {(part: Part, onProgress: (loaded: number) => void) => Promise<Uint8Array>} Fetch */
+/** @typedef {{graph: Uint8Array, weights: Uint8Array}} Files  of a network */
 /**
  * @typedef {object} OrtTensor
  * @property {ArrayLike<number>} data
@@ -23,18 +26,28 @@
 export class Network {
   /**
    * @param {Ort} ort
-   * @param {OrtSession} session
+   * @param {string} name
    * @param {NetworkEntry["config"]} config
+   * @param {() => Promise<OrtSession>} open
    */
-  constructor(ort, session, config) {
+  constructor(ort, name, config, open) {
     this.ort = ort;
-    this.session = session;
+    this.name = name;
+    this.open = open;
+    /** @type {Promise<OrtSession> | null} */
+    this.session = null;
     /** Side in pixels of the patches that are taken as channels. */
     this.patch = Math.round(Math.sqrt(config.out_channels / 4));
     this.side = config.sample_size;
     this.channels = config.in_channels;
     /** The class embedding that means no class; null for networks without classes. */
     this.nullClass = config.num_class_embeds ? config.num_class_embeds - 1 : null;
+  }
+
+  /** @returns {Promise<OrtSession>} made at the first call */
+  ready() {
+    this.session ??= this.open();
+    return this.session;
   }
 
   /**
@@ -44,6 +57,8 @@ export class Network {
    * @returns {Promise<Float32Array[]>} [4·S·S] for each input
    */
   async evaluate(inputs, timestep, labels) {
+    const session = await this.ready();
+    const start = performance.now();
     const { ort, side, patch, channels } = this;
     const length = channels * side * side;
     const batch = inputs.length;
@@ -54,55 +69,101 @@ export class Network {
       sample: new ort.Tensor("float32", sample, [batch, channels, side, side]),
       timestep: new ort.Tensor("int64", new BigInt64Array(batch).fill(BigInt(timestep)), [batch]),
     };
-    if (this.nullClass !== null && this.session.inputNames.includes("class_labels")) {
+    if (this.nullClass !== null && session.inputNames.includes("class_labels")) {
       const known = labels.map((label) => BigInt(label ?? /** @type {number} */ (this.nullClass)));
       feeds.class_labels = new ort.Tensor("int64", BigInt64Array.from(known), [batch]);
     }
-    const output = (await this.session.run(feeds))[this.session.outputNames[0]];
+    const output = (await session.run(feeds))[session.outputNames[0]];
     const data = /** @type {Float32Array} */ (output.data);
     const each = data.length / batch;
     const pictures = inputs.map((_, k) => shuffle(data.subarray(k * each, (k + 1) * each), side, patch));
     output.dispose();
+    measured(`evaluate ${this.name}, ${batch} at once`, start);
     return pictures;
   }
 }
 
 /**
- * Fetches all networks, one after the other, and makes them ready.
+ * Networks that are fetched one after the other in the background, and made ready when they are asked for.
  *
  * @param {Ort} ort
  * @param {Record<string, NetworkEntry>} entries
+ * @param {string[]} order  names, those that are needed first in front
  * @param {object} options  of the sessions
  * @param {Fetch} fetch
  * @param {(loaded: number, total: number) => void} onProgress  in bytes
- * @returns {Promise<Record<string, Network>>}
+ * @returns {Record<string, Network>}
  */
-export async function loadNetworks(ort, entries, options, fetch, onProgress) {
-  const all = Object.values(entries).flatMap(({ graph, weights }) => [graph, ...weights.parts]);
-  const total = all.reduce((sum, { bytes }) => sum + bytes, 0);
-  let before = 0;
+export function fetchNetworks(ort, entries, order, options, fetch, onProgress) {
+  const parts = Object.values(entries).flatMap(({ graph, weights }) => [graph, ...weights.parts]);
+  const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  /** @type {Map<Part, number>} */
+  const loaded = new Map();
+  /** @param {Part} part @param {number} bytes */
+  const count = (part, bytes) => {
+    loaded.set(part, bytes);
+    onProgress(
+      [...loaded.values()].reduce((sum, each) => sum + each, 0),
+      total,
+    );
+  };
   /** @param {Part} part */
   const get = async (part) => {
-    const content = new Uint8Array(await fetch(part, (loaded) => onProgress(before + loaded, total)));
-    before += part.bytes;
-    onProgress(before, total);
+    const content = await fetch(part, (bytes) => count(part, bytes));
+    count(part, part.bytes);
     return content;
   };
+  /** @type {Promise<unknown>} */
+  let fetched = Promise.resolve();
+  /** @type {Promise<unknown>} ONNX Runtime makes one session at a time */
+  let made = Promise.resolve();
   /** @type {Record<string, Network>} */
   const networks = {};
-  for (const [name, { config, graph, weights }] of Object.entries(entries)) {
-    const bytes = await get(graph);
-    const data = new Uint8Array(weights.bytes);
-    let at = 0;
-    for (const part of weights.parts) {
-      const content = await get(part);
-      data.set(content, at);
-      at += content.length;
-    }
-    const externalData = [{ path: weights.path, data }];
-    networks[name] = new Network(ort, await ort.InferenceSession.create(bytes, { ...options, externalData }), config);
+  for (const name of order) {
+    const { config, graph, weights } = entries[name];
+    /** @type {Promise<Files> | null} */
+    let coming = fetched.then(() => filesOf(name, graph, weights, get));
+    fetched = coming.then(
+      () => {},
+      () => {}, // whoever asks for the network hears of it
+    );
+    networks[name] = new Network(ort, name, config, () => {
+      const session = Promise.all([coming, made]).then(async ([files]) => {
+        coming = null; // the session has a copy
+        const start = performance.now();
+        const externalData = [{ path: weights.path, data: /** @type {Files} */ (files).weights }];
+        const opened = await ort.InferenceSession.create(/** @type {Files} */ (files).graph, {
+          ...options,
+          externalData,
+        });
+        measured(`make ${name} ready`, start);
+        return opened;
+      });
+      made = session.catch(() => {});
+      return session;
+    });
   }
   return networks;
+}
+
+/**
+ * @param {string} name
+ * @param {Part} graph
+ * @param {NetworkEntry["weights"]} weights
+ * @param {(part: Part) => Promise<Uint8Array>} get
+ * @returns {Promise<Files>}
+ */
+async function filesOf(name, graph, { bytes, parts }, get) {
+  const start = performance.now();
+  const [content, ...pieces] = await Promise.all([graph, ...parts].map(get));
+  const data = new Uint8Array(bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    data.set(piece, at);
+    at += piece.length;
+  }
+  measured(`fetch ${name}`, start);
+  return { graph: content, weights: data };
 }
 
 /**

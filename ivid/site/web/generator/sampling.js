@@ -29,6 +29,9 @@ import { Scheduler } from "./schedulers.js";
  * @property {Record<string, Network>} networks
  */
 
+/** The networks that a first view is sampled with, as far as the model has them. */
+export const FIRST_VIEW = ["first_view_unet", "refiner_unet"];
+
 /**
  * What is asked for, and the model's defaults for the rest. Guidance that is asked for alone is that of all views.
  *

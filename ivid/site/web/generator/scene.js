@@ -2,6 +2,7 @@
 
 import { Conditions } from "./fusion/conditions.js";
 import { maskWithoutSpecks } from "./fusion/consistency.js";
+import { measured } from "./measuring.js";
 import { mirrored, toPictures } from "./pictures.js";
 import { sampleFirstView, sampleNovelView } from "./sampling.js";
 
@@ -37,7 +38,9 @@ export async function* makeScene(model, label, sampling, cameras, noise) {
   /** @type {View[]} */
   const views = [];
   for (const [index, camera] of cameras.entries()) {
+    const start = performance.now();
     const condition = index > 0 ? conditions.at(camera) : null;
+    if (condition) measured("condition", start);
     const steps = condition
       ? sampleNovelView(model, label, sampling, noise, condition)
       : sampleFirstView(model, label, sampling, noise);
@@ -45,8 +48,10 @@ export async function* makeScene(model, label, sampling, cameras, noise) {
     /** @type {{rgb: Float32Array, depth: Float32Array} | null} */
     let pictures = null;
     for await (const { number, steps: count, clean } of steps) {
+      const sampled = performance.now();
       const shown = index === 0 && label.flipped ? mirrored(clean, size) : clean;
       pictures = toPictures(shown, size, config.depth, smoothing);
+      measured("picture", sampled);
       yield { type: "preview", index, step: number, steps: count, ...pictures };
     }
     if (!pictures) throw new Error("a view needs at least one step");
@@ -59,14 +64,19 @@ export async function* makeScene(model, label, sampling, cameras, noise) {
       trust: index > 0 ? config.novel_view_trust : 1,
       mask: null,
     };
+    const made = performance.now();
     if (config.consistency) view.mask = maskWithoutSpecks(view, views);
     views.push(view);
     conditions.add(view);
+    measured("mask and mesh", made);
     yield { type: "view", index, view, condition };
   }
   if (!config.consistency) return views;
-  return views.map((view, index) => ({
+  const start = performance.now();
+  const finished = views.map((view, index) => ({
     ...view,
     mask: maskWithoutSpecks(view, [...views.slice(0, index), ...views.slice(index + 1)]),
   }));
+  measured("masks of the finished scene", start);
+  return finished;
 }

@@ -2,12 +2,13 @@
  * The generator in a worker: loads a model once, then makes scenes, one at a time.
  *
  * From the page: `load` (base, ort, threads, backend), `generate` (id, label, seed, viewSet, options), `stop` (id). To it:
- * `progress`, `ready`, `preview`, `view`, `done`, `stopped` and `error`, whose message is one sentence.
+ * `progress`, `ready` as soon as a first view can be sampled, `preview`, `view`, `done`, `stopped` and `error`, whose
+ * message is one sentence.
  */
 
 import { fetchPart } from "../download.js";
 import { dealtLabel } from "./labels.js";
-import { loadModel } from "./model.js";
+import { openModel } from "./model.js";
 import { quantised } from "./pictures.js";
 import { Random } from "./random.js";
 import { resolved } from "./sampling.js";
@@ -73,6 +74,7 @@ async function load({ base, ort: folder, threads, backend }) {
   const response = await fetch(`${base}model.json`);
   if (!response.ok) throw new Error(`The model cannot be fetched: the server answers ${response.status}.`);
   const manifest = /** @type {Manifest} */ (await response.json());
+  /** @type {("webgpu" | "wasm")[]} */
   const names = backend === "webgpu" && "gpu" in navigator ? ["webgpu", "wasm"] : ["wasm"];
   for (const name of names) {
     try {
@@ -80,14 +82,22 @@ async function load({ base, ort: folder, threads, backend }) {
       ort.env.wasm.wasmPaths = folder;
       ort.env.wasm.numThreads = self.crossOriginIsolated ? threads : 1;
       ort.env.logLevel = "error";
-      const model = await loadModel(
+      const { model, first, rest } = openModel(
         ort,
         manifest,
-        { executionProviders: [name], graphOptimizationLevel: "all" },
+        name,
         (part, onProgress) => fetchPart(base + part.file, part.sha256, onProgress),
         (loaded, total) => tell({ type: "progress", loaded, total }),
       );
-      if (name === "webgpu") await tryOut(model);
+      if (name === "webgpu") {
+        // whether the graphics card can do it turns out only then
+        for (const network of Object.values(model.networks)) await tryOut(network);
+      } else {
+        for (const each of first) await model.networks[each].ready();
+        prepare(model, [...first, ...rest]).catch((error) =>
+          tell({ type: "error", id: null, message: sentence(error) }),
+        );
+      }
       tell({ type: "ready", backend: name });
       return { model, manifest };
     } catch (error) {
@@ -98,16 +108,27 @@ async function load({ base, ort: folder, threads, backend }) {
 }
 
 /**
- * One evaluation of each network: whether the graphics card can do it turns out only then.
+ * Makes the networks ready while nobody wants a scene, and evaluates each once: then browsers have made their code fast.
  *
  * @param {Model} model
+ * @param {string[]} names
  */
-async function tryOut({ networks }) {
-  for (const network of Object.values(networks)) {
-    const size = network.side * network.patch;
-    const channels = network.channels / network.patch ** 2;
-    await network.evaluate([new Float32Array(channels * size * size)], 0, [null]);
+async function prepare({ networks }, names) {
+  for (const name of names) {
+    await breath();
+    if (wanted !== null) return; // the scene makes ready what it needs
+    await networks[name].ready();
+    await breath();
+    if (wanted !== null) return;
+    await tryOut(networks[name]);
   }
+}
+
+/** @param {import("./networks.js").Network} network */
+async function tryOut(network) {
+  const size = network.side * network.patch;
+  const channels = network.channels / network.patch ** 2;
+  await network.evaluate([new Float32Array(channels * size * size)], 0, [null]);
 }
 
 /** @param {GenerateRequest} request */
