@@ -57,6 +57,9 @@ def test_every_file_that_is_named_is_there(site):
     for name in re.findall(r'(?:href|src)="([^"]+)"', (site / "index.html").read_text("utf-8")):
         assert name.startswith("./"), "the page must work under any path"
         assert (site / name).is_file()
+    early = re.findall(r'rel="modulepreload" href="\./([^"]+)"', (site / "index.html").read_text("utf-8"))
+    assert {"ivid/site/web/main.js", "ivid/site/web/generator.js", "viewer/web/viewer.js"} < set(early)
+    assert len(early) == len(set(early)) > 50
     told = json.loads(re.match(r"self\.IVID_SITE = (.*);\n", (site / "service_worker.js").read_text("utf-8"))[1])
     assert {"index.html", "ivid/site/web/main.js", "viewer/web/viewer.js", "model/model.json"} <= set(told["files"])
     assert all((site / name).is_file() for name in told["files"])

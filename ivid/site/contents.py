@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterable
 from importlib.resources import files
@@ -27,6 +29,8 @@ ISOLATION = {
 }
 """Headers with which browsers let WebAssembly have threads."""
 SCENE_TEMPLATE = "scene_template.html"
+_MAIN = "ivid/site/web/main.js"
+_IMPORT = re.compile(r"""^(?:import|export)\b[^"';]*["'](\.[^"']+)["']""", re.MULTILINE)
 
 _README = """---
 title: {title}
@@ -67,6 +71,22 @@ def copy_web(out: Path) -> None:
     for name in ("index.html", "icon.svg"):
         shutil.move(out / "ivid/site/web" / name, out / name)
     (out / SCENE_TEMPLATE).write_text(page_template(), encoding="utf-8")
+    _preload_modules(out)
+
+
+def _preload_modules(out: Path) -> None:
+    """Name all modules of the page in its head, so that browsers fetch them at once, not one import after the other."""
+    found, new = [_MAIN], [_MAIN]
+    while new:
+        folder, text = os.path.dirname(new[-1]), (out / new.pop()).read_text("utf-8")
+        for name in _IMPORT.findall(text):
+            path = os.path.normpath(f"{folder}/{name}").replace(os.sep, "/")
+            if path not in found:
+                found.append(path)
+                new.append(path)
+    links = "".join(f'    <link rel="modulepreload" href="./{path}" />\n' for path in found)
+    page = out / "index.html"
+    page.write_text(page.read_text("utf-8").replace("  </head>\n", f"{links}  </head>\n"), encoding="utf-8")
 
 
 def view_sets(config: ModelConfig) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import { keepOnly } from "./download.js";
 import { mountExports } from "./exports.js";
 import { Generator } from "./generator.js";
 import { Making } from "./making.js";
-import { stayOffline } from "./offline.js";
-import { backend, missing, threads } from "./support.js";
+import { isKept, stayOffline } from "./offline.js";
+import { backend, lastBackend, missing, threads } from "./support.js";
 
 /** @typedef {import("../../page/web/status.js").Status} Status */
 
@@ -24,6 +24,13 @@ const VIEW_SETS = [
   ["uncond", "First view only"],
 ];
 const DICE = 100_000; // seeds that the dice have
+
+/** @type {Generator} */
+let generator;
+/** @type {Promise<string> | null} */
+let loaded = null;
+const last = lastBackend();
+if (last && isKept()) load(last); // a later visit: the viewer will keep this page busy for a while
 
 /** @param {string} selector  @returns {any} */
 const find = (selector) => document.querySelector(selector);
@@ -59,12 +66,8 @@ const offer = mountExports(
   (text) => say(text, "warning"),
 );
 
-/** @type {Generator} */
-let generator;
 /** @type {any} */
 let model;
-/** @type {Promise<string>} */
-let loaded;
 /** Whether the networks of the first view are on their way. */
 let opening = true;
 /** @type {Making | null} */
@@ -82,10 +85,30 @@ function say(text, tone, share = null, title = "") {
   status.set({ value: { text, tone, share, title } });
 }
 
+/**
+ * Lets the generator fetch the model.
+ *
+ * @param {"webgpu" | "wasm"} evaluator
+ */
+function load(evaluator) {
+  generator = new Generator(showFetched, (error) => {
+    generateButton.disabled = true;
+    say(sentence(error), "warning");
+  });
+  const [base, ort] = ["model/", "vendor/onnxruntime-web/"].map((folder) => new URL(folder, SITE).href);
+  loaded = generator.load({ base, ort, threads: threads(), backend: evaluator });
+  loaded.catch(() => {}); // start() says so
+  return loaded;
+}
+
 async function start() {
   const lack = missing();
-  if (lack) return say(lack, "warning");
+  if (lack) {
+    generator?.worker.terminate();
+    return say(lack, "warning");
+  }
   say("Opening …", "busy");
+  const evaluator = backend();
   await stayOffline();
   const base = new URL("model/", SITE).href;
   const response = await fetch(`${base}model.json`).catch(() => null);
@@ -93,19 +116,13 @@ async function start() {
     return say("The model cannot be fetched; load the page again when there is a connection.", "warning");
   model = await response.json();
   offerWishes();
-  generator = new Generator(showFetched, (error) => {
-    generateButton.disabled = true;
-    say(sentence(error), "warning");
-  });
-  const ort = new URL("vendor/onnxruntime-web/", SITE).href;
-  loaded = generator.load({ base, ort, threads: threads(), backend: await backend() });
   try {
-    const evaluator = await loaded;
+    const chosen = await (loaded ?? load(await evaluator));
     opening = false;
-    describe(evaluator);
+    describe(chosen);
     say("Pick a class and a seed, and press Generate.", "idle");
     generateButton.disabled = false;
-    document.body.dataset.ready = evaluator;
+    document.body.dataset.ready = chosen;
     keepOnly(partsOf(model).map((part) => base + part.file));
     if (readWish(location.hash, names(), viewSets()).seed !== undefined) generate(); // a link to a scene
   } catch (error) {

@@ -16,6 +16,7 @@ const ISOLATION = {
   "Cross-Origin-Embedder-Policy": "require-corp",
   "Cross-Origin-Resource-Policy": "cross-origin",
 };
+const ISOLATING = ["document", "iframe", "worker", "sharedworker"];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(install());
@@ -48,14 +49,20 @@ async function respond(request, path) {
   const cache = await caches.open(CACHE);
   const address = ROOT + (path || "index.html");
   const kept = await cache.match(address);
-  if (kept) return isolated(kept);
+  if (kept) return isolated(request, kept);
   const response = await fetch(request);
   if (response.status === 200 && path.startsWith("vendor/")) await cache.put(address, response.clone());
-  return isolated(response);
+  return isolated(request, response);
 }
 
-/** @param {Response} response */
-function isolated(response) {
+/**
+ * Pages and workers with the headers; the rest as it is, so that browsers use what they compiled of it before.
+ *
+ * @param {Request} request
+ * @param {Response} response
+ */
+function isolated(request, response) {
+  if (!ISOLATING.includes(request.destination)) return response;
   if (response.status === 0 || response.type === "opaque") return response;
   const headers = new Headers(response.headers);
   for (const [name, value] of Object.entries(ISOLATION)) headers.set(name, value);
