@@ -263,12 +263,21 @@ def accumulate_views_per_pixel(
             weight = float(0.0)
             colour = wp.vec3(0.0)
             # The centre comes first; step 0 stands for it, and it is passed by in its place.
+            next_row = pixel_row * supersample
+            next_column = pixel * supersample
             for step in range(samples + 1):
-                number = wp.where(step == 0, centre, step - 1)
-                if step == centre + 1:
-                    continue
-                row = pixel_row * supersample + number // supersample
-                column = pixel * supersample + number % supersample
+                row = next_row
+                column = next_column
+                if step == 0:
+                    row += half
+                    column += half
+                else:
+                    next_column += 1
+                    if next_column == (pixel + 1) * supersample:
+                        next_column = pixel * supersample
+                        next_row += 1
+                    if step == centre + 1:
+                        continue
                 key = depth_keys[((view - first_view) * rows + row) * extent + column]
                 low = int(wp.uint32(key))
                 kind = low & (KIND_BITS - FAINT)

@@ -216,6 +216,18 @@ def narrowed(span: wp.vec2d, edge: wp.vec3d, cross: wp.vec2d, row: wp.float64) -
 
 
 @wp.func
+def nearest_texel(lower: wp.float64, rightmost: wp.float64) -> int:
+    """The bits of the quad's corner that is nearest: a lower one or a right one where these are at least 0."""
+    return wp.where(lower >= wp.float64(0.0), LOWER_TEXEL, 0) | wp.where(rightmost >= wp.float64(0.0), RIGHT_TEXEL, 0)
+
+
+@wp.func
+def key_of(closeness: float, low: int) -> wp.uint64:
+    """A z-buffer entry of its two halves."""
+    return (wp.uint64(wp.cast(closeness, wp.uint32)) << wp.uint64(32)) | wp.uint64(wp.uint32(low))
+
+
+@wp.func
 def draw_triangle(
     a: wp.vec3,
     b: wp.vec3,
@@ -311,18 +323,23 @@ def draw_triangle(
         lower_row = lower_at[0] + lower_at[2] * at
         right_row = right_at[0] + right_at[2] * at
         entry = base + (row - first_row) * extent
-        for column in range(int(wp.ceil(span[0])), int(wp.ceil(greater(span[1], span[0])))):
-            x = wp.float64(column)
-            closeness = float(closeness_row + closeness_at[1] * x)
-            if may_leave_planes and (closeness * near > 1.0 or closeness * far < 1.0):
-                continue
-            low = low_half | kind
-            if padding and surface_row + surface_at[1] * x < zero:
-                low = low_half | HIDDEN
-            low |= wp.where(lower_row + lower_at[1] * x >= zero, LOWER_TEXEL, 0)
-            low |= wp.where(right_row + right_at[1] * x >= zero, RIGHT_TEXEL, 0)
-            key = (wp.uint64(wp.cast(closeness, wp.uint32)) << wp.uint64(32)) | wp.uint64(wp.uint32(low))
-            wp.atomic_max(depth_keys, entry + column, key)
+        first = int(wp.ceil(span[0]))
+        end = int(wp.ceil(greater(span[1], span[0])))
+        if padding or may_leave_planes:
+            for column in range(first, end):
+                x = wp.float64(column)
+                closeness = float(closeness_row + closeness_at[1] * x)
+                if may_leave_planes and (closeness * near > 1.0 or closeness * far < 1.0):
+                    continue
+                its_kind = wp.where(padding and surface_row + surface_at[1] * x < zero, HIDDEN, kind)
+                low = low_half | its_kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
+                wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
+        else:
+            for column in range(first, end):
+                x = wp.float64(column)
+                closeness = float(closeness_row + closeness_at[1] * x)
+                low = low_half | kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
+                wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
 
 
 @wp.func

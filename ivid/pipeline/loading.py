@@ -63,8 +63,8 @@ def fastest_precision(device: str) -> torch.dtype:
 def _onnx_is_faster(folder: str | Path, device: str) -> bool:
     """Whether ONNX Runtime, in single precision, beats torch here; a model without graphs has no choice.
 
-    Where a CPU has bfloat16 instructions but no AMX, torch is slower for one scene and faster for eight; it also stalls
-    where another process wants a core, because its threads wait for each other within every operation.
+    Where a CPU has bfloat16 instructions but no AMX, both make a scene in about the same time. But torch needs
+    diffusers, which takes seconds to import, and it stalls where another process wants a core.
     """
     has_graphs = all((Path(folder) / name / GRAPH_FILE).is_file() for name in ModelIndex.read(folder).networks)
     return has_graphs and device == "cpu" and not torch.cpu._is_amx_tile_supported()
