@@ -194,6 +194,7 @@ def rows(
 
 def draw(lines: Sequence[Line], out: Path) -> None:
     """Time above, memory below, a column for each axis; both scales logarithmic."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     axes_names = list(dict.fromkeys(line.axis for line in lines))
@@ -213,7 +214,7 @@ def draw(lines: Sequence[Line], out: Path) -> None:
             plot.minorticks_off()
             plot.grid(alpha=0.3)
             plot.legend(fontsize="small")
-    with written_aside(out) as aside:
+    with written_aside(out) as aside, rc_context({"svg.fonttype": "none"}):  # letters stay letters
         figure.savefig(aside, format=out.suffix[1:].lower())
 
 

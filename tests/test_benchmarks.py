@@ -1,7 +1,9 @@
 """The parts of the benchmarks that are more than a clock."""
 
+import re
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -141,17 +143,23 @@ def test_operations_are_those_of_the_network():
     assert one > least
 
 
-def test_growth_is_drawn_with_its_slopes(tmp_path):
+def test_growth_is_told_and_drawn_with_its_slopes(tmp_path, monkeypatch, capsys):
     pieces = [
         ("views", (2, 8), "meshes", growth.meshes_of_views),
         ("pixels", (32**2, 64**2), "fused picture", growth.picture_of_pixels),
     ]
-    rows = list(growth.rows(tmp_path / "growth.svg", pieces))
-    slopes = {what: value for what, value, *_ in rows if "slope" in what}
-    assert set(slopes) == {"meshes: steepest slope over views", "fused picture: steepest slope over pixels"}
-    assert all(-1 < slope < 2 for slope in slopes.values())
+    monkeypatch.setattr(growth, "rows", partial(growth.rows, pieces=pieces))
+    assert benchmarks(["growth", "--out", str(tmp_path / "growth.svg")]) == 0
+    cells = [[cell.strip() for cell in line.split("|")] for line in capsys.readouterr().out.splitlines()]
+    table = {row[1]: row[2] for row in cells if len(row) == 5}
+    assert {"meshes, 2 views", "meshes, 8 views", "fused picture, 1024 pixels", "memory"} <= set(table)
+    slopes = [float(value) for what, value in table.items() if "steepest slope" in what]
+    assert len(slopes) == 2
+    assert all(-1 < slope < 2 for slope in slopes)
     drawing = (tmp_path / "growth.svg").read_text()
     assert drawing.startswith("<?xml")
+    told = re.findall(r"(?:meshes|fused picture) \((-?[\d.]+)\)", drawing)
+    assert [float(slope) for slope in told] == pytest.approx(slopes, abs=0.006)
     with pytest.raises(ValueError, match=r"the plot is a \.png or \.svg file, not growth\.txt"):
         next(growth.rows("growth.txt"))
 
