@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ivid.diffusion import SAMPLERS
+from ivid.pipeline.cluster import Cluster
 from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.devices import BACKENDS
 from ivid.pipeline.processes import Share
@@ -116,6 +117,32 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
         choices=BACKENDS,
         help="what evaluates the networks: ONNX Runtime, on the CPU, or torch (default: the faster one)",
     )
+
+
+def add_processes(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--processes` and `--ray`, among which `what` is shared."""
+    parser.add_argument(
+        "--processes", type=positive, metavar="N", help=f"share {what} among so many (default: one per GPU)"
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help=f"share {what} among workers of a Ray cluster: host:port, auto for the one this machine is part of, or "
+        "local for one of this machine alone; --processes says how many (default: one per GPU, or else per machine)",
+    )
+
+
+def cluster_of(options: argparse.Namespace) -> Cluster | None:
+    """The cluster that `--ray` names; None without it.
+
+    Raises:
+        ValueError: another option does not go with it.
+    """
+    if options.ray is None:
+        return None
+    if Share.of_environment().of > 1:
+        raise ValueError("--ray shares the work by itself; run it once, not by a launcher of several processes")
+    return Cluster(options.ray, options.processes, options.device)
 
 
 # Fields of `Sampling`, and its shortcut `sampler`.

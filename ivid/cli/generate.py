@@ -4,68 +4,33 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ivid.cli.arguments import add_backend, add_device, add_model, add_sampling, positive, refuse, sampling
+from ivid.cli.arguments import (
+    add_backend,
+    add_device,
+    add_model,
+    add_processes,
+    add_sampling,
+    cluster_of,
+    positive,
+    refuse,
+    sampling,
+)
 from ivid.cli.first_view import add_picture, check_picture, first_view_of
+from ivid.cli.scene_maker import SceneMaker, Work
 from ivid.export.folders import PlainLayout, PublishedLayout
 from ivid.export.records import difference
-from ivid.export.remote import Layout, RemoteLayout, check_address, is_address
+from ivid.export.remote import RemoteLayout, check_address, is_address
 from ivid.pipeline.batch import SceneRequest, parse_seeds, plan
+from ivid.pipeline.cluster import Cluster, connected, share_out
 from ivid.pipeline.devices import check_backend
-from ivid.pipeline.models import model_folder, read_index
+from ivid.pipeline.models import read_index
 from ivid.pipeline.processes import Share, helper_count, helpers
-from ivid.pipeline.sampling import ResolvedSampling, Sampling
-from ivid.scene.cameras import VIEW_SETS, Camera, read_view_set, view_set
+from ivid.scene.cameras import VIEW_SETS, read_view_set, view_set
 from ivid.scene.files import check_writable
 from ivid.scene.fingerprint import FIRST_VIEW, fingerprint
-from ivid.scene.scene import Scene, View
-
-if TYPE_CHECKING:
-    from ivid.pipeline.events import Preview
-    from ivid.pipeline.pipeline import IvidPipeline
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be made, and how, all of it checked.
-
-    Attributes:
-        model: name or folder.
-        requests: the scenes that are wanted.
-        missing: those of them that are to be made.
-        layout: where they go.
-        view_set: name or cameras.
-        views: how many a scene has.
-        sampling: as asked for; the model has defaults for the rest.
-        resolved: the same with those defaults.
-        first_view: that every scene starts from.
-        upsample: all, first or None.
-        settings: of every scene, besides those that the pipeline records.
-    """
-
-    model: str
-    requests: Sequence[SceneRequest]
-    missing: Sequence[SceneRequest]
-    layout: Layout
-    view_set: str | Sequence[Camera]
-    views: int
-    sampling: Sampling
-    resolved: ResolvedSampling
-    first_view: View | None
-    upsample: str | None
-    settings: dict[str, str]
-
-    @property
-    def evaluations(self) -> int:
-        """Of the networks, for one scene: a guided one counts once here."""
-        first = 0 if self.first_view else self.resolved.first_steps
-        enlarged = self.views if self.upsample else 0
-        return first + self.resolved.novel_steps * (self.views - 1 + enlarged)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,9 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="B",
         help="scenes, or views to enlarge, in one network call (default: %(default)s)",
     )
-    parser.add_argument(
-        "--processes", type=positive, metavar="N", help="share the work among so many (default: one per GPU)"
-    )
+    add_processes(parser, "the work")
     add_sampling(parser)
     add_picture(parser)
     parser.add_argument(
@@ -128,11 +91,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    cluster = cluster_of(options)
     work = checked(options)
     if len(work.missing) < len(work.requests) and Share.of_environment().index == 0:
         there = len(work.requests) - len(work.missing)
         print(f"{there} of {len(work.requests)} scenes are there already, made in the same way", file=sys.stderr)
-    if work.missing:
+    if work.missing and cluster:
+        make_on_cluster(work, options, cluster)
+    elif work.missing:
         make(work, options)
 
 
@@ -226,11 +192,11 @@ def make(work: Work, options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ivid.pipeline.devices import check_device
-    from ivid.pipeline.loading import load_pipeline
 
     check_device(options.device)
     device = options.device or Share.of_environment().device()
-    pipeline = load_pipeline(model_folder(work.model), device, options.backend)
+    maker = SceneMaker(work, options.batch, device, options.backend)
+    maker.load()
     missing = {request.name for request in work.missing}
     with helpers(helper_count(options.processes, options.device), options.arguments) as share:
         requests = [request for request in share.part(work.requests, options.batch) if request.name in missing]
@@ -241,34 +207,20 @@ def make(work: Work, options: argparse.Namespace) -> None:
                 bar.set_description(f"{request.name} view {preview.view_index + 1}/{work.views}", refresh=False)
                 bar.update()
 
-            for file in made(pipeline, work, requests, options.batch, on_evaluation):
+            for file in maker.made(requests, on_evaluation):
                 bar.write(str(file))
 
 
-def made(
-    pipeline: IvidPipeline,
-    work: Work,
-    requests: Sequence[SceneRequest],
-    batch: int,
-    on_evaluation: Callable[[SceneRequest, Preview], None] | None = None,
-) -> Iterator[Path | str]:
-    """Make some of the scenes and write them; yields where each of them is."""
-    from ivid.pipeline.batch import generate
+def make_on_cluster(work: Work, options: argparse.Namespace, cluster: Cluster) -> None:
+    """The same by the workers of a Ray cluster, each of which holds the model."""
+    from tqdm import tqdm
 
-    scenes = generate(
-        pipeline, requests, batch, on_evaluation, work.first_view, view_set=work.view_set, sampling=work.sampling
-    )
-    for request, scene, events in scenes:
-        told = on_evaluation and partial(on_evaluation, request)
-        scene = _enlarged(pipeline, scene, work, batch, told)
-        scene = replace(scene, settings={**scene.settings, **work.settings})
-        work.layout.write(request, scene, events)
-        yield work.layout.scene_file(request)
-
-
-def _enlarged(pipeline: IvidPipeline, scene: Scene, work: Work, batch: int, told) -> Scene:
-    if not work.upsample:
-        return scene
-    from ivid.pipeline.upsampling import upsampled
-
-    return upsampled(pipeline, scene, work.upsample, work.sampling, batch, told)
+    work, folders = work.shared()
+    maker = SceneMaker(work, options.batch, options.device, options.backend)
+    starts = range(0, len(work.missing), options.batch)
+    batches = [work.missing[start : start + options.batch] for start in starts]
+    total = work.evaluations * len(work.missing)
+    with connected(cluster) as ray, tqdm(total=total, unit="step", dynamic_ncols=True) as bar:
+        for files in share_out(ray, maker, batches, cluster, folders, lambda steps: bar.update(steps - bar.n)):
+            for file in files:
+                bar.write(str(file))

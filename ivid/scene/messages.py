@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-TRAINING_PACKAGES = {"pyrender", "pytorch_optimizer", "tensorboardX", "torchmetrics", "transformers", "trimesh"}
+TRAINING_PACKAGES = ("pyrender", "pytorch_optimizer", "tensorboardX", "torchmetrics", "transformers", "trimesh")
+EXTRAS = {"ray": "ray", **dict.fromkeys(TRAINING_PACKAGES, "train")}  # packages, and what brings them
 FAILURES = (ValueError, OSError, RuntimeError, ImportError, MemoryError)  # wrong input, or a machine's limits
 
 
@@ -21,8 +22,8 @@ def sentence(error: BaseException) -> str:
         if isinstance(error, FileNotFoundError):
             return f"there is no file or folder {_path(error.filename)}"
         return f"{_path(error.filename)}: {reason}"
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in TRAINING_PACKAGES:
-        return f"this needs the package {error.name}, which is not installed; try: pip install 'ivid[train]'"
+    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").split(".")[0])):
+        return f"this needs the package {error.name}, which is not installed; try: pip install 'ivid[{extra}]'"
     if isinstance(error, MemoryError):
         return "there is not enough memory for that"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

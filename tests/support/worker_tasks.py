@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 LONG_S = 600
@@ -22,3 +25,13 @@ def failing(number: int) -> int:
     if number == 3:
         raise ValueError("three")
     return number
+
+
+def cannot_be_made(piece: int, step: Callable[[], None]) -> None:
+    """Work for a cluster that has wrong input."""
+    raise ValueError(f"{piece} cannot be made")
+
+
+def ends_its_worker(piece: int, step: Callable[[], None]) -> None:
+    """Work for a cluster that no worker survives."""
+    os.kill(os.getpid(), signal.SIGKILL)
