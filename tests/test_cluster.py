@@ -41,6 +41,7 @@ def cluster():
     head = {**machine, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # 15 by default, with which nothing is done beside other tests
         started = ray.cluster_utils.Cluster(initialize_head=True, head_node_args=head)
         started.add_node(**machine)
         yield started.address
