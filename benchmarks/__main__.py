@@ -32,6 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--device", help="of gpu: cuda, or cpu at toy size (default: cuda)")
     parser.add_argument("--out", help="of growth: the plot, .png or .svg (default: growth.svg)")
+    parser.add_argument(
+        "--agree",
+        action="store_const",
+        const=True,
+        help="of site: instead, a scene of 27 views beside Python's from the same noise",
+    )
     options = parser.parse_args(given_arguments)
     names = options.suites or SUITES
     unknown = sorted(set(names) - set(known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import threading
 from collections import defaultdict
@@ -17,9 +18,13 @@ from playwright.sync_api import BrowserContext, Page
 
 from benchmarks.browser import headless_chromium
 from benchmarks.timing import Row
+from ivid.pipeline.labels import sample_label
+from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.models import model_folder
 from ivid.site.contents import ISOLATION
 from ivid.site.folder import write_site
+from ivid.site.networks import site_networks
+from tests.support.site_scene import Made, agreements, make, recorded_noise
 
 PATIENCE_MS = 600_000
 
@@ -68,7 +73,10 @@ def _served(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def rows() -> Iterator[Row]:
+def rows(agree: bool = False) -> Iterator[Row]:
+    if agree:
+        yield from _agreement()
+        return
     with TemporaryDirectory() as name:
         site = write_site(model_folder("lowpoly"), Path(name) / "site")
         with _served(site.folder) as url, headless_chromium() as browser:
@@ -86,6 +94,26 @@ def rows() -> Iterator[Row]:
     for stage, milliseconds in stages.items():
         often = f" ({len(milliseconds)} times)" if len(milliseconds) > 1 else ""
         yield f"  {stage}{often}", statistics.median(milliseconds), "ms", ""
+
+
+def _agreement() -> Iterator[Row]:
+    """A whole scene of the site's generator beside the pipeline's from the same noise."""
+    pipeline = load_pipeline(model_folder("lowpoly"), "cpu", "onnx")
+    seed, name = 5, "house"
+    cameras, labels, index = pipeline.config.cameras("3x9", seed), pipeline.config.labels, pipeline.class_index("house")
+    instances = labels.instances[index] if labels.instances and index is not None else None
+    dealt = sample_label(index, seed, instances, labels.horizontal_flip)
+    told = {"classIndex": index, "instance": dealt.instance, "flipped": dealt.flipped}
+    with recorded_noise() as drawn:
+        next(pipeline.stream(name, seed, cameras))
+    with TemporaryDirectory() as folder:
+        out = Path(folder)
+        manifest = site_networks(model_folder("lowpoly"), out)
+        (out / "model" / "model.json").write_text(json.dumps(manifest))
+        make(out, out / "model", drawn, cameras, label=told)
+        views = agreements(Made(out, manifest["size"]), pipeline, name, seed, cameras)
+    yield f"the same noise in Python: lowest of {len(views)} views", min(view.colour for view in views), "dB", ">= 35"
+    yield "lowest overlap of masks", min(view.masks for view in views), "IoU", ">= 0.99"
 
 
 def _visit(context: BrowserContext, url: str) -> Page:

@@ -17,21 +17,20 @@ import torch
 
 from ivid.diffusion.denoiser import evaluate
 from ivid.diffusion.onnx_unet import WEIGHTS_FILE
+from ivid.export.points import without_outliers
+from ivid.export.surface import PointCloud, contract
 from ivid.pipeline.config import ModelIndex
-from ivid.pipeline.events import ViewDone
 from ivid.pipeline.labels import sample_label
 from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.locations import BUNDLED_MODELS
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import View
 from ivid.site.networks import PART_BYTES, site_networks, weight_bytes
+from tests.support.site_scene import ORT, Made, agreements, make, recorded_noise
 from tests.support.tiny_model import save_tiny_model
 
 LOWPOLY = BUNDLED_MODELS / "lowpoly"
 ROOT = Path(__file__).parents[1]
-PROGRAM = ROOT / "tests" / "support" / "site_generator.mjs"
-ORT = ROOT / "node_modules" / "onnxruntime-web" / "dist"
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None or not ORT.is_dir(), reason="npm ci was not run")
 
@@ -88,86 +87,45 @@ def test_a_model_with_another_sampler_is_refused_before_anything_is_written(tmp_
     assert not (tmp_path / "out").exists()
 
 
-class Recorder:
-    """What `torch.randn` gave, in order."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.drawn: list[np.ndarray] = []
-        original = torch.randn
-
-        def record(*args: Any, **options: Any) -> torch.Tensor:
-            values = original(*args, **options)
-            self.drawn.append(values.numpy().ravel())
-            return values
-
-        monkeypatch.setattr(torch, "randn", record)
-
-
-class Made:
-    """What the generator wrote down of a scene."""
-
-    def __init__(self, folder: Path, size: int) -> None:
-        self.folder, self.size = folder, size
-        self.report = json.loads((folder / "report.json").read_text())
-
-    def array(self, name: str, dtype: type = np.float32) -> np.ndarray:
-        return np.fromfile(self.folder / f"{name}.bin", dtype)
-
-    def picture(self, name: str) -> np.ndarray:
-        return self.array(name).reshape(self.size, self.size, -1).squeeze()
-
-    def mask(self, name: str) -> np.ndarray:
-        if not (self.folder / f"{name}.bin").exists():
-            return np.ones((self.size, self.size), bool)
-        return self.array(name, np.uint8).reshape(self.size, self.size) > 0
-
-
-def make(folder: Path, model: Path, noise: list[np.ndarray], cameras: list[Camera], **job: Any) -> None:
-    """Run the generator under node."""
-    np.concatenate(noise).astype(np.float32).tofile(folder / "noise.bin")
-    entries = [{"world_to_view": each.world_to_view.ravel().tolist(), "fov_y_deg": each.fov_y_deg} for each in cameras]
-    job = {"model": str(model), "folder": str(folder), "ort": str(ORT), "cameras": entries, "sampling": {}, **job}
-    (folder / "job.json").write_text(json.dumps(job))
-    run = subprocess.run(["node", PROGRAM, folder / "job.json"], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-
-
-def decibels(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return -10 * np.log10(np.mean((ours - theirs) ** 2) + 1e-12)
-
-
-def overlap(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float((ours & theirs).sum() / (ours | theirs).sum()) if (ours | theirs).any() else 1.0
-
-
-def whole(mask: np.ndarray | None, size: int) -> np.ndarray:
-    return np.ones((size, size), bool) if mask is None else mask
+@needs_node
+def test_points_that_stand_alone_are_those_of_the_python_export():
+    random = np.random.default_rng(0)
+    sheet = np.column_stack([random.random((3000, 2)), np.zeros(3000)]) * 0.3
+    loose = random.random((40, 3))
+    contracted = np.concatenate([sheet, loose])
+    points = contracted / (1 - np.linalg.norm(contracted, axis=1, keepdims=True) / 2) / 2
+    contracted = contract(points)
+    program = """
+      import { readFileSync } from "node:fs";
+      const { notAlone } = await import(process.argv[1]);
+      const [voxel, ...points] = JSON.parse(readFileSync(0, "utf-8"));
+      console.log(JSON.stringify([...notAlone(Float64Array.from(points), voxel)]));
+    """
+    module = ROOT / "ivid" / "site" / "web" / "outliers.js"
+    ones = np.ones(len(points))
+    cloud = PointCloud(points, points, points, ones, ones, points)
+    expected = without_outliers(cloud).points
+    for voxel in (0.01, 0.2):
+        given = json.dumps([voxel, *contracted.ravel().tolist()])
+        command = ["node", "--input-type=module", "-e", program, str(module)]
+        run = subprocess.run(command, input=given, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        kept = np.array(json.loads(run.stdout), bool)
+        assert np.array_equal(points[kept], expected)
+    assert len(sheet) * 0.98 < len(expected) < len(points) - 10
 
 
 def assert_same_scene(made: Made, pipeline: IvidPipeline, label: str, seed: int, cameras: list[Camera]) -> None:
-    """The pipeline's scene from the same noise: conditions, pictures, depths and masks."""
-    events = [each for each in pipeline.stream(label, seed, cameras) if isinstance(each, ViewDone)]
-    views: list[View] = [event.view for event in events]
-    for event in events:
-        index, view, condition = event.view_index, event.view, event.condition
-        if condition is not None:
-            ours = f"condition.{{}}.{index}"
-            assert overlap(made.mask(ours.format("mask")), condition.mask) >= 0.99
-            assert overlap(made.mask(ours.format("maskRgb")), condition.mask_rgb) >= 0.99
-            rgb = made.array(ours.format("rgb")).reshape(3, made.size, made.size).transpose(1, 2, 0)
-            assert decibels(rgb, condition.rgb) >= 35
-            assert np.abs(made.picture(ours.format("depthFloor")) - condition.depth_floor).mean() < 1e-3
-        assert decibels(made.picture(f"rgb.{index}"), view.rgb) >= 35
-        assert np.median(np.abs(made.picture(f"depth.{index}") - view.depth)) < 1e-4
-        assert overlap(made.mask(f"mask.{index}"), whole(view.mask, made.size)) >= 0.99
-    final = pipeline.scene(views, label, seed, "3x9", pipeline.sampling()).views
-    for index, view in enumerate(final):
-        assert overlap(made.mask(f"final_mask.{index}"), whole(view.mask, made.size)) >= 0.99
+    for view in agreements(made, pipeline, label, seed, cameras):
+        assert view.colour >= 35
+        assert view.depth < 1e-4
+        assert view.floor < 1e-3
+        assert view.masks >= 0.99
 
 
 @needs_node
 @pytest.mark.slow
-def test_networks_and_a_scene_are_those_of_the_pipeline(site, tmp_path, monkeypatch):
+def test_networks_and_a_scene_are_those_of_the_pipeline(site, tmp_path):
     pipeline = IvidPipeline.from_pretrained(LOWPOLY, torch.float32)
     generator = torch.Generator().manual_seed(0)
     expected, evaluations = {}, []
@@ -186,22 +144,21 @@ def test_networks_and_a_scene_are_those_of_the_pipeline(site, tmp_path, monkeypa
     cameras = pipeline.config.cameras("3x9", seed)[:4]
     assert labels.instances is not None
     label = sample_label(index, seed, labels.instances[index], labels.horizontal_flip)  # type: ignore[index]
-    with monkeypatch.context() as patched:
-        recorder = Recorder(patched)
+    with recorded_noise() as drawn:
         next(pipeline.stream("house", seed, cameras))
     told = {"classIndex": index, "instance": label.instance, "flipped": label.flipped}
-    make(tmp_path, site / "model", recorder.drawn, cameras, label=told, evaluations=evaluations)
+    make(tmp_path, site / "model", drawn, cameras, label=told, evaluations=evaluations)
     made = Made(tmp_path, 128)
     for name, outputs in expected.items():
         for k, output in enumerate(outputs):
             assert np.abs(made.array(f"{name}.{k}") - output.ravel()).max() < 1e-3
-    assert made.report["drawn"] == sum(each.size for each in recorder.drawn)
+    assert made.report["drawn"] == sum(each.size for each in drawn)
     assert_same_scene(made, pipeline, "house", seed, cameras)
 
 
 @needs_node
 @pytest.mark.slow
-def test_a_model_as_published_is_converted_and_sampled(tmp_path, monkeypatch):
+def test_a_model_as_published_is_converted_and_sampled(tmp_path):
     """Noise where nothing is known, blending, ancestral steps, guidance, masks without depth edges."""
     model = save_tiny_model(tmp_path / "tiny", first_steps=3, novel_steps=2)
     index = ModelIndex.read(model)
@@ -218,12 +175,11 @@ def test_a_model_as_published_is_converted_and_sampled(tmp_path, monkeypatch):
         folder.mkdir()
         shutil.copytree(tmp_path / "site" / "model", folder / "model")
         (folder / "model" / "model.json").write_text(json.dumps(manifest))
-        with monkeypatch.context() as patched:
-            recorder = Recorder(patched)
+        with recorded_noise() as drawn:
             assert len(list(pipeline.stream("tree", 3, cameras))) > 3
         label = {"classIndex": 1, "instance": None, "flipped": False}
-        make(folder, folder / "model", recorder.drawn, cameras, label=label)
+        make(folder, folder / "model", drawn, cameras, label=label)
         made = Made(folder, manifest["size"])
-        assert made.report["drawn"] == sum(each.size for each in recorder.drawn)
+        assert made.report["drawn"] == sum(each.size for each in drawn)
         assert prediction_type != "sample" or made.mask("condition.mask.1").any()
         assert_same_scene(made, pipeline, "tree", 3, cameras)

@@ -7,13 +7,11 @@
  */
 
 export class Generator {
-  /**
-   * @param {(loaded: number, total: number) => void} onProgress  of fetching the model, in bytes
-   * @param {(error: Error) => void} onFailure  of what goes on in the background, when it fails
-   */
-  constructor(onProgress, onFailure) {
-    this.onProgress = onProgress;
-    this.onFailure = onFailure;
+  constructor() {
+    /** @type {(loaded: number, total: number) => void} of fetching the model, in bytes */
+    this.onProgress = () => {};
+    /** @type {(error: Error) => void} of what goes on in the background, when it fails */
+    this.onFailure = () => {};
     this.worker = new Worker(new URL("./generator/worker.js", import.meta.url), { type: "module" });
     this.next = 0;
     /** @type {Map<number | "load", {resolve: (value: any) => void, reject: (error: Error) => void, events?: Events}>} */

@@ -8,11 +8,11 @@ import { mount as mountStatus } from "../../page/web/status.js";
 import { asksFor, hashOf, readSeed, readWish } from "./address.js";
 import { localComponent } from "./component.js";
 import { keepOnly } from "./download.js";
+import { early, load } from "./early.js";
 import { mountExports } from "./exports.js";
-import { Generator } from "./generator.js";
 import { Making } from "./making.js";
-import { isKept, stayOffline } from "./offline.js";
-import { backend, lastBackend, missing, threads } from "./support.js";
+import { stayOffline } from "./offline.js";
+import { backend, missing, threads } from "./support.js";
 
 /** @typedef {import("../../page/web/status.js").Status} Status */
 
@@ -24,13 +24,6 @@ const VIEW_SETS = [
   ["uncond", "First view only"],
 ];
 const DICE = 100_000; // seeds that the dice have
-
-/** @type {Generator} */
-let generator;
-/** @type {Promise<string> | null} */
-let loaded = null;
-const last = lastBackend();
-if (last && isKept()) load(last); // a later visit: the viewer will keep this page busy for a while
 
 /** @param {string} selector  @returns {any} */
 const find = (selector) => document.querySelector(selector);
@@ -62,10 +55,12 @@ viewer.notices.place("No scene yet", "Pick a class and a seed, and press Generat
 const offer = mountExports(
   find(".ivid-exports"),
   new URL("scene_template.html", SITE).href,
-  () => viewer.takePicture(2),
+  () => viewer.takePicture(viewer.renderer?.budget.software ? 1 : 2), // four times the pixels take that much longer
   (text) => say(text, "warning"),
 );
 
+/** @type {import("./generator.js").Generator} */
+let generator;
 /** @type {any} */
 let model;
 /** Whether the networks of the first view are on their way. */
@@ -85,26 +80,10 @@ function say(text, tone, share = null, title = "") {
   status.set({ value: { text, tone, share, title } });
 }
 
-/**
- * Lets the generator fetch the model.
- *
- * @param {"webgpu" | "wasm"} evaluator
- */
-function load(evaluator) {
-  generator = new Generator(showFetched, (error) => {
-    generateButton.disabled = true;
-    say(sentence(error), "warning");
-  });
-  const [base, ort] = ["model/", "vendor/onnxruntime-web/"].map((folder) => new URL(folder, SITE).href);
-  loaded = generator.load({ base, ort, threads: threads(), backend: evaluator });
-  loaded.catch(() => {}); // start() says so
-  return loaded;
-}
-
 async function start() {
   const lack = missing();
   if (lack) {
-    generator?.worker.terminate();
+    early?.generator.worker.terminate();
     return say(lack, "warning");
   }
   say("Opening …", "busy");
@@ -116,8 +95,15 @@ async function start() {
     return say("The model cannot be fetched; load the page again when there is a connection.", "warning");
   model = await response.json();
   offerWishes();
+  const started = early ?? load(await evaluator);
+  generator = started.generator;
+  generator.onProgress = showFetched;
+  generator.onFailure = (error) => {
+    generateButton.disabled = true;
+    say(sentence(error), "warning");
+  };
   try {
-    const chosen = await (loaded ?? load(await evaluator));
+    const chosen = await started.loaded;
     opening = false;
     describe(chosen);
     say("Pick a class and a seed, and press Generate.", "idle");

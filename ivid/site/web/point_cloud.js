@@ -2,6 +2,7 @@
 
 import { sourceCamera } from "../../../viewer/web/camera.js";
 import { buildMesh, DROPPED, EDGE, ERODED, flagsOf } from "../../../viewer/web/render/mesh.js";
+import { notAlone } from "./outliers.js";
 import { joined } from "./png.js";
 import { strToU8 } from "./vendor/fflate/fflate.js";
 
@@ -15,13 +16,14 @@ const FIELDS = 10; // of a voxel: weight, and the weighted sums of position, nor
 /**
  * One point for every voxel that a pixel of a view falls into: the mean of its pixels by view-angle weight (method §5).
  * Voxels are a pixel wide at any distance: they divide the space p / (1 + |p|). Pixels on depth edges, those that masks
- * leave out and those at the far plane are left out, the last unless there is nothing else.
+ * leave out and those at the far plane are left out, the last unless there is nothing else. So are points that stand alone.
  *
  * @param {Scene} scene
  */
 export function pointCloud(scene) {
-  const voxels = collect(scene, false);
-  return ply(voxels.size ? voxels : collect(scene, true));
+  let voxels = collect(scene, false);
+  if (!voxels.size) voxels = collect(scene, true);
+  return ply(connected([...voxels.values()], scene));
 }
 
 /**
@@ -81,22 +83,37 @@ function addView(voxels, view, size, farthest) {
   }
 }
 
-/** @param {Map<string, Float64Array>} voxels */
-function ply(voxels) {
+/**
+ * @param {Float64Array[]} points
+ * @param {Scene} scene
+ */
+function connected(points, { views, size }) {
+  const contracted = new Float64Array(3 * points.length);
+  points.forEach((sums, k) => {
+    const point = [1, 2, 3].map((i) => sums[i] / sums[0]);
+    const shrunk = 1 + Math.hypot(...point);
+    for (let i = 0; i < 3; i++) contracted[3 * k + i] = point[i] / shrunk;
+  });
+  const kept = notAlone(contracted, 1 / (sourceCamera(views[0].camera).focal * size));
+  return points.filter((_, k) => kept[k]);
+}
+
+/** @param {Float64Array[]} points  sums of their voxels */
+function ply(points) {
   const names = ["x", "y", "z", "nx", "ny", "nz"].map((name) => `property float ${name}`);
   names.push(...["red", "green", "blue"].map((name) => `property uchar ${name}`));
   const header = [
     "ply",
     "format binary_little_endian 1.0",
     "comment axes: y up, orbit centre at the origin, first camera at (0, 0, 1)",
-    `element vertex ${voxels.size}`,
+    `element vertex ${points.length}`,
     ...names,
     "end_header",
     "",
   ].join("\n");
-  const content = new DataView(new ArrayBuffer(27 * voxels.size));
+  const content = new DataView(new ArrayBuffer(27 * points.length));
   let at = 0;
-  for (const sums of voxels.values()) {
+  for (const sums of points) {
     const length = Math.hypot(sums[4], sums[5], sums[6]) || 1;
     for (let i = 0; i < 3; i++) content.setFloat32(at + 4 * i, sums[1 + i] / sums[0], true);
     for (let i = 0; i < 3; i++) content.setFloat32(at + 12 + 4 * i, sums[4 + i] / length, true);

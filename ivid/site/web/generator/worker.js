@@ -71,11 +71,13 @@ self.addEventListener("message", ({ data }) => {
 
 /** @param {LoadRequest} request */
 async function load({ base, ort: folder, threads, backend }) {
+  /** @type {("webgpu" | "wasm")[]} */
+  const names = backend === "webgpu" && "gpu" in navigator ? ["webgpu", "wasm"] : ["wasm"];
+  const runtime = import(`${folder}ort.${names[0]}.min.mjs`); // at the same time
+  runtime.catch(() => {}); // it is imported again where it is used
   const response = await fetch(`${base}model.json`);
   if (!response.ok) throw new Error(`The model cannot be fetched: the server answers ${response.status}.`);
   const manifest = /** @type {Manifest} */ (await response.json());
-  /** @type {("webgpu" | "wasm")[]} */
-  const names = backend === "webgpu" && "gpu" in navigator ? ["webgpu", "wasm"] : ["wasm"];
   for (const name of names) {
     try {
       const ort = await import(`${folder}ort.${name}.min.mjs`);
