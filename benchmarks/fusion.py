@@ -28,7 +28,7 @@ def rows() -> Iterator[Row]:
         "condition for the 27th view, 26 meshes at 128², 3x",
         1000 * median_seconds(lambda: aggregate_conditions(views, last, scene.depth_range, renderer=renderer), 9),
         "ms",
-        "<= 100",
+        "<= 60",
     )
 
     def all_conditions() -> None:
