@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivid.pipeline.pictures import smoothed
+from ivid.pipeline.pictures import decontaminated, smoothed
 from ivid.scene.depth import (
     PUBLISHED_SAMPLING_RANGE,
     decode,
@@ -118,3 +118,38 @@ def test_smoothing_takes_roughness_and_keeps_edges():
     smooth = smoothed(torch.tensor(step + 0.4 * rough, dtype=torch.float32), 0.06)[0].numpy()
     assert np.abs(smooth - step).max() < 0.04
     assert (smooth - step).std() < 0.4 * (0.4 * rough).std()
+
+
+def test_decontamination_is_its_rule_written_out():
+    random = np.random.default_rng(3)
+    d = np.where(random.uniform(size=(14, 17)) < 0.2, 0.3, 0.9) + random.uniform(0, 0.08, (14, 17))
+    d, rgb = d.astype(np.float32), random.uniform(size=(14, 17, 3)).astype(np.float32)
+    pixels = list(np.ndindex(d.shape))
+    behind = {p for p in pixels if any(d[q] < d[p] - np.float32(0.06) for q in pixels if apart(p, q) <= 2)}
+    expected, clean = rgb.astype(np.float64), set(pixels) - behind
+    for _ in range(4):
+        of = {p: [q for q in clean if apart(p, q) == 1 and abs(d[q] - d[p]) < 0.06] for p in set(pixels) - clean}
+        means = {p: np.mean([expected[q] for q in others], axis=0) for p, others in of.items() if others}
+        for p, mean in means.items():
+            expected[p] = mean
+        clean |= set(means)
+    assert 10 < len(behind) < len(pixels)
+    np.testing.assert_allclose(decontaminated(rgb, d, 2, 0.06), expected, atol=1e-6)
+
+
+def apart(p: tuple[int, ...], q: tuple[int, ...]) -> int:
+    return max(abs(a - b) for a, b in zip(p, q, strict=True))
+
+
+def test_decontamination_takes_the_object_off_its_background():
+    rows, columns = np.mgrid[:48, :48]
+    from_rim = 12 - np.hypot(rows - 24, columns - 24)  # of a red disc before a background that grows lighter
+    background = np.repeat(0.4 + 0.004 * columns[..., None], 3, axis=-1)
+    cover = np.clip(0.5 + from_rim / 2, 0, 1)[..., None]  # a soft edge, two pixels wide
+    rgb = (cover * [0.9, 0.1, 0.1] + (1 - cover) * background).astype(np.float32)
+    d = np.where(from_rim > 0, 0.4, 0.95).astype(np.float32)
+    clean = decontaminated(rgb, d, 2, 0.06)
+    behind = from_rim <= 0
+    assert np.abs(rgb - background)[behind].max() > 0.15
+    assert np.abs(clean - background)[behind].max() < 0.01
+    np.testing.assert_array_equal(clean[~behind], rgb[~behind])

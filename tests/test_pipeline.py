@@ -14,7 +14,7 @@ from ivid.pipeline.events import Preview, ViewDone
 from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.scene.cameras import Camera, view_set
-from ivid.scene.depth import decode
+from ivid.scene.depth import decode, encode
 from ivid.scene.scene import Scene, View
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import SIZE, save_tiny_model, tiny_pipeline
@@ -69,6 +69,17 @@ def test_further_views_are_trusted_as_the_model_says():
     assert not np.array_equal(scene.views[5].rgb, published.views[5].rgb)
     with pytest.raises(ValueError, match="novel_view_trust must be from 1e-06"):
         changed(pipeline, novel_view_trust=0)
+
+
+def test_conditions_see_decontaminated_colours_and_views_keep_their_own(monkeypatch):
+    pipeline, seen = tiny_pipeline(), []
+    pipeline.config = changed(pipeline, depth={"flying_pixel_threshold": 1e-3, "decontamination_px": 2})
+    condition = pipeline.condition
+    monkeypatch.setattr(pipeline, "condition", lambda views, camera: seen.append(views[0]) or condition(views, camera))
+    first = pipeline("house", 3, "random").views[0]
+    pictures_own, d = first.quantised().rgb / np.float32(255), encode(first.depth, pipeline.config.depth.range)
+    assert np.abs(seen[0].rgb - pictures_own).max() > 0.1
+    assert np.abs(seen[0].rgb - pictures.decontaminated(pictures_own, d, 2, 1e-3)).max() < 1 / 255
 
 
 def test_a_consistent_model_leaves_out_what_floats(monkeypatch):

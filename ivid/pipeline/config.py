@@ -31,6 +31,7 @@ __all__ = ["IvidDiffusionPipeline"]
 '''
 NETWORKS = ("first_view_unet", "novel_view_unet", "refiner_unet", "novel_refiner_unet", "upsampler_unet")
 """Folders of a model, each with a UNet2DModel; the first two are always there."""
+MOST_DECONTAMINATION_PX = 16
 NETWORK_CLASS = ["diffusers", "UNet2DModel"]
 
 OLD_NAMES = {
@@ -64,6 +65,9 @@ class DepthConfig:
         first_smoothing, further_smoothing: range of the bilateral filter that smooths the d of sampled views within
             surfaces, the standard deviation of its differences (`ivid.pipeline.pictures.smoothed`); of first views and
             of further ones. None keeps depth as it is.
+        decontamination_px: how far behind depth edges the colours that conditions take from views are freed of those of
+            the nearer surface (`ivid.pipeline.pictures.decontaminated`); 0 keeps them. The edges are those of
+            `flying_pixel_threshold`.
 
     Raises:
         ValueError: a value is out of range.
@@ -76,6 +80,7 @@ class DepthConfig:
     flying_pixel_threshold: float | None = None
     first_smoothing: float | None = None
     further_smoothing: float | None = None
+    decontamination_px: int = 0
 
     def __post_init__(self) -> None:
         try:
@@ -90,6 +95,13 @@ class DepthConfig:
         for name in ("flying_pixel_threshold", "first_smoothing", "further_smoothing"):
             if getattr(self, name) is not None:
                 _check_number(f"depth.{name}", getattr(self, name), positive=True)
+        if not isinstance(self.decontamination_px, int) or not 0 <= self.decontamination_px <= MOST_DECONTAMINATION_PX:
+            raise ValueError(
+                f"a model's depth.decontamination_px must be an integer from 0 to {MOST_DECONTAMINATION_PX}, "
+                f"got {self.decontamination_px!r:.80}"
+            )
+        if self.decontamination_px and self.flying_pixel_threshold is None:
+            raise ValueError("a model's depth.decontamination_px needs depth.flying_pixel_threshold")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
@@ -94,6 +94,53 @@ def smoothed(d: Tensor, sigma_d: float, sigma_px: float = 2.0, radius_px: int = 
                 change.addcmul_(weight, apart)
         d = d + change / total
     return d
+
+
+_NEIGHBOURS = np.array([(row, column) for row, column in product((-1, 0, 1), repeat=2) if (row, column) != (0, 0)])
+
+
+def decontaminated(rgb: np.ndarray, d: np.ndarray, radius_px: int, step: float) -> np.ndarray:
+    """Colours of a view in which no surface shows those of one before it (colour decontamination, as after matting).
+
+    In pictures, edges are a pixel or two wide. Behind them, the colours of the nearer surface lie on the farther one,
+    and from another side they are an outline of the object on its background. A pixel within `radius_px` of a surface
+    that is nearer takes the mean colour of its neighbours on its own surface, those farthest from the edge first. Where
+    there are none, it keeps its own.
+
+    Args:
+        rgb: float32 [S, S, 3].
+        d: z-buffer values [S, S].
+        radius_px: how wide the colours of the nearer surface lie.
+        step: of d between two surfaces.
+
+    Returns:
+        float32 [S, S, 3].
+    """
+    from scipy import ndimage
+
+    contaminated = np.pad(ndimage.minimum_filter(d, 2 * radius_px + 1) < d - step, 1)
+    clean, d, rgb = np.pad(~contaminated[1:-1, 1:-1], 1), np.pad(d, 1), np.pad(rgb, ((1, 1), (1, 1), (0, 0)))
+    rows, columns = np.nonzero(contaminated)
+    for _ in range(2 * radius_px):
+        beside = tuple(np.array([rows, columns])[:, :, None] + _NEIGHBOURS.T[:, None])  # two of [pixels, 8]
+        same = clean[beside] & (np.abs(d[beside] - d[rows, columns, None]) < step)
+        count = same.sum(axis=1)
+        found = count > 0
+        total = (rgb[beside] * same[..., None]).sum(axis=1)[found]
+        rgb[rows[found], columns[found]] = total / count[found, None]
+        clean[rows[found], columns[found]] = True
+        rows, columns = rows[~found], columns[~found]
+    return rgb[1:-1, 1:-1].astype(np.float32)
+
+
+def source_of_conditions(view: View, depth: DepthConfig) -> View:
+    """The view as conditions of further views see it: its colours decontaminated, where the model has them so."""
+    if not depth.decontamination_px:
+        return view
+    assert depth.flying_pixel_threshold is not None
+    rgb = view.rgb if view.rgb.dtype == np.float32 else view.rgb.astype(np.float32) / np.float32(255)
+    d = encode(view.depth, depth.range)
+    return replace(view, rgb=decontaminated(rgb, d, depth.decontamination_px, depth.flying_pixel_threshold))
 
 
 def to_sample(view: View, depth_range: DepthRange) -> Tensor:

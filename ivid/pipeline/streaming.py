@@ -19,7 +19,7 @@ from ivid.pipeline.config import LabelConfig
 from ivid.pipeline.events import Event, Preview, ViewDone
 from ivid.pipeline.inputs import SceneBatch
 from ivid.pipeline.labels import SceneLabel, sample_label
-from ivid.pipeline.pictures import Shown, to_pictures, to_sample
+from ivid.pipeline.pictures import Shown, source_of_conditions, to_pictures, to_sample
 from ivid.pipeline.sampling import ResolvedSampling
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
@@ -38,12 +38,13 @@ def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
         for index, seed, instance in zip(batch.class_indices, batch.seeds, batch.instances, strict=True)
     ]
     edge_threshold = pipeline.config.depth.edge_threshold
-    scenes: list[list[View]] = [[] for _ in batch.seeds]
+    scenes: list[list[View]] = [[] for _ in batch.seeds]  # as conditions see them
     for view_index in range(len(batch.cameras[0])):
         if view_index < len(batch.known_views):
             if view_index > 0 or not batch.first_views:
                 _draw_noise(pipeline, view_index, generators, batch.sampling)
-            scenes[0].append(replace(batch.known_views[view_index], edge_threshold=edge_threshold))
+            known = replace(batch.known_views[view_index], edge_threshold=edge_threshold)
+            scenes[0].append(source_of_conditions(known, pipeline.config.depth))
             continue
         cameras = [path[view_index] for path in batch.cameras]
         conditions: list[Condition | None] = [None] * len(scenes)
@@ -67,7 +68,7 @@ def stream_views(pipeline: IvidPipeline, batch: SceneBatch) -> Iterator[Event]:
 
                 views = [without_specks(view, earlier) for view, earlier in zip(views, scenes, strict=True)]
         for index, view in enumerate(views):
-            scenes[index].append(view)
+            scenes[index].append(source_of_conditions(view, pipeline.config.depth))
             yield ViewDone(view_index, view, conditions[index], index)
 
 

@@ -53,6 +53,19 @@ export function withoutFlyingPixels(d, size, step) {
 }
 
 /**
+ * The smallest z-buffer value within a square of `radius` pixels around each pixel.
+ *
+ * @param {Float32Array} d
+ * @param {number} size
+ * @param {number} radius
+ */
+export function nearestWithin(d, size, radius) {
+  let values = d;
+  for (let pass = 0; pass < radius; pass++) values = boxed(values, size, Math.min);
+  return values;
+}
+
+/**
  * @param {Float32Array} values
  * @param {number} size
  * @param {(a: number, b: number, c: number) => number} choose

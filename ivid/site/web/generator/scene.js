@@ -3,7 +3,7 @@
 import { Conditions } from "./fusion/conditions.js";
 import { maskWithoutSpecks } from "./fusion/consistency.js";
 import { measured } from "./measuring.js";
-import { mirrored, toPictures } from "./pictures.js";
+import { coloursForConditions, mirrored, toPictures } from "./pictures.js";
 import { sampleFirstView, sampleNovelView } from "./sampling.js";
 
 /** @typedef {import("./types.js").View} View */
@@ -67,7 +67,7 @@ export async function* makeScene(model, label, sampling, cameras, noise) {
     const made = performance.now();
     if (config.consistency) view.mask = maskWithoutSpecks(view, views);
     views.push(view);
-    conditions.add(view);
+    conditions.add({ ...view, rgb: coloursForConditions(view, size, config.depth) });
     measured("mask and mesh", made);
     yield { type: "view", index, view, condition };
   }

@@ -27,6 +27,7 @@
  * @property {number | null} flying_pixel_threshold
  * @property {number | null} first_smoothing
  * @property {number | null} further_smoothing
+ * @property {number} decontamination_px
  */
 /**
  * @typedef {object} LabelConfig
