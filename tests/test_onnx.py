@@ -13,6 +13,7 @@ from diffusers import UNet2DModel
 from onnx import TensorProto
 
 from ivid.cli import main
+from ivid.diffusion.denoiser import from_patches, into_patches
 from ivid.diffusion.onnx_unet import GRAPH_FILE, LAYOUT, WEIGHTS_FILE, GraphError, OnnxUNet, WeightsFile
 from ivid.pipeline.config import NETWORKS, ModelIndex
 from ivid.pipeline.graphs import write_graphs
@@ -74,6 +75,14 @@ def test_a_scene_is_the_same_in_both_backends(monkeypatch):
         assert (apart <= 1).mean() > 0.9995  # beside an edge of the depth, rounding decides which surface is seen
         assert apart.mean() < 0.05
         assert np.median(np.abs(ours.depth - theirs.depth)) < 1e-4
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_patches_are_those_of_torch(size):
+    x = torch.randn(2, 3, 8, 12)
+    patches = into_patches(x, size)
+    torch.testing.assert_close(patches, torch.nn.functional.pixel_unshuffle(x, size), rtol=0, atol=0)
+    torch.testing.assert_close(from_patches(patches, size), x, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(("amx", "expected"), [(False, OnnxUNet), (True, UNet2DModel)])

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -82,11 +83,32 @@ class Denoiser:
 def evaluate(unet: UNet, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
     """The output [B, 4, S, S] float32 of a network for inputs [B, C, S, S], cut into patches as it takes them."""
     patch_size = patch_size_of(unet)
+    if isinstance(unet, OnnxUNet):
+        output = unet(into_patches(inputs, patch_size), timesteps, class_labels=class_labels, return_dict=False)[0]
+        return from_patches(output, patch_size)
     patches = functional.pixel_unshuffle(inputs, patch_size).to(unet.dtype)
-    if not isinstance(unet, OnnxUNet):  # the layout that oneDNN's and cuDNN's convolutions are written for
-        patches = patches.contiguous(memory_format=torch.channels_last)
+    patches = patches.contiguous(memory_format=torch.channels_last)  # what oneDNN and cuDNN are written for
     output = unet(patches, timesteps, class_labels=class_labels, return_dict=False)[0]
     return functional.pixel_shuffle(output.float(), patch_size)
+
+
+def into_patches(x: Tensor, size: int) -> Tensor:
+    """`pixel_unshuffle` of x [B, C, H, W] on the CPU by numpy, on one thread.
+
+    torch splits it over threads, which takes longer, and much longer where another process wants a core.
+    """
+    batch, channels, height, width = x.shape
+    blocks = x.numpy().reshape(batch, channels, height // size, size, width // size, size)
+    patches = np.ascontiguousarray(blocks.transpose(0, 1, 3, 5, 2, 4))
+    return torch.from_numpy(patches.reshape(batch, channels * size**2, height // size, width // size))
+
+
+def from_patches(x: Tensor, size: int) -> Tensor:
+    """`pixel_shuffle` of x [B, C, h, w], likewise."""
+    batch, channels, height, width = x.shape
+    blocks = x.numpy().reshape(batch, channels // size**2, size, size, height, width)
+    pixels = np.ascontiguousarray(blocks.transpose(0, 1, 4, 2, 5, 3))
+    return torch.from_numpy(pixels.reshape(batch, channels // size**2, height * size, width * size))
 
 
 def patch_size_of(unet: UNet) -> int:
