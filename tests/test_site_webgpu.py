@@ -15,14 +15,12 @@ from playwright.sync_api import Page
 
 from benchmarks.browser import CHROMIUM
 from ivid.diffusion.denoiser import evaluate
-from ivid.pipeline.locations import BUNDLED_MODELS
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.site.networks import site_networks
 from tests.support.serving import running
 from tests.support.site_scene import ORT, ROOT
 from tests.support.viewer_browser import PATIENCE_MS
 
-LOWPOLY = BUNDLED_MODELS / "lowpoly"
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
 ARGUMENTS += ["--enable-features=Vulkan", "--disable-background-networking", "--disable-component-update"]
 
@@ -59,9 +57,9 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def page(browser, tmp_path) -> Iterator[Page]:
-    """A page beside the bundled model, in a browser that has WebGPU."""
-    manifest = site_networks(LOWPOLY, tmp_path)
+def page(browser, tiny_with_graphs, tmp_path) -> Iterator[Page]:
+    """A page beside the tiny model, in a browser that has WebGPU."""
+    manifest = site_networks(tiny_with_graphs, tmp_path)
     (tmp_path / "model" / "model.json").write_text(json.dumps(manifest))
     (tmp_path / "index.html").write_text("<!doctype html>")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(tmp_path)))
@@ -78,14 +76,13 @@ def page(browser, tmp_path) -> Iterator[Page]:
 
 
 @pytest.mark.skipif(not ORT.is_dir(), reason="npm ci was not run")
-def test_the_novel_view_network_in_webgpu_agrees_with_torch(page):
-    """It has every kind of layer that the others have; on SwiftShader each takes many seconds."""
-    network = IvidPipeline.from_pretrained(LOWPOLY, torch.float32).networks["novel_view_unet"]
-    values = torch.randn((1, 10, 128, 128), generator=torch.Generator().manual_seed(0))
+def test_a_network_in_webgpu_agrees_with_torch(page, tiny_with_graphs):
+    network = IvidPipeline.from_pretrained(tiny_with_graphs, torch.float32).networks["novel_view_unet"]
+    values = torch.randn((1, 10, 32, 32), generator=torch.Generator().manual_seed(0))
     given = base64.b64encode(values.numpy().tobytes()).decode()
-    made = page.evaluate(EVALUATE, ["novel_view_unet", given, [7], 300])
+    made = page.evaluate(EVALUATE, ["novel_view_unet", given, [1], 300])
     output = np.frombuffer(base64.b64decode(made), np.float32)
     with torch.inference_mode():
-        expected = evaluate(network, values, torch.tensor([300]), torch.tensor([7])).numpy().ravel()
+        expected = evaluate(network, values, torch.tensor([300]), torch.tensor([1])).numpy().ravel()
     assert np.ptp(expected) > 0.1
     assert np.abs(output - expected).max() < 1e-3
