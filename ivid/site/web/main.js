@@ -8,8 +8,8 @@ import { mount as mountStatus } from "../../page/web/status.js";
 import { asksFor, hashOf, readSeed, readWish } from "./address.js";
 import { localComponent } from "./component.js";
 import { keepOnly } from "./download.js";
-import { early, load } from "./early.js";
 import { mountExports } from "./exports.js";
+import { Generator } from "./generator.js";
 import { Making } from "./making.js";
 import { stayOffline } from "./offline.js";
 import { backend, missing, threads } from "./support.js";
@@ -59,7 +59,7 @@ const offer = mountExports(
   (text) => say(text, "warning"),
 );
 
-/** @type {import("./generator.js").Generator} */
+/** @type {Generator} */
 let generator;
 /** @type {any} */
 let model;
@@ -82,28 +82,24 @@ function say(text, tone, share = null, title = "") {
 
 async function start() {
   const lack = missing();
-  if (lack) {
-    early?.generator.worker.terminate();
-    return say(lack, "warning");
-  }
+  if (lack) return say(lack, "warning");
   say("Opening …", "busy");
   const evaluator = backend();
   await stayOffline();
-  const base = new URL("model/", SITE).href;
+  const [base, ort] = ["model/", "vendor/onnxruntime-web/"].map((folder) => new URL(folder, SITE).href);
   const response = await fetch(`${base}model.json`).catch(() => null);
   if (!response?.ok)
     return say("The model cannot be fetched; load the page again when there is a connection.", "warning");
   model = await response.json();
   offerWishes();
-  const started = early ?? load(await evaluator);
-  generator = started.generator;
+  generator = new Generator();
   generator.onProgress = showFetched;
   generator.onFailure = (error) => {
     generateButton.disabled = true;
     say(sentence(error), "warning");
   };
   try {
-    const chosen = await started.loaded;
+    const chosen = await generator.load({ base, ort, threads: threads(), backend: await evaluator });
     opening = false;
     describe(chosen);
     say("Pick a class and a seed, and press Generate.", "idle");

@@ -3,12 +3,6 @@
 const RELOADED = "ivid-reloaded";
 const PATIENCE_MS = 15_000;
 
-/** Whether this page was kept by an earlier visit, and has threads if it ever will. */
-export function isKept() {
-  const { crossOriginIsolated, navigator } = globalThis;
-  return Boolean(navigator.serviceWorker?.controller) && (crossOriginIsolated || RELOADED in sessionStorage);
-}
-
 /**
  * Starts the service worker and waits until it serves this page, so that what the page fetches from then on is kept.
  * Where the page has no threads yet, it is loaded once more: this time with the headers that the worker adds.

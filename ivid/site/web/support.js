@@ -1,6 +1,5 @@
 /** What a browser must have for the page to make scenes in it. */
 
-const BACKEND = "ivid-backend"; // in the browser's memory of this page
 const LEAST_MEMORY_GB = 2; // as far as browsers say how much there is
 
 /**
@@ -38,17 +37,9 @@ export function threads() {
   return Math.min(Math.max((navigator.hardwareConcurrency || 1) - 1, 1), 8);
 }
 
-/** @returns {"webgpu" | "wasm" | null} what evaluated the networks fastest at the last visit; null if there was none */
-export function lastBackend() {
-  const before = localStorage.getItem(BACKEND);
-  return before === "webgpu" || before === "wasm" ? before : null;
-}
-
 /** @returns {Promise<"webgpu" | "wasm">} what evaluates the networks fastest here; browsers may take a second to say so */
 export async function backend() {
   const gpu = /** @type {any} */ (navigator).gpu;
   const adapter = await gpu?.requestAdapter().catch(() => null);
-  const found = adapter && !adapter.info?.isFallbackAdapter && !adapter.isFallbackAdapter ? "webgpu" : "wasm";
-  localStorage.setItem(BACKEND, found);
-  return found;
+  return adapter && !adapter.info?.isFallbackAdapter && !adapter.isFallbackAdapter ? "webgpu" : "wasm";
 }
