@@ -40,7 +40,7 @@ def test_a_model_is_scored(models, tmp_path, capsys):
     render_assets(models, tmp_path / "data", size=2 * SIZE, images=200, workers=1, progress=False)
     save_tiny_model(tmp_path / "model", classes=("box", "cone"))
     arguments = ["evaluate", "scenes", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "data")]
-    arguments += ["--assets", str(models), "--per-class", "3", "--scenes", "1", "--classifier-samples", "4800"]
+    arguments += ["--assets", str(models), "--per-class", "3", "--scenes", "1", "--classifier-samples", "3840"]
     arguments += ["--nearest", str(tmp_path / "nearest.png"), "--first-steps", "2", "--novel-steps", "1"]
     assert main(arguments) == 0
     table = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
