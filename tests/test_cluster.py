@@ -152,9 +152,22 @@ class TestBadInput:
             said = self.said(capsys, tmp_path, model, "--ray", f"127.0.0.1:{server.server_port}")
         assert "is no Ray cluster" in said
 
-    def test_what_is_no_address(self, model, tmp_path, capsys):
+    @pytest.mark.parametrize("address", ["somewhere", ""])
+    def test_what_is_no_address(self, model, tmp_path, capsys, address):
         pytest.importorskip("ray", reason="Ray is not installed (pip install 'ivid[ray]')")
-        assert "'somewhere' is no address" in self.said(capsys, tmp_path, model, "--ray", "somewhere")
+        assert f"{address!r} is no address of a Ray cluster" in self.said(capsys, tmp_path, model, "--ray", address)
+
+    def test_no_cluster_on_this_machine(self, model, tmp_path, capsys, monkeypatch):
+        ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'ivid[ray]')")
+
+        def init(*_, **__):
+            raise ConnectionError("Could not find any running Ray instance. Please specify the one to connect to")
+
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        monkeypatch.setattr(ray, "init", init)
+        assert "no Ray cluster is found; start one by `ray start --head`" in self.said(
+            capsys, tmp_path, model, "--ray", "auto"
+        )
 
     def test_options_that_do_not_go_with_it(self, model, tmp_path, capsys, monkeypatch):
         said = self.said(capsys, tmp_path, model, "--ray", "auto", "--device", "cuda:1")

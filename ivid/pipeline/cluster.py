@@ -65,7 +65,14 @@ def connected(cluster: Cluster) -> Iterator[Any]:
     _check_answers(cluster.address)
     dashboard = False if cluster.address == "local" else None  # what a cluster that is there has, it has
     try:
-        ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=dashboard)
+        try:
+            ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=dashboard)
+        except ConnectionError as error:
+            if cluster.address != "auto":
+                raise
+            raise ConnectionError(
+                "no Ray cluster is found; start one by `ray start --head`, or name another"
+            ) from error
         yield ray
     except ray.exceptions.RayError as error:
         raise RuntimeError(f"the Ray cluster at {cluster.address} failed: {_reason(error)}") from None
@@ -211,8 +218,8 @@ def _check_answers(address: str) -> None:
         ConnectionError: none does.
         ValueError: it is no address.
     """
-    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
-    if named in ("", "auto", "local"):
+    named = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+    if named in ("auto", "local"):
         return
     try:
         parts = urlsplit(named if "://" in named else f"//{named}")

@@ -31,7 +31,7 @@ __all__ = ["IvidDiffusionPipeline"]
 '''
 NETWORKS = ("first_view_unet", "novel_view_unet", "refiner_unet", "novel_refiner_unet", "upsampler_unet")
 """Folders of a model, each with a UNet2DModel; the first two are always there."""
-MOST_DECONTAMINATION_PX = 16
+MOST_DECONTAMINATION_PX = 4  # wider ones take from other surfaces
 NETWORK_CLASS = ["diffusers", "UNet2DModel"]
 
 OLD_NAMES = {
@@ -95,12 +95,13 @@ class DepthConfig:
         for name in ("flying_pixel_threshold", "first_smoothing", "further_smoothing"):
             if getattr(self, name) is not None:
                 _check_number(f"depth.{name}", getattr(self, name), positive=True)
-        if not isinstance(self.decontamination_px, int) or not 0 <= self.decontamination_px <= MOST_DECONTAMINATION_PX:
+        px = self.decontamination_px
+        if not isinstance(px, int) or isinstance(px, bool) or not 0 <= px <= MOST_DECONTAMINATION_PX:
             raise ValueError(
                 f"a model's depth.decontamination_px must be an integer from 0 to {MOST_DECONTAMINATION_PX}, "
-                f"got {self.decontamination_px!r:.80}"
+                f"got {px!r:.80}"
             )
-        if self.decontamination_px and self.flying_pixel_threshold is None:
+        if px and self.flying_pixel_threshold is None:
             raise ValueError("a model's depth.decontamination_px needs depth.flying_pixel_threshold")
 
 
