@@ -166,8 +166,7 @@ class MeshStore:
 
     def _build(self, placed: Sequence[tuple[View, int]]) -> None:
         for view, slot in placed:
-            rgb = view.rgb if view.rgb.dtype == np.float32 else view.rgb.astype(np.float32) / np.float32(255)
-            upload(rgb, self.arrays.colours, slot)
+            upload(view.colours, self.arrays.colours, slot)
             upload(view.depth, self.arrays.depth, slot)
             mask = np.ones(view.depth.shape, np.uint8) if view.mask is None else view.mask.astype(np.uint8)
             upload(mask, self.arrays.masks, slot)

@@ -118,9 +118,9 @@ def decontaminated(rgb: np.ndarray, d: np.ndarray, radius_px: int, step: float) 
     """
     from scipy import ndimage
 
-    contaminated = np.pad(ndimage.minimum_filter(d, 2 * radius_px + 1) < d - step, 1)
-    clean, d, rgb = np.pad(~contaminated[1:-1, 1:-1], 1), np.pad(d, 1), np.pad(rgb, ((1, 1), (1, 1), (0, 0)))
-    rows, columns = np.nonzero(contaminated)
+    contaminated = ndimage.minimum_filter(d, 2 * radius_px + 1) < d - step
+    rows, columns = np.array(np.nonzero(contaminated)) + 1  # of the arrays with a border, which is not clean
+    clean, d, rgb = np.pad(~contaminated, 1), np.pad(d, 1), np.pad(rgb, ((1, 1), (1, 1), (0, 0)))
     for _ in range(2 * radius_px):
         beside = tuple(np.array([rows, columns])[:, :, None] + _NEIGHBOURS.T[:, None])  # two of [pixels, 8]
         same = clean[beside] & (np.abs(d[beside] - d[rows, columns, None]) < step)
@@ -138,9 +138,8 @@ def source_of_conditions(view: View, depth: DepthConfig) -> View:
     if not depth.decontamination_px:
         return view
     assert depth.flying_pixel_threshold is not None
-    rgb = view.rgb if view.rgb.dtype == np.float32 else view.rgb.astype(np.float32) / np.float32(255)
     d = encode(view.depth, depth.range)
-    return replace(view, rgb=decontaminated(rgb, d, depth.decontamination_px, depth.flying_pixel_threshold))
+    return replace(view, rgb=decontaminated(view.colours, d, depth.decontamination_px, depth.flying_pixel_threshold))
 
 
 def to_sample(view: View, depth_range: DepthRange) -> Tensor:

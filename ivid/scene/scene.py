@@ -83,6 +83,11 @@ class View:
         """S, the side of the pictures in pixels."""
         return self.depth.shape[0]
 
+    @property
+    def colours(self) -> np.ndarray:
+        """The picture as float32 [S, S, 3] in [0, 1], however it is kept."""
+        return self.rgb if self.rgb.dtype == np.float32 else self.rgb.astype(np.float32) / np.float32(255)
+
     def quantised(self) -> View:
         """The view with colours in 8 bits."""
         if self.rgb.dtype == np.uint8:
