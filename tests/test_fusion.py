@@ -9,8 +9,7 @@ import pytest
 from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
 from ivid.fusion.conditions import depth_edges
 from ivid.scene.cameras import Camera, view_set
-from ivid.scene.scene import Scene
-from ivid.scene.view import View
+from ivid.scene.scene import Scene, View
 from tests.support import fusion_reference as slow
 from tests.support.synthetic import DEPTH_RANGE, synthetic_scene
 
@@ -92,6 +91,22 @@ def test_render_agrees_with_the_slow_twin(renderer, scene, camera):
     ours = renderer.render(views, target, size, supersample)
     rgb, depth, mask = slow.render(views, target, size, supersample)
     agree(ours.rgb, rgb, ours.depth, depth, ours.mask, mask)
+
+
+@pytest.mark.parametrize(("quarters", "shading"), [(1, "fragment"), (2, "fragment"), (3, "fast")])
+def test_a_camera_that_is_rolled_sees_the_picture_turned(renderer, quarters, shading):
+    """Seen by an upright camera, most quads are drawn at once; turned by a quarter, each of their triangles."""
+    views, camera = Scene.load(EXAMPLE).views[:5], Camera.orbit(0.23, 0.06)
+    cosine, sine = round(np.cos(quarters * np.pi / 2)), round(np.sin(quarters * np.pi / 2))
+    roll = np.eye(4)
+    roll[:2, :2] = [[cosine, sine], [-sine, cosine]]
+    upright, rolled = (
+        renderer.render(views, Camera(turn @ camera.world_to_view), 150, shading=shading) for turn in (np.eye(4), roll)
+    )
+    turned = np.rot90(rolled.rgb, quarters)
+    assert psnr(upright.rgb, turned) > 55
+    assert iou(upright.mask, np.rot90(rolled.mask, quarters)) > 0.999
+    assert np.percentile(np.abs(upright.depth - np.rot90(rolled.depth, quarters)), 99.5) < 1e-4
 
 
 @pytest.mark.parametrize("camera", [Camera.orbit(0.2, 0.05), Camera.orbit(-0.6, 0.1), Camera.orbit(0.0, 0.0)])

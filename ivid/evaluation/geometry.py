@@ -11,8 +11,7 @@ import numpy as np
 
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, encode
-from ivid.scene.scene import Scene
-from ivid.scene.view import View
+from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
     from ivid.fusion import FusionRenderer

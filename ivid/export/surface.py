@@ -16,8 +16,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from ivid.scene.depth import DepthRange, encode
-from ivid.scene.scene import Scene
-from ivid.scene.view import View
+from ivid.scene.scene import Scene, View
 
 Progress = Callable[[int, int], object]
 

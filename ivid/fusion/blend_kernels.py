@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import warp as wp
 
 from ivid.fusion.mesh_kernels import BACK, FADED, FAINT, HIDDEN, KIND_BITS, MIXED
-from ivid.fusion.raster_kernels import DIAGONAL_SHIFT, TILE
-from ivid.fusion.shading_kernels import kind_of_fragment, level, normal_over_columns, texel_colour, texel_normal
+from ivid.fusion.raster_kernels import TILE, greater
+from ivid.fusion.shading_kernels import kind_of_fragment, level, normal_at, texel_colour, texel_normal
 
 wp.set_module_options({"enable_backward": False})
 
@@ -19,39 +20,49 @@ HIDDEN_DEPTH_WEIGHT = wp.constant(1.0e-8)
 ERODED_FACTOR = wp.constant(1.0e-8)
 MIN_WEIGHT = wp.constant(1.0e-4)
 ANGLE_FALLOFF = wp.constant(20.0)  # per radian
-# Beyond acos(this), exp(-ANGLE_FALLOFF angle) is under MIN_WEIGHT, and neither has to be computed.
-MIN_WEIGHT_COSINE = wp.constant(0.8958)
+# Beyond asin(this), exp(-ANGLE_FALLOFF angle) is under MIN_WEIGHT, and neither has to be computed.
+MIN_WEIGHT_SINE = wp.constant(0.4445)
+ANGLE_STEPS = wp.constant(2048)
 # A hidden sample beside more weight than this is below a float's precision, in colour and in depth.
 OUTWEIGHS_HIDDEN = wp.constant(1.0e-8)
 
 
+def angle_weights() -> np.ndarray:
+    """exp(-ANGLE_FALLOFF angle), float32 [ANGLE_STEPS + 2], for sines of angles from 0 to just over MIN_WEIGHT_SINE."""
+    sines = np.arange(ANGLE_STEPS + 2) / ANGLE_STEPS * MIN_WEIGHT_SINE
+    return np.exp(-ANGLE_FALLOFF * np.arcsin(sines)).astype(np.float32)
+
+
 @wp.func
-def angle_weight(normal: wp.vec3, point: wp.vec3) -> float:
-    """exp(-ANGLE_FALLOFF angle) between a normal and the direction from a point to the origin, at least MIN_WEIGHT."""
-    facing = -wp.dot(normal, point)
+def angle_weight(normal: wp.vec3, point: wp.vec3, weights: wp.array[float]) -> float:
+    """exp(-ANGLE_FALLOFF angle) between a normal and the direction from a point to the origin, at least MIN_WEIGHT.
+
+    Looked up in `angle_weights`, and good to 1e-5 of it.
+    """
+    across = wp.length_sq(wp.cross(normal, point))
     squares = wp.length_sq(normal) * wp.length_sq(point)
-    if facing <= 0.0 or facing * facing < MIN_WEIGHT_COSINE * MIN_WEIGHT_COSINE * squares:
+    if wp.dot(normal, point) >= 0.0 or across >= MIN_WEIGHT_SINE * MIN_WEIGHT_SINE * squares:
         return MIN_WEIGHT
-    # acos(1 - t) = sqrt(2 t) (1 + t/12 + 3 t^2/160 + ...), good to 1e-7 up to the limit above.
-    t = wp.max(1.0 - facing / wp.sqrt(squares), 0.0)
-    series = 1.0 + t * (0.083333333 + t * (0.01875 + t * (0.0055803571 + t * 0.0018988715)))
-    return wp.max(wp.exp(-ANGLE_FALLOFF * wp.sqrt(2.0 * t) * series), MIN_WEIGHT)
+    place = (float(ANGLE_STEPS) / MIN_WEIGHT_SINE) * wp.sqrt(across / squares)
+    step = int(place)
+    weight = weights[step]
+    return greater(weight + (place - float(step)) * (weights[step + 1] - weight), MIN_WEIGHT)
 
 
 @wp.func
 def blend(
-    row: int,
     column: int,
     colour: wp.vec3,
     weight: float,
     trust: float,
     closeness: float,
-    totals: wp.array2d[wp.vec4],
-    depths: wp.array2d[wp.vec3],
+    totals: wp.array[wp.vec4],
+    depths: wp.array[wp.vec3],
 ):
-    """Add one view's fragment to a sample: weighted colour and weight; weighted 1/z, its weight, the largest weight.
+    """Add one view's fragment to a sample of a row.
 
-    Of hidden fragments that nothing else covers, the farther one is kept alone. `trust` multiplies what a fragment that
+    Sums are kept of the weighted colour and the weight, of the weighted 1/z and its weight, and the largest weight. Of
+    hidden fragments that nothing else covers, the farther one is kept alone. `trust` multiplies what a fragment that
     is seen counts for, in colour and in depth; whether it is seen, and makes colour known, its own weight says.
     """
     depth_weight = float(HIDDEN_DEPTH_WEIGHT)
@@ -60,38 +71,37 @@ def blend(
         depth_weight = trust
         share = wp.max(trust * weight, HIDDEN_LIMIT)
     total = wp.vec4(share * colour[0], share * colour[1], share * colour[2], share)
-    so_far = depths[row, column]
+    so_far = depths[column]
     if weight <= HIDDEN_LIMIT and so_far[2] > 0.0 and so_far[2] <= HIDDEN_LIMIT:
         if depth_weight * closeness < so_far[0]:
-            totals[row, column] = total
-            depths[row, column] = wp.vec3(depth_weight * closeness, depth_weight, weight)
+            totals[column] = total
+            depths[column] = wp.vec3(depth_weight * closeness, depth_weight, weight)
         return
-    totals[row, column] = totals[row, column] + total
-    depths[row, column] = wp.vec3(
-        so_far[0] + depth_weight * closeness, so_far[1] + depth_weight, wp.max(so_far[2], weight)
-    )
+    totals[column] = totals[column] + total
+    depths[column] = wp.vec3(so_far[0] + depth_weight * closeness, so_far[1] + depth_weight, wp.max(so_far[2], weight))
 
 
 @wp.func
-def adds_nothing(key: wp.uint64, row: int, column: int, totals: wp.array2d[wp.vec4]) -> bool:
+def adds_nothing(key: wp.uint64, column: int, totals: wp.array[wp.vec4]) -> bool:
     """Whether a z-buffer's entry is empty, a back face, or hidden beside what is known of its sample already."""
     kind = int(wp.uint32(key)) & KIND_BITS
     if key == wp.uint64(0) or kind == BACK:
         return True
-    return kind == HIDDEN and totals[row, column][3] > OUTWEIGHS_HIDDEN
+    return kind == HIDDEN and totals[column][3] > OUTWEIGHS_HIDDEN
 
 
 @wp.kernel
 def accumulate_views(
     first_row: int,
     run: int,
-    rows: int,
     extent: int,
     top: int,
     first_view: int,
     last_view: int,
     slots: wp.array[int],
     trusts: wp.array[float],
+    focals_px: wp.array[float],
+    angle_weights: wp.array[float],
     target_to_view: wp.array[wp.mat44],
     scale: float,
     size: int,
@@ -99,33 +109,37 @@ def accumulate_views(
     flags: wp.array2d[wp.uint8],
     colours: wp.array3d[wp.vec3],
     projected: wp.array2d[wp.vec3],
-    depth_keys: wp.array[wp.uint64],
+    depth_keys: wp.array3d[wp.uint64],
     totals: wp.array2d[wp.vec4],
     depths: wp.array2d[wp.vec3],
 ):
-    """Blend some views over runs of samples in a row, of a band of `rows` that begins at row `top` of the picture.
+    """Blend some views over runs of samples in a row, of a band that begins at row `top` of the picture.
 
-    `depth_keys` holds the z-buffers of these views. `totals` and `depths` must be 0 before the first of all views. View
-    by view, because neighbouring samples mostly see the same triangle.
+    `depth_keys` [V, rows, extent] holds the z-buffers of these views. `totals` and `depths` must be 0 before the first
+    of all views. View by view, because what neighbouring samples see of one is close together in memory.
     """
     offset, part = wp.tid()
     row = first_row + offset
+    begin = wp.max(part * run, 0)  # which tells the compiler that it is not negative
+    row_totals = totals[row]
+    row_depths = depths[row]
     middle = 0.5 * float(extent) - 0.5
     y = middle - float(top + row)
     for view in range(first_view, last_view):
         slot = slots[view]
+        focal_px = focals_px[view]
         # A fragment's point divided by its depth is ray + x * ray_step + closeness * eye, in the view's camera space.
         eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
         ray = wp.transform_vector(target_to_view[view], wp.vec3(0.0, y / scale, -1.0))
         ray_step = wp.transform_vector(target_to_view[view], wp.vec3(1.0 / scale, 0.0, 0.0))
-        seen = int(-1)
-        seen_at = int(0)
-        normal = wp.vec3(0.0)
-        normal_step = wp.vec3(0.0)
-        for column in range(part * run, wp.min((part + 1) * run, extent)):
-            key = depth_keys[((view - first_view) * rows + row) * extent + column]
+        trust = trusts[view]
+        view_normals = normals[slot]
+        view_colours = colours[slot]
+        keys = depth_keys[view - first_view, row]
+        for column in range(begin, wp.min(begin + run, extent)):
+            key = keys[column]
             low = int(wp.uint32(key))
-            if adds_nothing(key, row, column, totals):
+            if adds_nothing(key, column, row_totals):
                 continue
             closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
             x = float(column) - middle
@@ -134,24 +148,18 @@ def accumulate_views(
             if kind != HIDDEN:
                 weight = MIN_WEIGHT
                 if (low & FAINT) == 0:
-                    if (low >> DIAGONAL_SHIFT) != seen:
-                        normal, normal_step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
-                        seen = low >> DIAGONAL_SHIFT
-                        seen_at = column
-                    weight = angle_weight(
-                        normal + float(column - seen_at) * normal_step, ray + x * ray_step + closeness * eye
-                    )
+                    point = ray + x * ray_step + closeness * eye
+                    weight = angle_weight(normal_at(low, size, focal_px, point, view_normals), point, angle_weights)
                 if kind == FADED:
                     weight *= ERODED_FACTOR
-            colour = texel_colour(low, slot, size, colours)
-            blend(row, column, colour, weight, trusts[view], closeness, totals, depths)
+            colour = texel_colour(low, size, view_colours)
+            blend(column, colour, weight, trust, closeness, row_totals, row_depths)
 
 
 @wp.kernel
 def accumulate_views_per_texel(
     first_row: int,
     run: int,
-    rows: int,
     extent: int,
     top: int,
     everywhere: int,
@@ -160,6 +168,8 @@ def accumulate_views_per_texel(
     last_view: int,
     slots: wp.array[int],
     trusts: wp.array[float],
+    focals_px: wp.array[float],
+    angle_weights: wp.array[float],
     target_to_view: wp.array[wp.mat44],
     scale: float,
     size: int,
@@ -167,13 +177,16 @@ def accumulate_views_per_texel(
     flags: wp.array2d[wp.uint8],
     colours: wp.array3d[wp.vec3],
     projected: wp.array2d[wp.vec3],
-    depth_keys: wp.array[wp.uint64],
+    depth_keys: wp.array3d[wp.uint64],
     totals: wp.array2d[wp.vec4],
     depths: wp.array2d[wp.vec3],
 ):
     """`accumulate_views` with the normal of each sample's nearest texel, everywhere or in open tiles."""
     offset, part = wp.tid()
     row = first_row + offset
+    begin = wp.max(part * run, 0)  # which tells the compiler that it is not negative
+    row_totals = totals[row]
+    row_depths = depths[row]
     middle = 0.5 * float(extent) - 0.5
     y = middle - float(top + row)
     for view in range(first_view, last_view):
@@ -181,17 +194,21 @@ def accumulate_views_per_texel(
         eye = wp.transform_point(target_to_view[view], wp.vec3(0.0))
         ray = wp.transform_vector(target_to_view[view], wp.vec3(0.0, y / scale, -1.0))
         ray_step = wp.transform_vector(target_to_view[view], wp.vec3(1.0 / scale, 0.0, 0.0))
-        end = wp.min((part + 1) * run, extent)
-        following = int(part * run)
+        trust = trusts[view]
+        view_normals = normals[slot]
+        view_colours = colours[slot]
+        keys = depth_keys[view - first_view, row]
+        end = wp.min(begin + run, extent)
+        following = int(begin)
         while following < end:
             column = following
             if everywhere == 0 and open_tiles[row // TILE, column // TILE] == wp.uint8(0):
                 following = (column // TILE + 1) * TILE
                 continue
             following += 1
-            key = depth_keys[((view - first_view) * rows + row) * extent + column]
+            key = keys[column]
             low = int(wp.uint32(key))
-            if adds_nothing(key, row, column, totals):
+            if adds_nothing(key, column, row_totals):
                 continue
             closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
             x = float(column) - middle
@@ -200,11 +217,12 @@ def accumulate_views_per_texel(
             if kind != HIDDEN:
                 weight = MIN_WEIGHT
                 if (low & FAINT) == 0:
-                    weight = angle_weight(texel_normal(low, slot, size, normals), ray + x * ray_step + closeness * eye)
+                    point = ray + x * ray_step + closeness * eye
+                    weight = angle_weight(texel_normal(low, size, view_normals), point, angle_weights)
                 if kind == FADED:
                     weight *= ERODED_FACTOR
-            colour = texel_colour(low, slot, size, colours)
-            blend(row, column, colour, weight, trusts[view], closeness, totals, depths)
+            colour = texel_colour(low, size, view_colours)
+            blend(column, colour, weight, trust, closeness, row_totals, row_depths)
 
 
 @wp.kernel
@@ -224,7 +242,6 @@ def find_open_tiles(first: int, rows: int, extent: int, depths: wp.array2d[wp.ve
 def accumulate_views_per_pixel(
     first_row: int,
     run: int,
-    rows: int,
     extent: int,
     top: int,
     supersample: int,
@@ -232,6 +249,8 @@ def accumulate_views_per_pixel(
     last_view: int,
     slots: wp.array[int],
     trusts: wp.array[float],
+    focals_px: wp.array[float],
+    angle_weights: wp.array[float],
     target_to_view: wp.array[wp.mat44],
     scale: float,
     size: int,
@@ -239,7 +258,7 @@ def accumulate_views_per_pixel(
     flags: wp.array2d[wp.uint8],
     colours: wp.array3d[wp.vec3],
     projected: wp.array2d[wp.vec3],
-    depth_keys: wp.array[wp.uint64],
+    depth_keys: wp.array3d[wp.uint64],
     totals: wp.array2d[wp.vec4],
     depths: wp.array2d[wp.vec3],
 ):
@@ -278,15 +297,15 @@ def accumulate_views_per_pixel(
                         next_row += 1
                     if step == centre + 1:
                         continue
-                key = depth_keys[((view - first_view) * rows + row) * extent + column]
+                key = depth_keys[view - first_view, row, column]
                 low = int(wp.uint32(key))
                 kind = low & (KIND_BITS - FAINT)
-                if adds_nothing(key, row, column, totals):
+                if adds_nothing(key, column, totals[row]):
                     continue
                 closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
                 if kind != shaded_kind or kind == MIXED:
                     shaded_kind = kind
-                    colour = texel_colour(low, slot, size, colours)
+                    colour = texel_colour(low, size, colours[slot])
                     weight = HIDDEN_WEIGHT
                     x = float(column) - middle
                     y = middle - float(top + row)
@@ -294,12 +313,13 @@ def accumulate_views_per_pixel(
                     if kind != HIDDEN:
                         weight = MIN_WEIGHT
                         if (low & FAINT) == 0:
-                            normal, _step = normal_over_columns(low, view, slot, size, x, y, projected, normals)
                             ray = wp.transform_vector(target_to_view[view], wp.vec3(x / scale, y / scale, -1.0))
-                            weight = angle_weight(normal, ray + closeness * eye)
+                            point = ray + closeness * eye
+                            normal = normal_at(low, size, focals_px[view], point, normals[slot])
+                            weight = angle_weight(normal, point, angle_weights)
                         if kind == FADED:
                             weight *= ERODED_FACTOR
-                blend(row, column, colour, weight, trusts[view], closeness, totals, depths)
+                blend(column, colour, weight, trusts[view], closeness, totals[row], depths[row])
 
 
 @wp.kernel

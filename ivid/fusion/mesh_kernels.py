@@ -6,6 +6,7 @@
 Grids: a view of S x S pixels has (S + 2) x (S + 2) vertices, its pixel centres and the ring, row by row, and
 (S + 1) x (S + 1) quads between them. Arrays of views have the store's slot as their first axis. Points and normals are
 in the camera space of their view: the angle between them, all that fusion needs of normals, is the same in any frame.
+A normal's length is the inverse of its vertex's depth.
 """
 
 from __future__ import annotations
@@ -79,7 +80,10 @@ def grid_point(points: wp.array2d[wp.vec3], slot: int, row: int, column: int, si
 
 @wp.kernel
 def find_normals(slot: int, size: int, points: wp.array2d[wp.vec3], normals: wp.array2d[wp.vec3]):
-    """Normals from central differences, smoothed 1-2-1 across (Sobel); a ring vertex has its border pixel's."""
+    """Normals from central differences, smoothed 1-2-1 across (Sobel); a ring vertex has its border pixel's.
+
+    They are divided by their vertex's depth, which makes them linear in the view's picture.
+    """
     vertex = wp.tid()
     row = vertex // (size + 2)
     i = wp.clamp(row - 1, 0, size - 1)
@@ -94,7 +98,7 @@ def find_normals(slot: int, size: int, points: wp.array2d[wp.vec3], normals: wp.
         up += weight * (
             grid_point(points, slot, i - 1, j + step, size) - grid_point(points, slot, i + 1, j + step, size)
         )
-    normals[slot, vertex] = wp.normalize(wp.cross(right, up))
+    normals[slot, vertex] = wp.normalize(wp.cross(right, up)) / -points[slot, vertex][2]
 
 
 @wp.func
@@ -228,10 +232,10 @@ def is_faint(top_left: int, side: int, slot: int, points: wp.array2d[wp.vec3], n
     between them. The angle between any two is at least that between the cones' axes without half their widths. An angle
     of at most 60 degrees is at most 1.05 times its chord, and its cosine at least 1 minus half its square.
     """
-    normal_a = normals[slot, top_left]
-    normal_b = normals[slot, top_left + 1]
-    normal_c = normals[slot, top_left + side]
-    normal_d = normals[slot, top_left + side + 1]
+    normal_a = wp.normalize(normals[slot, top_left])
+    normal_b = wp.normalize(normals[slot, top_left + 1])
+    normal_c = wp.normalize(normals[slot, top_left + side])
+    normal_d = wp.normalize(normals[slot, top_left + side + 1])
     ray_a = wp.normalize(points[slot, top_left])
     ray_b = wp.normalize(points[slot, top_left + 1])
     ray_c = wp.normalize(points[slot, top_left + side])

@@ -23,15 +23,8 @@ from typing import Any
 import warp as wp
 
 from ivid.fusion.mesh_kernels import (
-    ABSENT,
-    ABSENT_TRIANGLE_BIT,
     BACK,
-    BITS_OF_KIND,
     HIDDEN,
-    KIND_BITS,
-    KIND_SHIFT,
-    corner,
-    corners_of,
 )
 
 wp.set_module_options({"enable_backward": False})
@@ -340,99 +333,3 @@ def draw_triangle(
                 closeness = float(closeness_row + closeness_at[1] * x)
                 low = low_half | kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
                 wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
-
-
-@wp.func
-def ring_flag(corners: int, which: int, row: int, column: int, size: int) -> wp.float64:
-    """1 for a corner on the ring, 0 for one inside."""
-    i = row + ((corners >> which) & 1)
-    j = column + ((corners >> (3 + which)) & 1)
-    return wp.where(i == 0 or j == 0 or i > size or j > size, wp.float64(1.0), wp.float64(0.0))
-
-
-@wp.func
-def meets_open_tile(box: wp.vec4, extent: int, first_row: int, rows: int, open_tiles: wp.array2d[wp.uint8]) -> bool:
-    """Whether a box touches a tile that is still open; tiles are counted from `first_row` on."""
-    within = samples_of_box(box, extent, first_row, first_row + rows - 1)
-    left, top, right, bottom = within[0], within[1], within[2], within[3]
-    if left > right or top > bottom:
-        return False
-    for i in range((top - first_row) // TILE, (bottom - first_row) // TILE + 1):
-        for j in range(left // TILE, right // TILE + 1):
-            if open_tiles[i, j] != wp.uint8(0):
-                return True
-    return False
-
-
-@wp.kernel
-def draw_quads(
-    first: int,
-    first_drawn: int,
-    slots: wp.array[int],
-    size: int,
-    ring_is_padding: int,
-    near: float,
-    far: float,
-    extent: int,
-    first_row: int,
-    rows: int,
-    quads: wp.array2d[wp.uint16],
-    projected: wp.array2d[wp.vec3],
-    on_picture: wp.array2d[wp.vec2],
-    everywhere: int,
-    open_tiles: wp.array2d[wp.uint8],
-    depth_keys: wp.array[wp.uint64],
-):
-    """Draw both triangles of every quad of the views from `first` on, or only of those quads that meet open tiles.
-
-    The z-buffers are those of the views from `first_drawn` on.
-    """
-    offset, quad = wp.tid()
-    view = first + offset
-    bits = int(quads[slots[view], quad])
-    if (bits & ABSENT) == ABSENT:
-        return
-    side = size + 2
-    row = quad // (size + 1)
-    column = quad - row * (size + 1)
-    padding = ring_is_padding != 0 and (row == 0 or column == 0 or row == size or column == size)
-    if everywhere == 0:
-        tl = row * side + column
-        nearest = lesser(
-            lesser(projected[view, tl][2], projected[view, tl + 1][2]),
-            lesser(projected[view, tl + side][2], projected[view, tl + side + 1][2]),
-        )
-        if nearest >= near:
-            box = box_of(on_picture[view, tl], on_picture[view, tl + 1], on_picture[view, tl + side])
-            box = grown(box, on_picture[view, tl + side + 1])
-            if not meets_open_tile(box, extent, first_row, rows, open_tiles):
-                return
-    diagonal = bits & 1
-    base = (view - first_drawn) * rows * extent
-    last_row = first_row + rows - 1
-    for half in range(2):
-        if (bits & (ABSENT_TRIANGLE_BIT << half)) != 0:
-            continue
-        corners = corners_of(diagonal, half)
-        vertex_a = corner(row * side + column, corners, 0, side)
-        vertex_b = corner(row * side + column, corners, 1, side)
-        vertex_c = corner(row * side + column, corners, 2, side)
-        a = projected[view, vertex_a]
-        b = projected[view, vertex_b]
-        c = projected[view, vertex_c]
-        nearest = lesser(a[2], lesser(b[2], c[2]))
-        if nearest > far:
-            continue
-        box = box_of(on_picture[view, vertex_a], on_picture[view, vertex_b], on_picture[view, vertex_c])
-        if nearest < near:
-            box = visible_box(a, b, c, near)
-        number = (((row << COLUMN_BITS) + column) << 1) + half
-        kind = (bits >> (KIND_SHIFT + BITS_OF_KIND * half)) & KIND_BITS
-        ring = wp.vec3d(wp.float64(0.0))
-        if padding:
-            ring[0] = ring_flag(corners, 0, row, column, size)
-            ring[1] = ring_flag(corners, 1, row, column, size)
-            ring[2] = ring_flag(corners, 2, row, column, size)
-        draw_triangle(
-            a, b, c, box, number, diagonal, kind, ring, near, far, extent, first_row, last_row, base, depth_keys
-        )

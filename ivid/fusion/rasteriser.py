@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import warp as wp
 
-from ivid.fusion import blend_kernels, raster_kernels, shading_kernels
+from ivid.fusion import blend_kernels, quad_kernels, raster_kernels, shading_kernels
 from ivid.fusion.anchoring import Anchor, by_weight
 from ivid.fusion.mesh import MeshStore
 from ivid.fusion.raster_kernels import TILE
@@ -78,6 +78,7 @@ class Rasteriser:
     def __init__(self, device: wp.Device, threads: int) -> None:
         self._device, self._threads = device, threads
         self._scratch: dict[str, wp.array] = {}
+        self._angle_weights = self._array(blend_kernels.angle_weights(), float)
 
     def fuse(
         self,
@@ -97,6 +98,7 @@ class Rasteriser:
             drawn_whole = min(NEAREST_VIEWS, len(slots))
         views = self._array(np.asarray(slots, np.int32), int)
         weights = self._array(np.asarray(trusts, np.float32), float)
+        focals_px = self._array(np.asarray([camera.focal * store.size for camera in cameras], np.float32), float)
         target_to_view = self._transforms([camera.world_to_view @ target.camera.view_to_world for camera in cameras])
         rgb = empty((extent, extent) if supersample == 1 else (1, 1), wp.vec3, self._device)
         levels = empty((1, 1) if supersample == 1 else (extent, extent), wp.vec3ub, self._device)
@@ -104,8 +106,8 @@ class Rasteriser:
         per_pixel = shading == "pixel" and supersample > 1
         run = extent if self._device.is_cpu else 1  # samples per thread, which a CPU takes one after the other
         projected, on_picture = self._projected(store, views, cameras, target)
-        scene = [views, weights, target_to_view, target.camera.focal * extent, store.size]
-        scene += [store.arrays.normals, store.arrays.flags, store.arrays.colours, projected]
+        scene = [views, weights, focals_px, self._angle_weights, target_to_view, target.camera.focal * extent]
+        scene += [store.size, store.arrays.normals, store.arrays.flags, store.arrays.colours, projected]
         for band in self._bands(store, views, projected, on_picture, target, ring_is_padding=True):
             rows = band.rows * supersample
             totals = self._kept("totals", rows * extent, wp.vec4).reshape((rows, extent))
@@ -119,7 +121,7 @@ class Rasteriser:
                 if group[0] == 0:
                     for array in sums:
                         array[begin:end].zero_()
-                place = [run, band.rows * supersample, extent, band.top * supersample]
+                place = [run, extent, band.top * supersample]
                 per_run = (end - begin, -(-extent // run))
                 if shading == "fast":
                     kernel, dim = blend_kernels.accumulate_views_per_texel, per_run
@@ -129,7 +131,8 @@ class Rasteriser:
                     inputs = [first, *place, supersample]
                 else:
                     kernel, dim, inputs = blend_kernels.accumulate_views, per_run, [begin, *place]
-                launch(kernel, dim, [*inputs, *group, *scene, band.keys, *sums], self._device)
+                keys = band.keys.reshape((-1, band.rows * supersample, extent))
+                launch(kernel, dim, [*inputs, *group, *scene, keys, *sums], self._device)
 
             def finish(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
                 inputs = [first, band.top, supersample, *sums, rgb, levels, *known]
@@ -240,11 +243,13 @@ class Rasteriser:
             ) -> None:
                 def part(begin: int, count: int) -> None:
                     together = 1 if self._device.is_cpu else count  # a single z-buffer fits into a CPU's cache
+                    run = store.size + 1 if self._device.is_cpu else 1  # quads per thread
                     for place in range(begin, begin + count, together):
                         keys[place * entries : (place + together) * entries].zero_()
-                        inputs = [first + place, first, views, store.size, int(ring_is_padding), near, far, *shape]
+                        inputs = [first + place, first, run, views, store.size, int(ring_is_padding), near, far, *shape]
                         inputs += [projected, on_picture, int(everywhere), open_tiles, keys]
-                        launch(raster_kernels.draw_quads, (together, store.quads), inputs, self._device)
+                        dim = (together, store.size + 1, (store.size + 1) // run)
+                        launch(quad_kernels.draw_quads, dim, inputs, self._device)
 
                 split(last - first, self._threads, part)
 

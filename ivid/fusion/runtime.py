@@ -16,10 +16,19 @@ from typing import Any
 
 import warp as wp
 
-from ivid.fusion import blend_kernels, consistency_kernels, mesh_kernels, raster_kernels, shading_kernels
+from ivid.fusion import (
+    blend_kernels,
+    consistency_kernels,
+    mesh_kernels,
+    quad_kernels,
+    raster_kernels,
+    shading_kernels,
+)
 
 DEFAULT_DEVICE = "cpu"
 MAX_THREADS = 8  # splitting further gains little: the launches themselves hold the interpreter lock
+
+_KERNELS = (mesh_kernels, raster_kernels, quad_kernels, shading_kernels, blend_kernels, consistency_kernels)
 
 _start = threading.Lock()
 _started = False
@@ -53,7 +62,7 @@ def kernel_device(device: str | None) -> wp.Device:
         raise ValueError(f"there is no device {device!r} here; choose one of {known}") from None
     with _start:  # before any launch, because launches may come from several threads at once
         if found.alias not in _loaded:
-            for module in (mesh_kernels, raster_kernels, shading_kernels, blend_kernels, consistency_kernels):
+            for module in _KERNELS:
                 wp.load_module(module, device=found)
             _loaded.add(found.alias)
     return found

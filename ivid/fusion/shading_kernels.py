@@ -54,10 +54,16 @@ class Corners:
 
 
 @wp.func
+def triangle_of(low: int) -> int:
+    """The triangle of a z-buffer entry's low half. Masked, so that the compiler knows it is not negative."""
+    return (LAST_TRIANGLE - (low >> TRIANGLE_SHIFT)) & LAST_TRIANGLE
+
+
+@wp.func
 def corners_seen(low: int, view: int, size: int, x: float, y: float, projected: wp.array2d[wp.vec3]) -> Corners:
     """The triangle of a z-buffer entry's low half, seen from sample coordinates (x, y)."""
     of = Corners()
-    number = LAST_TRIANGLE - (low >> TRIANGLE_SHIFT)
+    number = triangle_of(low)
     corners = corners_of((low >> DIAGONAL_SHIFT) & 1, number & 1)
     top_left = quad_row(number) * (size + 2) + quad_column(number)
     of.vertex_a = corner(top_left, corners, 0, size + 2)
@@ -81,26 +87,29 @@ def seen_from(x: float, y: float, vertex: wp.vec3) -> wp.vec3:
 
 
 @wp.func
-def normal_over_columns(
-    low: int,
-    view: int,
-    slot: int,
-    size: int,
-    x: float,
-    y: float,
-    projected: wp.array2d[wp.vec3],
-    normals: wp.array2d[wp.vec3],
-):
-    """The interpolated normal, of any length, at sample coordinates (x, y), and what it grows by with each column."""
-    of = corners_seen(low, view, size, x, y, projected)
-    step_a = of.b[1] * of.c[2] - of.b[2] * of.c[1]
-    step_b = of.c[1] * of.a[2] - of.c[2] * of.a[1]
-    step_c = of.a[1] * of.b[2] - of.a[2] * of.b[1]
-    normal_a = normals[slot, of.vertex_a]
-    normal_b = normals[slot, of.vertex_b]
-    normal_c = normals[slot, of.vertex_c]
-    normal = of.inside[0] * normal_a + of.inside[1] * normal_b + of.inside[2] * normal_c
-    return normal, step_a * normal_a + step_b * normal_b + step_c * normal_c
+def normal_at(low: int, size: int, focal_px: float, point: wp.vec3, normals: wp.array[wp.vec3]) -> wp.vec3:
+    """The interpolated normal of a z-buffer entry at a point of its view's camera space, both of any length.
+
+    The point's place in the view's own picture says how near it is to the corners of its triangle there. Divided by
+    their depths, as `normals` are, these shares are those on the surface.
+    """
+    number = triangle_of(low)
+    row = quad_row(number)
+    column = quad_column(number)
+    first_half = (number & 1) == 0
+    on_top = first_half == (((low >> DIAGONAL_SHIFT) & 1) == 0)
+    # The two sides that meet at the triangle's right angle: one along a row of vertices, one along a column.
+    side_row = row + wp.where(on_top, 0, 1)
+    side_column = column + wp.where(first_half, 0, 1)
+    left = normals[side_row * (size + 2) + column]
+    right = normals[side_row * (size + 2) + column + 1]
+    upper = normals[row * (size + 2) + side_column]
+    lower = normals[(row + 1) * (size + 2) + side_column]
+    middle = 0.5 * float(size) + 0.5
+    to_right = focal_px * point[0] - point[2] * (middle - float(side_column))
+    to_bottom = -focal_px * point[1] - point[2] * (middle - float(side_row))
+    at_corner = wp.where(first_half, left, right)
+    return to_right * (right - left) + to_bottom * (lower - upper) - point[2] * at_corner
 
 
 @wp.func
@@ -114,21 +123,21 @@ def quad_column(number: int) -> int:
 
 
 @wp.func
-def texel_colour(low: int, slot: int, size: int, colours: wp.array3d[wp.vec3]) -> wp.vec3:
+def texel_colour(low: int, size: int, colours: wp.array2d[wp.vec3]) -> wp.vec3:
     """The colour of the nearest texel; ring vertices have the texture coordinates of their border pixel."""
-    number = LAST_TRIANGLE - (low >> TRIANGLE_SHIFT)
+    number = triangle_of(low)
     row = quad_row(number) - 1 + wp.where((low & LOWER_TEXEL) != 0, 1, 0)
     column = quad_column(number) - 1 + wp.where((low & RIGHT_TEXEL) != 0, 1, 0)
-    return colours[slot, wp.clamp(row, 0, size - 1), wp.clamp(column, 0, size - 1)]
+    return colours[wp.clamp(row, 0, size - 1), wp.clamp(column, 0, size - 1)]
 
 
 @wp.func
-def texel_normal(low: int, slot: int, size: int, normals: wp.array2d[wp.vec3]) -> wp.vec3:
+def texel_normal(low: int, size: int, normals: wp.array[wp.vec3]) -> wp.vec3:
     """The normal of the nearest texel's vertex."""
-    number = LAST_TRIANGLE - (low >> TRIANGLE_SHIFT)
+    number = triangle_of(low)
     row = quad_row(number) + wp.where((low & LOWER_TEXEL) != 0, 1, 0)
     column = quad_column(number) + wp.where((low & RIGHT_TEXEL) != 0, 1, 0)
-    return normals[slot, row * (size + 2) + column]
+    return normals[row * (size + 2) + column]
 
 
 @wp.func
@@ -214,7 +223,7 @@ def shade_nearest(
             if coloured != 0:
                 colour = wp.vec3(0.0)
                 if seen:
-                    colour = texel_colour(low, slot, size, colours)
+                    colour = texel_colour(low, size, colours[slot])
                 levels[i, j] = wp.vec3ub(level(colour[0]), level(colour[1]), level(colour[2]))
             if sub_row == supersample // 2 and sub_column == supersample // 2:
                 closeness[top + row, column] = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ivid.page.assets import SceneAssets, is_uploaded, new_folder, picture_url
 from ivid.published.scene_file import open_scene
-from ivid.scene.scene import Scene
-from ivid.scene.scene_file import SceneFileError
+from ivid.scene.scene import Scene, SceneFileError
 
 
 def open_for_page(path: str | Path) -> Scene:

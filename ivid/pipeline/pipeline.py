@@ -17,8 +17,7 @@ from ivid.pipeline.sampling import Sampling
 from ivid.pipeline.streaming import stream_views
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
-from ivid.scene.scene import Scene
-from ivid.scene.view import View
+from ivid.scene.scene import Scene, View
 
 if TYPE_CHECKING:
     from ivid.diffusion.denoiser import UNet

@@ -2,8 +2,6 @@
 
 from ivid.scene.cameras import Camera, trajectory, view_set
 from ivid.scene.depth import decode, encode
-from ivid.scene.scene import Scene, SceneSummary
-from ivid.scene.scene_file import SceneFileError
-from ivid.scene.view import View
+from ivid.scene.scene import Scene, SceneFileError, SceneSummary, View
 
 __all__ = ["Camera", "Scene", "SceneFileError", "SceneSummary", "View", "decode", "encode", "trajectory", "view_set"]

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ivid.scene.cameras import Camera
-from ivid.scene.view import View
+from ivid.scene.scene import View
 
 
 @dataclass

@@ -14,8 +14,7 @@ import numpy as np
 
 from ivid.scene import cameras
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import Scene
-from ivid.scene.view import View
+from ivid.scene.scene import Scene, View
 
 DEPTH_RANGE = (0.6, 5.0)
 GROUND_Y = -0.22
