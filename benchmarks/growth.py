@@ -23,7 +23,8 @@ import numpy as np
 from benchmarks.timing import Row
 from ivid.scene.cameras import Camera
 from ivid.scene.files import written_aside
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 SUFFIXES = (".png", ".svg")
 DEPTH_RANGE = (0.6, 5.0)

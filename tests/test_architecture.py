@@ -1,5 +1,7 @@
 """Imports go one way, as docs/architecture.md says: never up, and never in a circle."""
 
+from graphlib import CycleError, TopologicalSorter
+
 import grimp
 import pytest
 
@@ -43,3 +45,21 @@ def test_an_upward_import_is_found(graph):
         assert ("ivid.scene", "ivid.pipeline") in {(each.importer, each.imported) for each in illegal}
     finally:
         graph.remove_import(importer="ivid.scene.cameras", imported="ivid.pipeline.config")
+
+
+def circle(graph: grimp.ImportGraph) -> list[str]:
+    """Files that import each other in a circle; none if there are no such."""
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Imports inside functions count; those for types alone do not."""
+    graph = grimp.build_graph("ivid", "viewer", cache_dir=None, exclude_type_checking_imports=True)
+    assert not circle(graph)
+    graph.add_import(importer="ivid.scene.depth", imported="ivid.scene.scene")  # which imports it
+    assert set(circle(graph)) == {"ivid.scene.depth", "ivid.scene.scene"}

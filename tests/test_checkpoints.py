@@ -21,7 +21,8 @@ import torch
 from diffusers import UNet2DModel
 
 from ivid.pipeline.conversion import convert_files
-from ivid.pipeline.models import ModelError, check_model_folder, model_folder
+from ivid.pipeline.model_files import check_model_folder
+from ivid.pipeline.models import ModelError, model_folder
 from ivid.published.class_names import imagenet_class_names
 from ivid.published.network_config import PUBLISHED_CONFIGS, PublishedWeightsError, unet_arguments
 from ivid.published.unet import convert_published, load_published, recognised_config
@@ -255,7 +256,10 @@ class TestModelFolder:
         with pytest.raises(ModelError, match=r"first_view_unet has no config\.json"):
             check_model_folder(tmp_path / "bare")
         (damaged("torn") / "model_index.json").write_text("{")
-        with pytest.raises(ModelError, match=r"model_index\.json cannot be read"):
+        with pytest.raises(ModelError, match=r"^\S+torn/model_index\.json is not valid JSON: "):
+            check_model_folder(tmp_path / "torn")
+        (tmp_path / "torn" / "model_index.json").write_text("{}")
+        with pytest.raises(ModelError, match=r"^\S+torn/model_index\.json does not describe a model of this program$"):
             check_model_folder(tmp_path / "torn")
 
     def test_download_resumes_converts_once_and_works_offline(

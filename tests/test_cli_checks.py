@@ -16,7 +16,8 @@ from ivid.cli import build_parser
 from ivid.cli.generate import checked
 from ivid.export.folders import PublishedLayout
 from ivid.pipeline.devices import check_device
-from ivid.pipeline.models import read_index, view_size
+from ivid.pipeline.model_files import view_size
+from ivid.pipeline.models import read_index
 from ivid.pipeline.sampling import Sampling
 from ivid.published.scene_file import load_published_scene
 from ivid.scene.cameras import Camera, read_view_set

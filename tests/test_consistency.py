@@ -18,7 +18,8 @@ from ivid.fusion import (
     without_specks,
 )
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from tests.support import fusion_reference as slow
 from tests.support.synthetic import synthetic_scene
 

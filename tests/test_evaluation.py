@@ -27,7 +27,8 @@ from ivid.evaluation import (
 )
 from ivid.evaluation import images as folders
 from ivid.scene.cameras import Camera, view_set
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from tests.support.synthetic import DEPTH_RANGE, WORLD_TO_STAGE, synthetic_view
 
 

@@ -16,7 +16,7 @@ from ivid.evaluation.truth import scene_metrics, true_scene, view_metrics
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import View
+from ivid.scene.view import View
 from tests.support.tiny_model import save_tiny_model, tiny_pipeline
 
 pytestmark = pytest.mark.training

@@ -20,7 +20,8 @@ from ivid.export.surface import (
 )
 from ivid.export.tsdf import fuse_surface, integrated, surface_colours
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from tests.support.synthetic import DEPTH_RANGE, SPHERE_CENTRE, WORLD_TO_STAGE, distance_to_surface, synthetic_scene
 
 RNG = np.random.default_rng(1)

@@ -11,7 +11,8 @@ import trimesh
 from ivid.export import KINDS, UnknownKindError, export_scene, kind_for
 from ivid.export.libraries import MissingLibraryError
 from ivid.scene.cameras import Camera, trajectory
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from tests.support.synthetic import DEPTH_RANGE, synthetic_scene, synthetic_view
 
 

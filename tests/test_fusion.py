@@ -9,7 +9,8 @@ import pytest
 from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
 from ivid.fusion.conditions import depth_edges
 from ivid.scene.cameras import Camera, view_set
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from tests.support import fusion_reference as slow
 from tests.support.synthetic import DEPTH_RANGE, synthetic_scene
 

@@ -16,7 +16,7 @@ from ivid.fusion.mesh import MeshSettings, MeshStore, default_erosion_radius
 from ivid.fusion.resample import reduced
 from ivid.fusion.runtime import kernel_device
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import View
+from ivid.scene.view import View
 from tests.support.synthetic import DEPTH_RANGE, synthetic_scene
 
 pytestmark = pytest.mark.slow

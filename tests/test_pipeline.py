@@ -15,7 +15,8 @@ from ivid.pipeline.loading import load_pipeline
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.depth import decode, encode
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from tests.support.synthetic import synthetic_scene
 from tests.support.tiny_model import SIZE, save_tiny_model, tiny_pipeline
 

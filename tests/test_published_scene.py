@@ -21,7 +21,9 @@ from PIL import Image
 
 from ivid.published.scene_file import load_published_scene, open_scene, save_published_scene
 from ivid.scene.cameras import Camera, view_set
-from ivid.scene.scene import Scene, SceneFileError, View
+from ivid.scene.scene import Scene
+from ivid.scene.scene_file import SceneFileError
+from ivid.scene.view import View
 
 SIZE = 16
 

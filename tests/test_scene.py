@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import Scene, SceneFileError, View
+from ivid.scene.scene import Scene
+from ivid.scene.scene_file import SceneFileError
+from ivid.scene.view import View
 from tests.support.synthetic import synthetic_scene
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import encode
-from ivid.scene.scene import View
+from ivid.scene.view import View
 from tests.support.synthetic import synthetic_scene
 from viewer import protocol
 

@@ -28,7 +28,8 @@ import numpy as np
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange
 from ivid.scene.files import written_aside
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from viewer.protocol import manifest, pack_view, preview_entry, scene_keyframes, scene_title
 from viewer.server import planned_cameras
 

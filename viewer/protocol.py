@@ -34,7 +34,8 @@ from PIL import Image
 
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, decode, encode
-from ivid.scene.scene import EDGE_THRESHOLD, Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import EDGE_THRESHOLD, View
 
 MAGIC = b"IVW2"
 HEADER = struct.Struct("<4sHHffffIII")

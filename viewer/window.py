@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from viewer.protocol import scene_title
 
 SIDE_PX = 640

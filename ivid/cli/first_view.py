@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ivid.cli.arguments import number, refuse, require_file
 from ivid.pipeline.config import ModelIndex
-from ivid.pipeline.models import model_folder, view_size
+from ivid.pipeline.model_files import view_size
+from ivid.pipeline.models import model_folder
 from ivid.scene.rgbd import DEPTH_KINDS, load_rgbd, read_picture
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 
 def add_picture(parser: argparse.ArgumentParser) -> None:

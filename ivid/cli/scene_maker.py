@@ -13,7 +13,8 @@ from ivid.pipeline.batch import SceneRequest
 from ivid.pipeline.models import MODELS, model_folder
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.pipeline.events import Preview

@@ -22,7 +22,7 @@ from ivid.data.rasteriser import FaceRasteriser
 from ivid.data.staging import Appearance, srgb_from_linear
 from ivid.scene.cameras import FOV_Y_DEG, Camera
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.data.ray_caster import RayCaster

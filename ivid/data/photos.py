@@ -20,7 +20,7 @@ from ivid.data.photo_dataset import write_dataset_index
 from ivid.scene.depth import STORED_DISPARITY_UNIT, DepthRange
 from ivid.scene.files import written_aside
 from ivid.scene.rgbd import read_picture, rgbd_view
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 DEFAULT_ESTIMATOR = "Intel/dpt-beit-large-512"  # MiDaS 3.1, as in the published data
 DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Large-hf"

@@ -29,7 +29,7 @@ from ivid.data.workers import shared_out
 from ivid.scene.cameras import FOV_Y_DEG, Camera, view_set_angles
 from ivid.scene.depth import encode
 from ivid.scene.files import written_aside
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 HELD_OUT_IMAGES = 0.05  # pictures of held-out assets, as a share of the training pictures
 _SHARD = 240  # pictures that are rendered and noted as done together

@@ -27,7 +27,7 @@ import numpy as np
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, decode
 from ivid.scene.files import read_json
-from ivid.scene.scene import EDGE_THRESHOLD, View
+from ivid.scene.view import EDGE_THRESHOLD, View
 
 MANIFEST = "renders.json"
 FORMAT, FORMAT_VERSION = "ivid-renders", 3

@@ -11,7 +11,7 @@ import numpy as np
 from ivid.data.staging import Appearance
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.data.asset_renderer import AssetRenderer

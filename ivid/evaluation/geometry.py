@@ -11,7 +11,8 @@ import numpy as np
 
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, encode
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.fusion import FusionRenderer

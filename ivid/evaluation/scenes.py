@@ -27,7 +27,8 @@ from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import decode
 from ivid.scene.files import written_aside
-from ivid.scene.scene import Scene, View, quantised
+from ivid.scene.scene import Scene
+from ivid.scene.view import View, quantised
 
 Row = tuple[str, str]  # what, value
 

@@ -18,7 +18,8 @@ from ivid.pipeline.sampling import Sampling
 from ivid.pipeline.streaming import redrawn_views
 from ivid.scene.cameras import Camera, view_set, view_set_angles
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.fusion.rasteriser import Blend

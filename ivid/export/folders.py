@@ -17,7 +17,8 @@ from ivid.published.output import OutputFiles, output_folder
 from ivid.published.scene_file import save_published_scene
 from ivid.scene.depth import decode
 from ivid.scene.files import written_aside
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from ivid.export.surface import (
 from ivid.export.texture import check_texture_size, textured
 from ivid.export.tsdf import Surface, fuse_surface, surface_colours
 from ivid.scene.files import written_aside
-from ivid.scene.scene import Scene, quantised
+from ivid.scene.scene import Scene
+from ivid.scene.view import quantised
 
 LINEAR_ATTRIBUTE = "_LINEAR"
 MATERIAL = "views"

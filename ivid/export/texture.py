@@ -10,7 +10,7 @@ import numpy as np
 from ivid.export.libraries import library
 from ivid.export.surface import SurfaceMaps, contract
 from ivid.export.tsdf import Surface, surface_colours
-from ivid.scene.scene import quantised
+from ivid.scene.view import quantised
 
 SMALLEST, LARGEST = 64, 8192  # side of a texture in pixels
 PADDING = 2  # texels between charts

@@ -16,7 +16,7 @@ from ivid.scene import depth as codec
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 PLANES: Planes = (0.01, 200.0)
 SUPERSAMPLE = 3

@@ -15,7 +15,7 @@ import warp as wp
 
 from ivid.fusion import consistency_kernels
 from ivid.fusion.runtime import kernel_device, launch, split, thread_count
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 SEEN_THROUGH_BY = 2  # views that must see through a pixel which none supports
 

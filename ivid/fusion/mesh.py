@@ -13,7 +13,7 @@ import warp as wp
 from ivid.fusion import mesh_kernels as kernels
 from ivid.fusion.raster_kernels import MAX_VIEW_SIZE
 from ivid.fusion.runtime import empty, launch, split
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 MIN_SLOTS = 4
 IDLE_VIEWS = 64  # views that stay meshed though the present call does not ask for them, and

@@ -14,7 +14,7 @@ from ivid.fusion.rasteriser import Blend, Planes, Rasteriser, Samples, Shading, 
 from ivid.fusion.resample import laid_over, metric_depth, more_than_three_quarters, reduced
 from ivid.fusion.runtime import kernel_device, thread_count
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 PLANES: Planes = (0.1, 200.0)
 MAX_EXTENT = 16384  # samples on a side of an enlarged picture

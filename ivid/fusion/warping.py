@@ -16,7 +16,7 @@ from ivid.scene import depth as codec
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 PLANES = (0.1, 200.0)
 SUPERSAMPLE = 3
@@ -61,7 +61,7 @@ def forward_backward_warp(
         the image as it is known after the two warps. Its depth floor is 0: nothing is hidden behind another view.
 
     Raises:
-        ValueError: the image is no view (see `ivid.scene.scene.View`), or there is no such device.
+        ValueError: the image is no view (see `ivid.scene.view.View`), or there is no such device.
     """
     source = Camera.orbit(0.0, 0.0, fov_y_deg=camera.fov_y_deg)
     machine = _machine(device)

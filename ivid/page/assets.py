@@ -23,7 +23,8 @@ from PIL import Image
 from ivid.export.stills import grid_layout
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange, depth_picture
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from viewer.component import SceneFiles
 from viewer.protocol import scene_keyframes, scene_title
 from viewer.server import planned_cameras

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ivid.page.assets import SceneAssets, is_uploaded, new_folder, picture_url
 from ivid.published.scene_file import open_scene
-from ivid.scene.scene import Scene, SceneFileError
+from ivid.scene.scene import Scene
+from ivid.scene.scene_file import SceneFileError
 
 
 def open_for_page(path: str | Path) -> Scene:

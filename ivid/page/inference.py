@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ivid.pipeline.description import ModelDescription
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.data.photos import DisparityEstimator

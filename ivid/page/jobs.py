@@ -20,7 +20,8 @@ from ivid.pipeline.description import upsampled_scene
 from ivid.pipeline.events import Event, ViewDone
 from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE, DepthRange
 from ivid.scene.fingerprint import FIRST_VIEW, fingerprint
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 PLACES = 100  # of jobs, the one that runs among them
 UNWATCHED_S = 60.0  # a job whose progress nobody has asked for this long stops: the browser is gone without a word

@@ -18,7 +18,7 @@ from ivid.pipeline.description import ModelDescription
 from ivid.pipeline.locations import BUNDLED_MODELS
 from ivid.pipeline.sampling import ResolvedSampling, Sampling, fast_sampling
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 
 @dataclass(frozen=True)

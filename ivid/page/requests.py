@@ -17,7 +17,8 @@ from ivid.scene.cameras import VIEW_SETS, Camera, in_order, view_set
 from ivid.scene.depth import DepthRange
 from ivid.scene.fingerprint import FIRST_VIEW
 from ivid.scene.rgbd import load_rgbd, read_picture
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 Number = TypeVar("Number", int, float)
 

@@ -15,7 +15,8 @@ from ivid.pipeline.events import Preview, ViewDone
 from ivid.pipeline.labels import find_class
 from ivid.pipeline.sampling import Sampling
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.pipeline.pipeline import IvidPipeline

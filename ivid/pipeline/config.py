@@ -13,7 +13,7 @@ from ivid.pipeline.sampling import PUBLISHED_SAMPLING, Sampling
 from ivid.scene.cameras import Camera, in_order, view_set, view_set_angles
 from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE, DepthRange
 from ivid.scene.files import read_json, written_aside
-from ivid.scene.scene import EDGE_THRESHOLD, MIN_TRUST
+from ivid.scene.view import EDGE_THRESHOLD, MIN_TRUST
 
 INDEX_FILE = "model_index.json"
 CLASS_FILE = "pipeline.py"

@@ -12,7 +12,8 @@ from ivid.pipeline.labels import find_class
 from ivid.pipeline.sampling import ResolvedSampling, Sampling, fast_sampling
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 
 class ModelDescription:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ivid.scene.condition import Condition
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 
 @dataclass(frozen=True, eq=False)

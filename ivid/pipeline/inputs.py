@@ -11,7 +11,7 @@ from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.labels import find_class, find_instance
 from ivid.pipeline.sampling import ResolvedSampling, Sampling
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 CAMERA_TOLERANCE = 1e-3  # of the entries of world_to_view, whose translation is in metres
 

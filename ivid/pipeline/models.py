@@ -6,14 +6,13 @@ fetched from the Hugging Face hub and converted on first use; any other name is 
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-from ivid.pipeline.config import INDEX_FILE, NETWORKS, LabelConfig, ModelConfig, ModelIndex
+from ivid.pipeline.config import NETWORKS, LabelConfig, ModelConfig, ModelIndex
 from ivid.pipeline.hub import HUB_FILES, ModelError, Tell, download
 from ivid.pipeline.locations import BUNDLED_MODELS, cache_folder
+from ivid.pipeline.model_files import check_model_folder
 from ivid.published.class_names import imagenet_class_names
-from ivid.scene.files import read_json
 
 MODELS = ("lowpoly", *HUB_FILES)
 
@@ -59,49 +58,6 @@ def read_index(name_or_path: str | Path) -> ModelIndex:
         labels = LabelConfig(tuple(imagenet_class_names()))
         return ModelIndex(ModelConfig(name=name, labels=labels), NETWORKS[:2])
     return ModelIndex.read(model_folder(name))
-
-
-def view_size(folder: str | Path) -> int:
-    """Side in pixels of the views of a model folder, from the configuration of its first-view network.
-
-    Raises:
-        ValueError: it is not the configuration of such a network.
-        OSError: it cannot be read.
-    """
-    path = Path(folder) / NETWORKS[0] / "config.json"
-    config = read_json(path)
-    try:
-        return config["sample_size"] * math.isqrt(config["out_channels"] // 4)
-    except (TypeError, KeyError, ValueError):
-        raise ValueError(f"{path} does not describe a first-view network") from None
-
-
-def check_model_folder(folder: str | Path) -> Path:
-    """The folder, if it holds a complete model: an index, and configuration and whole weights of each network.
-
-    Raises:
-        ModelError: something is missing or cut short; the message names the file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    folder = Path(folder)
-    if not (folder / INDEX_FILE).is_file():
-        raise ModelError(f"{folder} is not a model: it has no {INDEX_FILE}")
-    try:
-        networks = ModelIndex.read(folder).networks
-    except ValueError as error:
-        raise ModelError(f"{folder} is not a model: its {INDEX_FILE} cannot be read ({error})") from None
-    for network in networks:
-        weights = next(iter(sorted((folder / network).glob("diffusion_pytorch_model*.safetensors"))), None)
-        if weights is None or not (folder / network / "config.json").is_file():
-            missing = "config.json" if weights else "weights (diffusion_pytorch_model.safetensors)"
-            raise ModelError(f"the model {folder} is only half there: {network} has no {missing}")
-        try:
-            with safe_open(weights, framework="np"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"the model {folder} is only half there: {network}/{weights.name} ({error})") from None
-    return folder
 
 
 def _fetched(name: str, tell: Tell) -> Path:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ivid.pipeline.config import DepthConfig
 from ivid.scene.depth import DepthRange, decode, encode, snap_to_far, without_flying_pixels
-from ivid.scene.scene import View, quantised
+from ivid.scene.view import View, quantised
 
 LOG2_E = math.log2(math.e)
 

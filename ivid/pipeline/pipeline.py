@@ -17,7 +17,8 @@ from ivid.pipeline.sampling import Sampling
 from ivid.pipeline.streaming import stream_views
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.diffusion.denoiser import UNet

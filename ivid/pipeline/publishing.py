@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ivid.pipeline.config import ModelIndex
 from ivid.pipeline.hub import ModelError
-from ivid.pipeline.models import check_model_folder
+from ivid.pipeline.model_files import check_model_folder
 
 CARD_FILE = "README.md"
 

@@ -23,7 +23,7 @@ from ivid.pipeline.pictures import Shown, source_of_conditions, to_pictures, to_
 from ivid.pipeline.sampling import ResolvedSampling
 from ivid.scene.cameras import Camera
 from ivid.scene.condition import Condition
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.diffusion.denoiser import UNet

@@ -18,7 +18,9 @@ from ivid.scene.bounded_io import archive_errors, read_member, read_npy_header, 
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import PUBLISHED_SAMPLING_RANGE
 from ivid.scene.files import written_aside
-from ivid.scene.scene import MAX_PIXELS, MAX_SIZE, MAX_VIEWS, Scene, SceneFileError, View
+from ivid.scene.scene import Scene
+from ivid.scene.scene_file import MAX_PIXELS, MAX_SIZE, MAX_VIEWS, SceneFileError
+from ivid.scene.view import View
 
 MAX_DATA_BYTES = 1 << 29
 _VIEW_SETS = {1: "uncond", 2: "random", 27: "3x9"}

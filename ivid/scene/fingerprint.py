@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 FIRST_VIEW = "first_view"  # in the settings of a scene that began with a picture: the fingerprint of its first view
 

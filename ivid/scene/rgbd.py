@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from ivid.scene.bounded_io import read_npy_header, require_regular_file
 from ivid.scene.cameras import FOV_Y_DEG, Camera
 from ivid.scene.depth import DepthRange
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 DEPTH_KINDS = ("metric", "disparity")
 MAX_SIDE = 16384

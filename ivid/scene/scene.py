@@ -1,103 +1,20 @@
-"""Views and scenes.
-
-A view is a colour picture with metric depth and its camera; a scene is the views around one point and how they were
-made.
-"""
+"""A scene: the views around one point, and how they were made."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange
+from ivid.scene.scene_file import MAX_VIEWS, opened_scene_file, write_scene_file
+from ivid.scene.view import View
 
-EDGE_THRESHOLD = 0.03
-MIN_TRUST = 1e-6
-MAX_VIEWS = 1000
-MAX_SIZE = 2048
-MAX_PIXELS = 100_000_000  # of all views together: a scene of 100 views at 1000x1000
 NEAREST_PLANE, FARTHEST_PLANE = 1e-3, 1e5  # of a depth range, in metres
-
-
-class SceneFileError(ValueError):
-    """A scene file that cannot be read; the message says what is wrong with it."""
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """One RGBD picture and where it was taken from.
-
-    Attributes:
-        rgb: uint8 [S, S, 3]; or float32 [S, S, 3] in [0, 1] while a scene is being sampled, because the conditions of
-            further views use the colours as sampled (method §6).
-        depth: float32 [S, S], metres along the viewing axis, finite and positive.
-        camera: the camera of this picture.
-        edge_threshold: neighbouring pixels whose depths differ by more than this, both in metres and in 1/metres,
-            belong to different surfaces (method §4: atol = rtol = 0.03 at 128²; larger where pixels are further apart).
-        trust: from 1e-6 to 1, what this view counts for where several are fused: its blend weight (method §5) is
-            multiplied by it. 1 in the published method.
-        mask: bool [S, S], the pixels that are fused and exported; None: all of them. The rest keep colour and depth.
-
-    Raises:
-        ValueError: shapes, types or values are not as above.
-    """
-
-    rgb: np.ndarray
-    depth: np.ndarray
-    camera: Camera
-    edge_threshold: float = EDGE_THRESHOLD
-    trust: float = 1.0
-    mask: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        rgb, depth = np.asarray(self.rgb), np.asarray(self.depth, dtype=np.float32)
-        if rgb.dtype != np.uint8:
-            rgb = rgb.astype(np.float32)
-            if not (rgb.size and rgb.min() >= 0 and rgb.max() <= 1):
-                raise ValueError("a view's colours must be uint8, or floats in [0, 1]")
-        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.shape[0] != rgb.shape[1] or depth.shape != rgb.shape[:2]:
-            raise ValueError(f"a view needs rgb [S, S, 3] and depth [S, S], got {rgb.shape} and {depth.shape}")
-        bad = int((~(np.isfinite(depth) & (depth > 0))).sum())
-        if bad:
-            raise ValueError(f"a view's depth must be finite and positive; {bad} values are not")
-        if not 0 < self.edge_threshold < float("inf"):
-            raise ValueError(f"a view's edge threshold must be positive, got {self.edge_threshold}")
-        if not MIN_TRUST <= self.trust <= 1:
-            raise ValueError(f"a view's trust must be from {MIN_TRUST:g} to 1, got {self.trust}")
-        if self.mask is not None:
-            mask = np.asarray(self.mask)
-            if mask.dtype != bool or mask.shape != depth.shape:
-                raise ValueError(f"a view's mask must be bool {depth.shape}, got {mask.dtype} {mask.shape}")
-            object.__setattr__(self, "mask", None if mask.all() else mask)
-        object.__setattr__(self, "rgb", rgb)
-        object.__setattr__(self, "depth", depth)
-
-    @property
-    def size(self) -> int:
-        """S, the side of the pictures in pixels."""
-        return self.depth.shape[0]
-
-    @property
-    def colours(self) -> np.ndarray:
-        """The picture as float32 [S, S, 3] in [0, 1], however it is kept."""
-        return self.rgb if self.rgb.dtype == np.float32 else self.rgb.astype(np.float32) / np.float32(255)
-
-    def quantised(self) -> View:
-        """The view with colours in 8 bits."""
-        if self.rgb.dtype == np.uint8:
-            return self
-        return replace(self, rgb=quantised(self.rgb))
-
-
-def quantised(rgb: np.ndarray) -> np.ndarray:
-    """Colour in [0, 1] as uint8, of any shape."""
-    return np.rint(rgb * 255).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +72,6 @@ class Scene:
 
     def save(self, path: str | Path) -> None:
         """Write the scene file, aside first and then renamed onto `path`."""
-        from ivid.scene.scene_file import write_scene_file
-
         write_scene_file(self, path)
 
     @classmethod
@@ -169,9 +84,8 @@ class Scene:
             SceneFileError: the file is no scene, is damaged, or declares more than a scene may hold.
             OSError: there is no such file, or it cannot be read.
         """
-        from ivid.scene.scene_file import read_scene_file
-
-        return read_scene_file(path)
+        with opened_scene_file(path) as file:
+            return cls(file.views(), **file.fields)
 
     @staticmethod
     def peek(path: str | Path) -> SceneSummary:
@@ -181,9 +95,8 @@ class Scene:
             SceneFileError: the file is no scene, or what is read of it is damaged.
             OSError: there is no such file, or it cannot be read.
         """
-        from ivid.scene.scene_file import read_summary
-
-        return read_summary(path)
+        with opened_scene_file(path) as file:
+            return SceneSummary(file.picture(0), len(file.cameras), **file.fields)
 
 
 @dataclass(frozen=True, eq=False)

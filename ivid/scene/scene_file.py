@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -22,20 +22,21 @@ from PIL import Image
 from ivid.scene.bounded_io import archive_errors, read_member, read_npy, read_png, require_regular_file
 from ivid.scene.cameras import Camera
 from ivid.scene.files import read_json, written_aside
-from ivid.scene.scene import (
-    EDGE_THRESHOLD,
-    MAX_PIXELS,
-    MAX_SIZE,
-    MAX_VIEWS,
-    Scene,
-    SceneFileError,
-    SceneSummary,
-    View,
-)
+from ivid.scene.view import EDGE_THRESHOLD, View
+
+if TYPE_CHECKING:
+    from ivid.scene.scene import Scene
 
 FORMAT, FORMAT_VERSION = "ivid-scene", 1
 HEADER = "scene.json"
 MAX_HEADER_BYTES = 4_000_000
+MAX_VIEWS = 1000
+MAX_SIZE = 2048
+MAX_PIXELS = 100_000_000  # of all views together: a scene of 100 views at 1000x1000
+
+
+class SceneFileError(ValueError):
+    """A scene file that cannot be read; the message says what is wrong with it."""
 
 
 def write_scene_file(scene: Scene, path: str | Path) -> None:
@@ -75,47 +76,46 @@ def write_scene_file(scene: Scene, path: str | Path) -> None:
                 _add(archive, f"{index:03d}.mask.png", mask.getvalue(), zipfile.ZIP_STORED)
 
 
-def read_scene_file(path: str | Path) -> Scene:
-    """Read a scene file; everything is checked before it is believed.
+@contextmanager
+def opened_scene_file(path: str | Path) -> Iterator[SceneFile]:
+    """A scene file, to be read; what is wrong with it is told alike, also by what the body makes of it.
 
     Raises:
         SceneFileError: the file is no scene, is damaged, or declares more than a scene may hold.
         OSError: there is no such file, or it cannot be read.
     """
-    with _opened(path) as archive:
-        header = _Header.read(archive)
-        views = [_read_view(archive, index, header.size, camera) for index, camera in enumerate(header.cameras)]
-        return Scene(views, **header.fields)
-
-
-def read_summary(path: str | Path) -> SceneSummary:
-    """Read the header and the first picture of a scene file; raises what `read_scene_file` raises."""
-    with _opened(path) as archive:
-        header = _Header.read(archive)
-        return SceneSummary(_read_picture(archive, 0, header.size), len(header.cameras), **header.fields)
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
     path = Path(path)
     try:
         require_regular_file(path)
         with archive_errors("scene file"), zipfile.ZipFile(path) as archive:
-            yield archive
+            yield SceneFile.of(archive)
     except ValueError as error:
         raise SceneFileError(f"{path.name} cannot be opened as a scene: {error}") from None
 
 
 @dataclass(frozen=True)
-class _Header:
-    """The content of `scene.json`, checked: size and cameras of the views, and the other fields of a `Scene`."""
+class SceneFile:
+    """An open scene file. Its header has been checked; pictures and depths are when they are read.
 
+    Attributes:
+        archive: the file.
+        size: S, the side of every view in pixels.
+        cameras: what the header says of each view.
+        fields: the fields of a `Scene` beside its views.
+    """
+
+    archive: zipfile.ZipFile
     size: int
     cameras: list[Any]
     fields: dict[str, Any]
 
     @classmethod
-    def read(cls, archive: zipfile.ZipFile) -> _Header:
+    def of(cls, archive: zipfile.ZipFile) -> SceneFile:
+        """The file, once its header is read.
+
+        Raises:
+            ValueError: it is not the header of a scene, or it declares more than a scene may hold.
+        """
         header = read_json(read_member(archive, HEADER, MAX_HEADER_BYTES), "its header")
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise ValueError("its header does not name the ivid-scene format")
@@ -144,7 +144,23 @@ class _Header:
             "view_set": str(header.get("view_set", "")),
             "settings": settings,
         }
-        return cls(size, cameras, fields)
+        return cls(archive, size, cameras, fields)
+
+    def views(self) -> list[View]:
+        """All views.
+
+        Raises:
+            ValueError: one is missing or damaged.
+        """
+        return [_read_view(self.archive, index, self.size, camera) for index, camera in enumerate(self.cameras)]
+
+    def picture(self, index: int) -> np.ndarray:
+        """The colours of a view, uint8 [S, S, 3].
+
+        Raises:
+            ValueError: they are missing or damaged.
+        """
+        return _read_picture(self.archive, index, self.size)
 
 
 def _is_number(value: Any) -> bool:

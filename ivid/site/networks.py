@@ -16,7 +16,7 @@ from typing import Any
 
 from ivid.diffusion.onnx_unet import CONFIG_FILE, GRAPH_FILE, WEIGHTS_FILE, WeightsFile
 from ivid.pipeline.config import ModelIndex
-from ivid.pipeline.models import view_size
+from ivid.pipeline.model_files import view_size
 from ivid.scene.files import read_json, written_aside
 
 PART_BYTES = 20_000_000

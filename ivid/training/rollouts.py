@@ -25,7 +25,7 @@ from ivid.pipeline.labels import SceneLabel, label_of_asset
 from ivid.pipeline.sampling import ResolvedSampling
 from ivid.pipeline.streaming import further_views, redrawn_views
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 if TYPE_CHECKING:
     from ivid.pipeline.pipeline import IvidPipeline

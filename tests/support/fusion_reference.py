@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import View
+from ivid.scene.view import View
 
 
 @dataclass

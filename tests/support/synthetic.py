@@ -14,7 +14,8 @@ import numpy as np
 
 from ivid.scene import cameras
 from ivid.scene.cameras import Camera
-from ivid.scene.scene import Scene, View
+from ivid.scene.scene import Scene
+from ivid.scene.view import View
 
 DEPTH_RANGE = (0.6, 5.0)
 GROUND_Y = -0.22
