@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,18 +47,29 @@ def served(tmp_path_factory) -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def tiny_with_graphs(tmp_path_factory) -> Path:
-    """The tiny model in half precision, with graphs for ONNX Runtime: a site takes it as it is."""
+    """The tiny model in half precision, with graphs for ONNX Runtime: a site takes it as it is.
+
+    Graphs take seconds, so that all processes of a test run share it; nobody changes it.
+    """
     import torch
     from diffusers import UNet2DModel
+    from filelock import FileLock
 
     from ivid.pipeline.config import ModelIndex
     from ivid.pipeline.graphs import write_graphs
+    from ivid.scene.files import folder_written_aside
     from tests.support.tiny_model import save_tiny_model
 
-    folder = save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
-    for network in ModelIndex.read(folder).networks:
-        UNet2DModel.from_pretrained(folder / network, dtype=torch.float16).save_pretrained(folder / network)
-    write_graphs(folder)
+    here = tmp_path_factory.getbasetemp()
+    folder = (here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "tiny-with-graphs" / "tiny"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            with folder_written_aside(folder) as aside:
+                save_tiny_model(aside)
+                for network in ModelIndex.read(aside).networks:
+                    UNet2DModel.from_pretrained(aside / network, dtype=torch.float16).save_pretrained(aside / network)
+                write_graphs(aside)
     return folder
 
 
@@ -66,7 +78,8 @@ def browser() -> Iterator[Browser]:
     """One headless Chromium; what a test opens in it is a context of its own."""
     from benchmarks.browser import headless_chromium
 
-    with headless_chromium() as browser:
+    # What the processor draws as a graphics card is put together with the page faster by the processor as such.
+    with headless_chromium("--disable-gpu-compositing") as browser:
         yield browser
 
 

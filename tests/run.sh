@@ -14,7 +14,7 @@ case "${1:-}" in lint | fast | all) target=$1 && shift ;; esac
 
 wanted=()
 if [ "$target" = all ]; then
-    command -v chromium >/dev/null || wanted+=(chromium)
+    command -v chromium-headless-shell >/dev/null || wanted+=(chromium chromium-headless-shell)
     command -v nginx >/dev/null || wanted+=(nginx-light)
     command -v openssl >/dev/null || wanted+=(openssl)
     command -v Xvfb >/dev/null || wanted+=(xvfb)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.support.accessibility import serious_findings
 from tests.support.page_controls import controls_table, unfold
@@ -29,9 +29,11 @@ UNCOVERED = """(control) => {
 }"""
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1000, 640), (390, 844), (844, 390)])
-def test_places_are_kept_and_everything_can_be_reached(browser, served, width, height):
-    with visit(browser, served.url, width, height, COUNT_SHIFTS) as page:
+@pytest.mark.parametrize(
+    ("width", "height", "has_touch"), [(1280, 800, False), (1000, 640, False), (390, 844, True), (844, 390, True)]
+)
+def test_places_are_kept_and_everything_can_be_reached(browser, served, width, height, has_touch):
+    with visit(browser, served.url, width, height, COUNT_SHIFTS, has_touch=has_touch) as page:
         expect(done(page)).to_have_count(27)
         expect(page.locator(".ivid-strip figure")).to_have_count(1)
         expect(page.locator(".ivid-field img[data-shown]")).to_have_count(27)
@@ -41,6 +43,27 @@ def test_places_are_kept_and_everything_can_be_reached(browser, served, width, h
             control = page.locator(selector).first
             control.scroll_into_view_if_needed()
             assert control.evaluate(UNCOVERED), selector
+        page.evaluate("scrollTo(0, 0)")
+        if (width, height) == (1280, 800):
+            assert_on_one_screen(page, width, height)
+        if (width, height) == (390, 844):
+            generate = page.get_by_role("button", name="Generate").bounding_box()
+            assert generate
+            assert generate["y"] + generate["height"] <= height  # with the scene above it
+
+
+def assert_on_one_screen(page: Page, width: int, height: int) -> None:
+    for selector in ("#ivid-class", "#ivid-generate", ".ivid-exports", "#ivid-open", ".ivid-viewer", ".ivid-field"):
+        box = page.locator(selector).first.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["y"] >= 0
+        assert box["x"] + box["width"] <= width, selector
+        assert box["y"] + box["height"] <= height, selector
+    size = page.locator(".ivid-viewer").bounding_box()
+    assert size
+    assert size["width"] > 800
+    assert size["height"] > 400
 
 
 def test_nothing_is_hard_to_read_or_nameless(browser, served):
@@ -56,3 +79,6 @@ def test_nothing_is_hard_to_read_or_nameless(browser, served):
         assert table in page_of_docs, "run `python -m tests.support.page_controls` and paste it into docs/controls.md"
         page.get_by_role("button", name="Dark colours").click()
         assert not serious_findings(page)
+        page.reload()  # still dark
+        expect(done(page)).to_have_count(27)
+        assert_on_one_screen(page, 1280, 800)

@@ -32,6 +32,18 @@ HOLD = """
 """
 """The page hears of the first view only, until `release()`: tests then have all the time they need."""
 
+HASTY = """
+  window.Worker = class extends Worker {
+    set onmessage(heard) {
+      super.onmessage = (event) => {
+        heard(event);
+        if (window.hasty && event.data.type === "view") document.querySelector("#ivid-stop").click();
+      };
+    }
+  };
+"""
+"""A person who presses Stop as soon as the first view is there, before the others can be, once `hasty` is set."""
+
 pytestmark = pytest.mark.skipif(not CHECKOUT.is_dir(), reason="npm ci was not run")
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -143,13 +155,12 @@ def test_an_address_makes_the_same_scene_and_stop_keeps_what_is_there(browser, s
     with visitor(browser) as context:
         for number in range(2):
             (tmp_path / str(number)).mkdir()
-            with opened(context, f"{server.url}#class=house&seed=7&views=uncond") as page:
+            with opened(context, f"{server.url}#class=house&seed=7&views=uncond", HASTY) as page:
                 expect(page.locator(".ivid-status[data-tone=done]")).to_be_attached()
                 scenes.append(ivid.open_scene(save(page, "Scene", tmp_path / str(number))))
                 if number == 0:
+                    page.evaluate("hasty = true")
                     generate(page, "house", 8, "3x9")
-                    expect(done(page).first).to_be_attached()
-                    page.get_by_role("button", name="Stop").click()
                     expect(page.locator(".ivid-status p")).to_contain_text("Stopped after")
                     stopped = ivid.open_scene(save(page, "Scene", tmp_path))
                     assert 1 <= len(stopped.views) < 27
@@ -169,19 +180,25 @@ def test_the_second_visit_needs_no_server(browser, folder):
             expect(page.locator(".ivid-status[data-tone=done]")).to_be_attached()
 
 
-def test_a_damaged_part_is_fetched_again(browser, folder, server):
+def test_a_damaged_part_is_fetched_again_and_a_seed_that_is_none_is_said_so(browser, folder, server):
     largest = max((folder / "model").glob("*.bin"), key=lambda path: path.stat().st_size).name
     server.damaged[largest] = 1
     with visitor(browser) as context, opened(context, server.url) as page:
         ready(page)
+        page.get_by_label("Seed", exact=True).fill("-1")
+        page.keyboard.press("Enter")
+        expect(page.locator(".ivid-status p")).to_contain_text("A seed is a whole number")
     assert sum(path.endswith(largest) for path in server.asked) == 2
 
 
 def test_a_part_that_stays_damaged_is_refused(browser, folder, server):
     part = min((folder / "model").glob("*.bin"), key=lambda path: path.stat().st_size).name
     server.damaged[part] = 1000
-    with visitor(browser) as context, opened(context, server.url) as page:
+    phone = {"width": 390, "height": 844}
+    with visitor(browser, viewport=phone, color_scheme="dark") as context, opened(context, server.url) as page:
         expect(page.locator(".ivid-status[data-tone=warning]")).to_contain_text("arrives damaged from the server")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate("document.body.classList.contains('dark')"), "as the system has it"
         expect(page.get_by_role("button", name="Generate")).to_be_disabled()
 
 
@@ -202,24 +219,15 @@ def test_a_browser_that_does_not_suffice_is_told_so(browser, server, script, sen
         expect(page.get_by_role("button", name="Generate")).to_be_disabled()
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 800, "light"), (390, 844, "dark")])
-def test_nothing_is_hard_to_read_nameless_or_out_of_reach(browser, server, width, height, scheme):
-    size = {"width": width, "height": height}
-    with visitor(browser, viewport=size, color_scheme=scheme) as context, opened(context, server.url) as page:
+def test_nothing_is_hard_to_read_nameless_or_out_of_reach(browser, server):
+    is_dark = "document.body.classList.contains('dark')"
+    with visitor(browser, color_scheme="light") as context, opened(context, server.url) as page:
         generate(page, "house", 1, "uncond")
         expect(page.locator(".ivid-status[data-tone=done]")).to_be_attached()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        is_dark = "document.body.classList.contains('dark')"
-        assert page.evaluate(is_dark) is (scheme == "dark")
-        assert not serious_findings(page)
-        page.get_by_role("button", name="Dark colours" if scheme == "light" else "Light colours").click()
-        assert page.evaluate(is_dark) is (scheme == "light")
-        assert not serious_findings(page)
-
-
-def test_a_seed_that_is_none_is_said_so(browser, server):
-    with visitor(browser) as context, opened(context, server.url) as page:
-        ready(page)
-        page.get_by_label("Seed", exact=True).fill("-1")
-        page.keyboard.press("Enter")
-        expect(page.locator(".ivid-status p")).to_contain_text("A seed is a whole number")
+        for width, height in ((1280, 800), (390, 844)):
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            for scheme in ("light", "dark"):
+                assert page.evaluate(is_dark) is (scheme == "dark")
+                assert not serious_findings(page)
+                page.get_by_role("button", name="Dark colours" if scheme == "light" else "Light colours").click()

@@ -57,7 +57,7 @@ EYES = """() => {
 @contextmanager
 def with_headset(browser: Browser, folder: Path, modes: tuple[str, ...] = ("inline", "immersive-vr")) -> Iterator[Page]:
     whole = synthetic_scene(64)
-    scene = Scene(whole.views[:5], whole.depth_range, class_name="still life", seed=0, view_set="3x9")
+    scene = Scene(whole.views[:5], whole.depth_range, class_name="still life", seed=0)
     script = EMULATOR.read_text(encoding="utf-8") + HEADSET % list(modes)
     with open_viewer(browser, folder, scene, 2 * EYE_SIDE, EYE_SIDE, script=script) as page:
         yield page
