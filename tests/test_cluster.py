@@ -154,8 +154,14 @@ class TestBadInput:
 
     @pytest.mark.parametrize("address", ["somewhere", ""])
     def test_what_is_no_address(self, model, tmp_path, capsys, address):
-        pytest.importorskip("ray", reason="Ray is not installed (pip install 'ivid[ray]')")
         assert f"{address!r} is no address of a Ray cluster" in self.said(capsys, tmp_path, model, "--ray", address)
+
+    def test_what_is_no_address_is_told_also_where_nothing_is_left_to_do(self, tmp_path, capsys):
+        synthetic_scene(32, "uncond").save(tmp_path / "scenes" / "chair.ivid")
+        arguments = ["render", str(tmp_path / "scenes"), "--trajectory", "random", "--size", "16"]
+        assert main(arguments) == 0
+        assert main([*arguments, "--ray", "somewhere"]) == 2
+        assert "'somewhere' is no address of a Ray cluster" in capsys.readouterr().err
 
     def test_no_cluster_on_this_machine(self, model, tmp_path, capsys, monkeypatch):
         ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'ivid[ray]')")

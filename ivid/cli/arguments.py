@@ -136,7 +136,7 @@ def cluster_of(options: argparse.Namespace) -> Cluster | None:
     """The cluster that `--ray` names; None without it.
 
     Raises:
-        ValueError: another option does not go with it.
+        ValueError: it is no address of one, or another option does not go with it.
     """
     if options.ray is None:
         return None

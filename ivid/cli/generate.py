@@ -18,13 +18,14 @@ from ivid.cli.arguments import (
     refuse,
     sampling,
 )
+from ivid.cli.cluster_work import made_on_cluster
 from ivid.cli.first_view import add_picture, check_picture, first_view_of
 from ivid.cli.scene_maker import SceneMaker, Work
 from ivid.export.folders import PlainLayout, PublishedLayout
 from ivid.export.records import difference
 from ivid.export.remote import RemoteLayout, check_address, is_address
 from ivid.pipeline.batch import SceneRequest, parse_seeds, plan
-from ivid.pipeline.cluster import Cluster, connected, share_out
+from ivid.pipeline.cluster import Cluster
 from ivid.pipeline.devices import check_backend
 from ivid.pipeline.models import read_index
 from ivid.pipeline.processes import Share, helper_count, helpers
@@ -115,6 +116,11 @@ def checked(options: argparse.Namespace) -> Work:
     check_picture(options)
     seeds = list(range(options.num_samples)) if options.num_samples else parse_seeds(options.seeds or "0")
     of_file = options.views.lower().endswith(".json")
+    if not of_file and options.views not in VIEW_SETS:
+        raise ValueError(
+            f"there is no view set {options.views!r:.80}; "
+            f"choose one of {', '.join(VIEW_SETS)}, or give a .json file of cameras"
+        )
     cameras = read_view_set(options.views) if of_file else view_set(options.views)
     chosen_views = cameras if of_file else options.views
     set_name = Path(options.views).stem if of_file else options.views
@@ -219,8 +225,7 @@ def make_on_cluster(work: Work, options: argparse.Namespace, cluster: Cluster) -
     maker = SceneMaker(work, options.batch, options.device, options.backend)
     starts = range(0, len(work.missing), options.batch)
     batches = [work.missing[start : start + options.batch] for start in starts]
-    total = work.evaluations * len(work.missing)
-    with connected(cluster) as ray, tqdm(total=total, unit="step", dynamic_ncols=True) as bar:
-        for files in share_out(ray, maker, batches, cluster, folders, lambda steps: bar.update(steps - bar.n)):
-            for file in files:
-                bar.write(str(file))
+    steps = work.evaluations * len(work.missing)
+    for files in made_on_cluster(cluster, maker, batches, folders, steps=steps, unit="step"):
+        for file in files:
+            tqdm.write(str(file))

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ivid.cli.arguments import add_device, add_processes, cluster_of, positive, refuse, require_file
+from ivid.cli.cluster_work import made_on_cluster
 from ivid.cli.export import export_with_bar, read_keyframes
 from ivid.export import KINDS, checked_kind
 from ivid.export.paths import PATHS, camera_path
 from ivid.export.stills import SHOWN, check_picture
 from ivid.export.video import check_video
-from ivid.pipeline.cluster import Cluster, connected, share_out
+from ivid.pipeline.cluster import Cluster
 from ivid.scene.files import check_writable
 from ivid.scene.messages import sentence
 
@@ -201,11 +202,10 @@ def _on_cluster(
     from tqdm import tqdm
 
     scenes = [list(group) for _, group in groupby(missing, key=lambda picture: picture.scene_file)]
-    answers, total = [], frames * len(missing)
-    with connected(cluster) as ray, tqdm(total=total, unit="frame", dynamic_ncols=True) as bar:
-        for rendered in share_out(ray, maker, scenes, cluster, folders, lambda done: bar.update(done - bar.n)):
-            for picture, complaint in rendered:
-                if complaint is None:
-                    bar.write(str(picture.path))
-                answers.append((picture, complaint))
+    answers, steps = [], frames * len(missing)
+    for rendered in made_on_cluster(cluster, maker, scenes, folders, steps=steps, unit="frame"):
+        for picture, complaint in rendered:
+            if complaint is None:
+                tqdm.write(str(picture.path))
+            answers.append((picture, complaint))
     return answers

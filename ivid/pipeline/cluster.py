@@ -37,6 +37,9 @@ class Cluster:
             of this machine alone, which ends with the work.
         workers: how many; None for one per GPU, or one per machine where there are none.
         device: `cpu` leaves the cluster's GPUs alone.
+
+    Raises:
+        ValueError: the address is none, or the device is one of several.
     """
 
     address: str
@@ -44,6 +47,7 @@ class Cluster:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        _host_and_port(self.address)
         if self.device is not None and ":" in self.device:
             raise ValueError(f"every worker of a Ray cluster has its own GPU; choose cuda or cpu, not {self.device}")
 
@@ -55,7 +59,6 @@ def connected(cluster: Cluster) -> Iterator[Any]:
     Raises:
         ModuleNotFoundError: Ray is not installed.
         ConnectionError: there is no cluster at the address.
-        ValueError: it is no address.
         RuntimeError: the cluster fails, or has another version of Ray.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
@@ -211,16 +214,15 @@ def _worker_of(ray: Any, cluster: Cluster, make: Callable) -> tuple[Callable[[],
     return (lambda: actor.remote(stored)), count
 
 
-def _check_answers(address: str) -> None:
-    """Find out whether a server of gRPC, as Ray's are, answers at an address; Ray itself would wait for minutes.
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    """Where a cluster is; None for one that Ray finds, or starts, by itself.
 
     Raises:
-        ConnectionError: none does.
         ValueError: it is no address.
     """
-    named = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+    named = _named(address)
     if named in ("auto", "local"):
-        return
+        return None
     try:
         parts = urlsplit(named if "://" in named else f"//{named}")
         host, port = parts.hostname, parts.port
@@ -228,8 +230,24 @@ def _check_answers(address: str) -> None:
         host, port = None, None
     if host is None or port is None:
         raise ValueError(f"{named!r:.80} is no address of a Ray cluster; give host:port, auto or local")
+    return host, port
+
+
+def _named(address: str) -> str:
+    return os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+
+
+def _check_answers(address: str) -> None:
+    """Find out whether a server of gRPC, as Ray's are, answers at an address; Ray itself would wait for minutes.
+
+    Raises:
+        ConnectionError: none does.
+    """
+    place, named = _host_and_port(address), _named(address)
+    if place is None:
+        return
     try:
-        with socket.create_connection((host, port), CONNECT_S) as connection:
+        with socket.create_connection(place, CONNECT_S) as connection:
             if os.environ.get("RAY_USE_TLS") == "1":
                 return
             connection.sendall(HTTP2_HELLO)
