@@ -303,33 +303,47 @@ def draw_triangle(
     lower_at = over_samples(lower, middle)
     right_at = over_samples(rightmost, middle)
     low_half = ((LAST_TRIANGLE - number) << TRIANGLE_SHIFT) | (diagonal << DIAGONAL_SHIFT)
+    # On either side at most two edges bound a row, unless the triangle reaches behind the camera.
+    nowhere_left = wp.vec2d(-NOWHERE, zero)
+    lower_1 = wp.where(edge_b[0] > zero, cross_b, nowhere_left)
+    lower_2 = wp.where(edge_c[0] > zero, cross_c, wp.where(edge_a[0] > zero, lower_1, nowhere_left))
+    lower_1 = wp.where(edge_a[0] > zero, cross_a, lower_1)
+    nowhere_right = wp.vec2d(NOWHERE, zero)
+    upper_1 = wp.where(edge_b[0] < zero, cross_b, nowhere_right)
+    upper_2 = wp.where(edge_c[0] < zero, cross_c, wp.where(edge_a[0] < zero, upper_1, nowhere_right))
+    upper_1 = wp.where(edge_a[0] < zero, cross_a, upper_1)
+    one_sided = lesser(edge_a[0], lesser(edge_b[0], edge_c[0])) > zero
+    one_sided = one_sided or greater(edge_a[0], greater(edge_b[0], edge_c[0])) < zero
     for row in range(rows[0], rows[1] + 1):
         at = wp.float64(row)
-        span = wp.vec2d(wp.float64(left), wp.float64(right + 1))
-        span = narrowed(span, edge_a, cross_a, at)
-        span = narrowed(span, edge_b, cross_b, at)
-        span = narrowed(span, edge_c, cross_c, at)
+        span = wp.vec2d(
+            greater(greater(lower_1[0] + lower_1[1] * at, lower_2[0] + lower_2[1] * at), wp.float64(left)),
+            lesser(lesser(upper_1[0] + upper_1[1] * at, upper_2[0] + upper_2[1] * at), wp.float64(right + 1)),
+        )
+        if one_sided:
+            span = narrowed(span, edge_b, cross_b, at)
         if padding and back:
             span = narrowed(span, surface, cross_surface, at)
-        closeness_row = closeness_at[0] + closeness_at[2] * at
-        surface_row = surface_at[0] + surface_at[2] * at
-        lower_row = lower_at[0] + lower_at[2] * at
-        right_row = right_at[0] + right_at[2] * at
-        entry = base + (row - first_row) * extent
         first = int(wp.ceil(span[0]))
         end = int(wp.ceil(greater(span[1], span[0])))
-        if padding or may_leave_planes:
-            for column in range(first, end):
-                x = wp.float64(column)
-                closeness = float(closeness_row + closeness_at[1] * x)
-                if may_leave_planes and (closeness * near > 1.0 or closeness * far < 1.0):
-                    continue
-                its_kind = wp.where(padding and surface_row + surface_at[1] * x < zero, HIDDEN, kind)
-                low = low_half | its_kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
-                wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
-        else:
-            for column in range(first, end):
-                x = wp.float64(column)
-                closeness = float(closeness_row + closeness_at[1] * x)
-                low = low_half | kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
-                wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
+        if first < end:
+            closeness_row = closeness_at[0] + closeness_at[2] * at
+            surface_row = surface_at[0] + surface_at[2] * at
+            lower_row = lower_at[0] + lower_at[2] * at
+            right_row = right_at[0] + right_at[2] * at
+            entry = base + (row - first_row) * extent
+            if padding or may_leave_planes:
+                for column in range(first, end):
+                    x = wp.float64(column)
+                    closeness = float(closeness_row + closeness_at[1] * x)
+                    if may_leave_planes and (closeness * near > 1.0 or closeness * far < 1.0):
+                        continue
+                    its_kind = wp.where(padding and surface_row + surface_at[1] * x < zero, HIDDEN, kind)
+                    low = low_half | its_kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
+                    wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
+            else:
+                for column in range(first, end):
+                    x = wp.float64(column)
+                    closeness = float(closeness_row + closeness_at[1] * x)
+                    low = low_half | kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
+                    wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
