@@ -83,6 +83,18 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def whole_browser(browser) -> Iterator[Browser]:
+    """The same with a window around the page: what it paints first is what people see first."""
+    from benchmarks.browser import ARGUMENTS, WHOLE_CHROMIUM
+
+    if not Path(WHOLE_CHROMIUM).exists():
+        pytest.skip(f"there is no {WHOLE_CHROMIUM}")
+    whole = browser.browser_type.launch(executable_path=WHOLE_CHROMIUM, args=ARGUMENTS)
+    yield whole
+    whole.close()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use the browser, and put files that take long first, so that two workers end together."""
     long = set()

@@ -32,8 +32,8 @@ UNCOVERED = """(control) => {
 @pytest.mark.parametrize(
     ("width", "height", "has_touch"), [(1280, 800, False), (1000, 640, False), (390, 844, True), (844, 390, True)]
 )
-def test_places_are_kept_and_everything_can_be_reached(browser, served, width, height, has_touch):
-    with visit(browser, served.url, width, height, COUNT_SHIFTS, has_touch=has_touch) as page:
+def test_places_are_kept_and_everything_can_be_reached(whole_browser, served, width, height, has_touch):
+    with visit(whole_browser, served.url, width, height, COUNT_SHIFTS, has_touch=has_touch) as page:
         expect(done(page)).to_have_count(27)
         expect(page.locator(".ivid-strip figure")).to_have_count(1)
         expect(page.locator(".ivid-field img[data-shown]")).to_have_count(27)
