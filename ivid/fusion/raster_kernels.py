@@ -46,6 +46,7 @@ TILE = wp.constant(8)  # samples on a side of the tiles that `open_tiles` counts
 @wp.kernel
 def project_vertices(
     first: int,
+    run: int,
     slots: wp.array[int],
     view_to_target: wp.array[wp.mat44],
     scale: float,
@@ -53,18 +54,24 @@ def project_vertices(
     projected: wp.array2d[wp.vec3],
     on_picture: wp.array2d[wp.vec2],
 ):
-    """Vertices of the views from `first` on in homogeneous sample coordinates; `scale` is the focal length there.
+    """Runs of vertices, of the views from `first` on, in homogeneous sample coordinates.
 
-    `on_picture` gets X/w and Y/w, of use for vertices in front of the camera only.
+    `scale` is the focal length there. `on_picture` gets X/w and Y/w, of use for vertices in front of the camera only.
     """
-    offset, vertex = wp.tid()
+    offset, part = wp.tid()
     view = first + offset
-    point = wp.transform_point(view_to_target[view], points[slots[view], vertex])
-    x = scale * point[0]
-    y = scale * point[1]
-    projected[view, vertex] = wp.vec3(x, y, -point[2])
-    inverse = -1.0 / point[2]
-    on_picture[view, vertex] = wp.vec2(x * inverse, y * inverse)
+    to_target = view_to_target[view]
+    its_points = points[slots[view]]
+    its_projected = projected[view]
+    its_places = on_picture[view]
+    begin = wp.max(part * run, 0)  # which tells the compiler that it is not negative
+    for vertex in range(begin, wp.min(begin + run, its_points.shape[0])):
+        point = wp.transform_point(to_target, its_points[vertex])
+        x = scale * point[0]
+        y = scale * point[1]
+        inverse = -1.0 / point[2]
+        its_projected[vertex] = wp.vec3(x, y, -point[2])
+        its_places[vertex] = wp.vec2(x * inverse, y * inverse)
 
 
 @wp.func

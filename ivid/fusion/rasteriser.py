@@ -201,10 +201,12 @@ class Rasteriser:
         projected = self._kept("projected", shape[0] * shape[1], wp.vec3).reshape(shape)
         on_picture = self._kept("on_picture", shape[0] * shape[1], wp.vec2).reshape(shape)
 
+        run = store.vertices if self._device.is_cpu else 1  # vertices per thread
+
         def project(first: int, count: int) -> None:
-            inputs = [first, views, view_to_target, target.camera.focal * target.extent, store.arrays.points]
+            inputs = [first, run, views, view_to_target, target.camera.focal * target.extent, store.arrays.points]
             inputs += [projected, on_picture]
-            launch(raster_kernels.project_vertices, (count, store.vertices), inputs, self._device)
+            launch(raster_kernels.project_vertices, (count, store.vertices // run), inputs, self._device)
 
         split(len(cameras), self._threads, project)
         return projected, on_picture
