@@ -65,20 +65,20 @@ def blend(
     hidden fragments that nothing else covers, the farther one is kept alone. `trust` multiplies what a fragment that
     is seen counts for, in colour and in depth; whether it is seen, and makes colour known, its own weight says.
     """
-    depth_weight = float(HIDDEN_DEPTH_WEIGHT)
-    share = weight
-    if weight > HIDDEN_LIMIT:
-        depth_weight = trust
-        share = wp.max(trust * weight, HIDDEN_LIMIT)
-    total = wp.vec4(share * colour[0], share * colour[1], share * colour[2], share)
     so_far = depths[column]
-    if weight <= HIDDEN_LIMIT and so_far[2] > 0.0 and so_far[2] <= HIDDEN_LIMIT:
-        if depth_weight * closeness < so_far[0]:
-            totals[column] = total
-            depths[column] = wp.vec3(depth_weight * closeness, depth_weight, weight)
+    if weight > HIDDEN_LIMIT:
+        share = greater(trust * weight, HIDDEN_LIMIT)
+        totals[column] = totals[column] + wp.vec4(share * colour[0], share * colour[1], share * colour[2], share)
+        depths[column] = wp.vec3(so_far[0] + trust * closeness, so_far[1] + trust, greater(so_far[2], weight))
         return
-    totals[column] = totals[column] + total
-    depths[column] = wp.vec3(so_far[0] + depth_weight * closeness, so_far[1] + depth_weight, wp.max(so_far[2], weight))
+    total = wp.vec4(weight * colour[0], weight * colour[1], weight * colour[2], weight)
+    depth = wp.vec3(HIDDEN_DEPTH_WEIGHT * closeness, HIDDEN_DEPTH_WEIGHT, weight)
+    if so_far[2] <= 0.0 or (so_far[2] <= HIDDEN_LIMIT and depth[0] < so_far[0]):
+        totals[column] = total
+        depths[column] = depth
+    elif so_far[2] > HIDDEN_LIMIT:
+        totals[column] = totals[column] + total
+        depths[column] = wp.vec3(so_far[0] + depth[0], so_far[1] + depth[1], so_far[2])
 
 
 @wp.func
