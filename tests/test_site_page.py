@@ -15,7 +15,7 @@ from ivid.site.folder import write_site
 from ivid.site.runtime import CHECKOUT
 from tests.support.accessibility import serious_findings
 from tests.support.site_server import SiteServer, serving_site
-from tests.support.viewer_browser import PATIENCE_MS
+from tests.support.viewer_browser import ONE_SAMPLE, PATIENCE_MS
 
 HOLD = """
   const held = [];
@@ -74,6 +74,7 @@ def visitor(browser, **options) -> Iterator[BrowserContext]:
 def opened(context: BrowserContext, url: str, script: str = "") -> Iterator[Page]:
     """A page; errors in it fail, and so do requests to another host. `script` runs before its own."""
     page = context.new_page()
+    page.add_init_script(ONE_SAMPLE)
     page.add_init_script(script)
     errors: list[str] = []
     asked: list[str] = []

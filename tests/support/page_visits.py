@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.viewer_browser import PATIENCE_MS
+from tests.support.viewer_browser import ONE_SAMPLE, PATIENCE_MS
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -21,6 +21,7 @@ def visit(browser: Browser, url: str, width: int = 1280, height: int = 800, scri
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
+    page.add_init_script(ONE_SAMPLE)
     page.add_init_script(script)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -14,6 +14,18 @@ from tests.support.serving import running
 from viewer.server import SceneServer
 
 PATIENCE_MS = 150_000  # on a machine that does other things too
+ONE_SAMPLE = """
+  const looking = setInterval(() => {
+    const renderer = document.querySelector(".ivid-viewer")?.ividViewer?.renderer;
+    if (!renderer) return;
+    renderer.budget.samples = () => 1;
+    clearInterval(looking);
+  }, 20);
+"""
+"""Runs in a page before its own scripts: pictures at rest have one sample a pixel there, not 25.
+
+How such pictures look is tested where nothing else is; on other pages the processor has better things to do.
+"""
 FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
