@@ -47,6 +47,7 @@ HEAD = f"""
   font-family: "Figtree Variable"; font-weight: 300 900; font-display: swap;
   src: url("gradio_api/file={(WEB / "font" / "figtree.woff2").as_posix()}") format("woff2");
 }}
+#ivid-masthead, #ivid-body {{ visibility: hidden; }}  /* until page.css is there */
 </style>
 """
 DICE = "() => String(Math.floor(Math.random() * 100000))"

@@ -70,6 +70,7 @@ export class Viewer {
       },
       this.surface,
     );
+    if (style instanceof HTMLLinkElement) hideUntilStyled(this.frame, style);
     this.root.replaceChildren(style, this.frame);
     this.notices = new Notices(this.frame, this.surface);
     this.controls = new OrbitControls();
@@ -344,4 +345,17 @@ export function mount(host, options = {}) {
   element.ividViewer?.dispose();
   element.ividViewer = new Viewer(host, options);
   return element.ividViewer;
+}
+
+/**
+ * Nothing is painted before its style sheet is there: parts without it would lie below one another, and then jump.
+ *
+ * @param {HTMLElement} element
+ * @param {HTMLLinkElement} link
+ */
+function hideUntilStyled(element, link) {
+  element.style.visibility = "hidden";
+  for (const event of ["load", "error"]) {
+    link.addEventListener(event, () => element.style.removeProperty("visibility"), { once: true });
+  }
 }
