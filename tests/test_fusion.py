@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ivid.fusion import FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
+from ivid.fusion import Condition, FusionRenderer, aggregate_conditions, forward_backward_warp, random_warp_camera
 from ivid.fusion.conditions import depth_edges
 from ivid.scene.cameras import Camera, view_set
 from ivid.scene.scene import Scene
@@ -274,6 +274,42 @@ def test_what_is_a_few_pixels_wide_is_known_where_depth_edges_stay_in_the_masks(
     red = kept.mask_rgb & (kept.rgb[..., 0] > 0.8) & (kept.rgb[..., 1] < 0.3)
     assert red.sum() >= 12
     assert not published.mask_rgb[red].any()
+
+
+@pytest.mark.parametrize("shading", ["fragment", "pixel"])
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_trusted_is_what_the_view_of_full_trust_shows_alone(camera, shading):
+    first, *others = SCENES["three random views"]
+    distrusted = [replace(view, trust=1e-6) for view in others]
+
+    def condition(*views: View) -> Condition:
+        target = CAMERAS[camera]
+        return aggregate_conditions(
+            views, target, DEPTH_RANGE, mask_discontinuities=False, erosion_radius=0, shading=shading
+        )
+
+    alone, together = condition(first), condition(first, *distrusted)
+    np.testing.assert_array_equal(together.trusted, alone.mask)
+    np.testing.assert_array_equal(condition(*distrusted).trusted, np.zeros_like(alone.mask))
+    assert camera != "left" or (together.mask & ~alone.mask).sum() > 20
+    np.testing.assert_array_equal(condition(first, *others).trusted, together.mask)
+
+
+def test_without_erosion_a_trusted_view_keeps_its_pixels_beside_depth_edges():
+    depth = np.full((SIZE, SIZE), 2.0, np.float32)
+    depth[:, SIZE // 2 :] = 1.0
+    colours = [np.full((SIZE, SIZE, 3), colour, np.uint8) for colour in ((250, 20, 20), (20, 20, 250))]
+    camera = Camera.orbit(0, 0)
+    views = [View(colours[0], depth, camera), View(colours[1], np.full_like(depth, 1.0), camera, trust=1e-6)]
+
+    def red(radius: int | None) -> np.ndarray:
+        drawn = aggregate_conditions(views, camera, DEPTH_RANGE, mask_discontinuities=False, erosion_radius=radius)
+        return drawn.rgb[SIZE // 2, :, 0] > 0.9
+
+    beside = np.abs(np.arange(SIZE) - (SIZE - 1) / 2)  # pixels from the edge
+    assert red(0)[1:-1][beside[1:-1] > 1].all()
+    assert not red(3)[beside < 3].any()
+    np.testing.assert_array_equal(red(None), red(1))
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -1,5 +1,7 @@
 """Further views refined from what is known and guessed, without noise, and scenes of a named object."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,20 @@ def test_what_is_known_stands_and_guesses_stay_behind_the_floor():
                 else:
                     depth = max(guess[at][3].clamp(-1, 1), known.depth_floor[n, 0, row, column] * 2 - 1)
                 assert joined[at][3] == pytest.approx(float(depth), abs=1e-6)
+
+
+def test_a_guess_counts_where_only_views_of_less_trust_show_a_colour():
+    known, guess = some_condition(1), torch.rand(2, 4, 8, 8, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    trusted = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(3)) < 0.5
+    plain = known_or_guessed(guess, known)
+    torch.testing.assert_close(known_or_guessed(guess, known, 0.25), plain)  # all are trusted alike
+    mixed = known_or_guessed(guess, replace(known, trusted=trusted), 0.25)
+    torch.testing.assert_close(mixed[:, 3:], plain[:, 3:])
+    for n, row, column in np.ndindex(2, 8, 8):
+        at = (n, slice(0, 3), row, column)
+        joined = bool(known.mask_rgb[n, 0, row, column] and not trusted[n, 0, row, column])
+        expected = 0.75 * (known.rgb[at] * 2 - 1) + 0.25 * guess[at] if joined else plain[at]
+        torch.testing.assert_close(mixed[at], expected)
 
 
 def test_a_refiner_of_further_views_corrects_what_is_known_and_guessed():

@@ -23,6 +23,7 @@ class ConditionBatch:
         mask: bool [B, 1, S, S], where depth is known.
         mask_rgb: bool [B, 1, S, S], where colour is known.
         depth_floor: float32 [B, 1, S, S], d in front of which nothing may appear.
+        trusted: bool [B, 1, S, S], where views of full trust show a surface; None where all are trusted alike.
     """
 
     rgb: Tensor
@@ -30,6 +31,7 @@ class ConditionBatch:
     mask: Tensor
     mask_rgb: Tensor
     depth_floor: Tensor
+    trusted: Tensor | None = None
 
     @classmethod
     def stack(cls, conditions: Sequence[Condition], device: torch.device | str = "cpu") -> ConditionBatch:
@@ -39,7 +41,10 @@ class ConditionBatch:
             values = torch.from_numpy(np.stack([getattr(each, name) for each in conditions]))
             return (values[:, None] if values.ndim == 3 else values.permute(0, 3, 1, 2).contiguous()).to(device)
 
-        return cls(**{name: stacked(name) for name in ("rgb", "depth", "mask", "mask_rgb", "depth_floor")})
+        names = ["rgb", "depth", "mask", "mask_rgb", "depth_floor"]
+        if all(each.trusted is not None for each in conditions):
+            names.append("trusted")
+        return cls(**{name: stacked(name) for name in names})
 
     @classmethod
     def unknown(cls, shape: Sequence[int], device: torch.device | str) -> ConditionBatch:

@@ -67,27 +67,39 @@ class NovelViewRefiner:
             former.
         known: what is known of the views.
         labels: [B] int64, instance labels of what is shown; None for a network that is told none.
+        guess_weight: of the guess's colours where only views of less than full trust show any (`known_or_guessed`).
     """
 
     unet: UNet
     known: ConditionBatch
     labels: Tensor | None = None
+    guess_weight: float = 0.0
 
     def __call__(self, guess: Tensor) -> Tensor:
         """The clean sample [B, 4, S, S] that the novel-view network guessed, refined."""
-        inputs = novel_refiner_inputs(guess, self.known)
+        inputs = novel_refiner_inputs(guess, self.known, self.guess_weight)
         timesteps = torch.full((len(guess),), ALMOST_CLEAN, dtype=torch.int64, device=guess.device)
         return inputs[:, :4] + evaluate(self.unet, inputs, timesteps, self.labels)
 
 
-def novel_refiner_inputs(guess: Tensor, known: ConditionBatch) -> Tensor:
+def novel_refiner_inputs(guess: Tensor, known: ConditionBatch, guess_weight: float = 0.0) -> Tensor:
     """The 14 channels [B, 14, S, S] of a `NovelViewRefiner`, for guesses [B, 4, S, S]."""
-    return torch.cat([known_or_guessed(guess, known), guess, known.quiet_channels()], dim=1)
+    return torch.cat([known_or_guessed(guess, known, guess_weight), guess, known.quiet_channels()], dim=1)
 
 
-def known_or_guessed(guess: Tensor, known: ConditionBatch) -> Tensor:
-    """What is known, and guesses [B, 4, S, S] in [-1, 1] elsewhere, nowhere in front of the depth floor."""
-    return blend_with_known(guess.clamp(-1, 1), known, ALL_KNOWN, last_step=True)
+def known_or_guessed(guess: Tensor, known: ConditionBatch, guess_weight: float = 0.0) -> Tensor:
+    """What is known, and guesses [B, 4, S, S] in [-1, 1] elsewhere, nowhere in front of the depth floor.
+
+    Where only views of less than full trust show a surface, its colour has been guessed before: there the guess counts
+    `guess_weight`, from 0 to 1, beside what they show.
+    """
+    guess = guess.clamp(-1, 1)
+    combined = blend_with_known(guess, known, ALL_KNOWN, last_step=True)
+    if not guess_weight or known.trusted is None:
+        return combined
+    mixed = torch.lerp(combined[:, :3], guess[:, :3], guess_weight)
+    untrusted = known.mask_rgb & ~known.trusted
+    return torch.cat([torch.where(untrusted, mixed, combined[:, :3]), combined[:, 3:]], dim=1)
 
 
 def combined_estimate(x_t: Tensor, guess: Tensor, alpha_cumprod: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ ANGLE_FALLOFF = wp.constant(20.0)  # per radian
 MIN_WEIGHT_SINE = wp.constant(0.4445)
 ANGLE_STEPS = wp.constant(2048)
 # A hidden sample beside more weight than this is below a float's precision, in colour and in depth.
+FULL_TRUST = wp.constant(0.999)  # what one view of full trust counts; all others together must count less
 OUTWEIGHS_HIDDEN = wp.constant(1.0e-8)
 
 
@@ -334,6 +335,7 @@ def finish_blend(
     closeness: wp.array2d[float],
     with_depth: wp.array2d[int],
     with_rgb: wp.array2d[int],
+    with_trusted: wp.array2d[int],
 ):
     """From sums to the picture, one thread per output pixel of a band that begins at output row `top`.
 
@@ -344,6 +346,7 @@ def finish_blend(
     row = top + band_row
     depth_count = int(0)
     rgb_count = int(0)
+    trusted_count = int(0)
     for sub_row in range(supersample):
         for sub_column in range(supersample):
             i = band_row * supersample + sub_row
@@ -357,7 +360,9 @@ def finish_blend(
                 levels[row * supersample + sub_row, j] = wp.vec3ub(level(colour[0]), level(colour[1]), level(colour[2]))
             depth_count += wp.where(depth[2] > HIDDEN_LIMIT, 1, 0)
             rgb_count += wp.where(depth[2] > RGB_LIMIT, 1, 0)
+            trusted_count += wp.where(depth[1] >= FULL_TRUST, 1, 0)
             if sub_row == supersample // 2 and sub_column == supersample // 2:
                 closeness[row, column] = wp.where(depth[1] > 0.0, depth[0] / depth[1], 0.0)
     with_depth[row, column] = depth_count
     with_rgb[row, column] = rgb_count
+    with_trusted[row, column] = trusted_count

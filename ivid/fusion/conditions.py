@@ -29,6 +29,7 @@ def aggregate_conditions(
     *,
     edge_threshold: float | None = None,
     mask_discontinuities: bool = True,
+    erosion_radius: int | None = None,
     shading: Shading = "fragment",
     renderer: FusionRenderer | None = None,
 ) -> Condition:
@@ -43,6 +44,7 @@ def aggregate_conditions(
         mask_discontinuities: whether pixels at depth edges, of the result and of the views, leave its masks, as
             published. Of what is only a few pixels wide nothing remains then; if they stay, erosion says which view
             shows them.
+        erosion_radius: pixels around depth edges that give way to other views; 3/128 S (at least 1) unless told.
         shading: see `FusionRenderer.render`.
         renderer: where to compute, and where meshes are kept between calls; unless given, one on the CPU that all
             callers share.
@@ -58,7 +60,7 @@ def aggregate_conditions(
     """
     renderer = renderer or shared_renderer()
     size = views[0].size if views else 0
-    radius = default_erosion_radius(size)
+    radius = default_erosion_radius(size) if erosion_radius is None else erosion_radius
     threshold = (views[0].edge_threshold if views else 0.0) if edge_threshold is None else edge_threshold
     settings = MeshSettings(ring="frustum", erosion_radius=radius, atol=threshold, rtol=threshold)
     samples = renderer.sample(views, camera, size, SUPERSAMPLE, settings, PLANES, shading)
@@ -67,13 +69,14 @@ def aggregate_conditions(
     mask = mask_rgb = more_than_three_quarters(samples.with_depth, SUPERSAMPLE)
     if mask_discontinuities:
         mask = mask & ~depth_edges(d, threshold)
-        mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, radius - 1)
+        mask_rgb = more_than_three_quarters(samples.with_rgb, SUPERSAMPLE) & eroded(mask, max(radius - 1, 0))
     return Condition(
         rgb=reduced(samples.picture, size) * mask_rgb[..., None],
         depth=d * mask,
         mask=mask,
         mask_rgb=mask_rgb,
         depth_floor=d,
+        trusted=more_than_three_quarters(samples.with_trusted, SUPERSAMPLE),
     )
 
 

@@ -48,12 +48,14 @@ class Samples:
         picture: uint8 [k*S, k*S, 3], or float32 [S, S, 3] if there is one sample per pixel.
         closeness: float32 [S, S], 1/z of each pixel's centre sample, 0 where there is nothing.
         with_depth, with_rgb: int32 [S, S], how many of a pixel's k^2 samples know depth and colour.
+        with_trusted: int32 [S, S], of how many of them views of full trust know the depth.
     """
 
     picture: np.ndarray
     closeness: np.ndarray
     with_depth: np.ndarray
     with_rgb: np.ndarray
+    with_trusted: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Rasteriser:
         target_to_view = self._transforms([camera.world_to_view @ target.camera.view_to_world for camera in cameras])
         rgb = empty((extent, extent) if supersample == 1 else (1, 1), wp.vec3, self._device)
         levels = empty((1, 1) if supersample == 1 else (extent, extent), wp.vec3ub, self._device)
-        known = [empty((target.size, target.size), dtype, self._device) for dtype in (float, int, int)]
+        known = [empty((target.size, target.size), dtype, self._device) for dtype in (float, int, int, int)]
         per_pixel = shading == "pixel" and supersample > 1
         run = extent if self._device.is_cpu else 1  # samples per thread, which a CPU takes one after the other
         projected, on_picture = self._projected(store, views, cameras, target)
@@ -146,14 +148,13 @@ class Rasteriser:
                 band.draw(*group, everywhere)
                 split(band.rows, self._threads, partial(blend, group, everywhere))
             split(band.rows, self._threads, finish)
-        closeness, with_depth, with_rgb = (array.numpy() for array in known)
-        return Samples((rgb if supersample == 1 else levels).numpy(), closeness, with_depth, with_rgb)
+        return Samples((rgb if supersample == 1 else levels).numpy(), *(array.numpy() for array in known))
 
     def single(self, store: MeshStore, slot: int, camera: Camera, target: Target, colours: bool) -> Samples:
         """Draw one mesh as ordinary surface, padding included; back faces are black (method §10, steps 3 and 4).
 
         Colours are 8 bits, also at one sample per pixel; unless asked for, the picture stays undefined. `with_depth`
-        and `with_rgb` count the samples that are neither edge nor back face.
+        and its siblings count the samples that are neither edge nor back face.
         """
         views = self._array(np.asarray([slot], np.int32), int)
         levels = empty((target.extent, target.extent), wp.vec3ub, self._device)
@@ -169,7 +170,7 @@ class Rasteriser:
                 launch(shading_kernels.shade_nearest, (count, target.size), inputs, self._device)
 
             split(band.rows, self._threads, shade)
-        return Samples(levels.numpy(), closeness.numpy(), good.numpy(), good.numpy())
+        return Samples(levels.numpy(), closeness.numpy(), *3 * (good.numpy(),))
 
     def layer(
         self, store: MeshStore, slot: int, camera: Camera, target: Target, threshold: float, anchor: Anchor

@@ -32,6 +32,8 @@ __all__ = ["IvidDiffusionPipeline"]
 NETWORKS = ("first_view_unet", "novel_view_unet", "refiner_unet", "novel_refiner_unet", "upsampler_unet")
 """Folders of a model, each with a UNet2DModel; the first two are always there."""
 MOST_DECONTAMINATION_PX = 4  # wider ones take from other surfaces
+MOST_EROSION_PX = 1024  # of `ivid.fusion.mesh.MeshSettings`
+MOST_UNTRUSTED = 1e-3  # trust of further views that never add up to a trusted one
 NETWORK_CLASS = ["diffusers", "UNet2DModel"]
 
 OLD_NAMES = {
@@ -68,6 +70,8 @@ class DepthConfig:
         decontamination_px: how far behind depth edges the colours that conditions take from views are freed of those of
             the nearer surface (`ivid.pipeline.pictures.decontaminated`); 0 keeps them. The edges are those of
             `flying_pixel_threshold`.
+        erosion_radius: pixels around the depth edges of views that give way to other views in conditions (method §5);
+            None for the method's 3/128 of their size.
 
     Raises:
         ValueError: a value is out of range.
@@ -81,6 +85,7 @@ class DepthConfig:
     first_smoothing: float | None = None
     further_smoothing: float | None = None
     decontamination_px: int = 0
+    erosion_radius: int | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -95,13 +100,10 @@ class DepthConfig:
         for name in ("flying_pixel_threshold", "first_smoothing", "further_smoothing"):
             if getattr(self, name) is not None:
                 _check_number(f"depth.{name}", getattr(self, name), positive=True)
-        px = self.decontamination_px
-        if not isinstance(px, int) or isinstance(px, bool) or not 0 <= px <= MOST_DECONTAMINATION_PX:
-            raise ValueError(
-                f"a model's depth.decontamination_px must be an integer from 0 to {MOST_DECONTAMINATION_PX}, "
-                f"got {px!r:.80}"
-            )
-        if px and self.flying_pixel_threshold is None:
+        _check_pixels("depth.decontamination_px", self.decontamination_px, MOST_DECONTAMINATION_PX)
+        if self.erosion_radius is not None:
+            _check_pixels("depth.erosion_radius", self.erosion_radius, MOST_EROSION_PX)
+        if self.decontamination_px and self.flying_pixel_threshold is None:
             raise ValueError("a model's depth.decontamination_px needs depth.flying_pixel_threshold")
 
 
@@ -138,16 +140,25 @@ class LabelConfig:
 
 @dataclass(frozen=True)
 class RefinerConfig:
-    """When the refiner of details is asked, if the model has one (`ivid.diffusion.refining`).
+    """How the refiners of details work, if the model has them (`ivid.diffusion.refining`).
 
     Attributes:
-        start: at timesteps below this one.
+        start: the refiner of first views is asked at timesteps below this one.
+        guess_weight: of the novel-view network's colours, from 0 to 1, where only views of less than full trust show
+            any: the refiner of further views joins what these show and the guess with it.
+
+    Raises:
+        ValueError: a value is out of range.
     """
 
     start: int = 0
+    guess_weight: float = 0.0
 
     def __post_init__(self) -> None:
         _check_number("refiner.start", self.start)
+        _check_number("refiner.guess_weight", self.guess_weight)
+        if self.guess_weight > 1:
+            raise ValueError(f"a model's refiner.guess_weight must be at most 1, got {self.guess_weight!r}")
 
 
 @dataclass(frozen=True)
@@ -195,6 +206,8 @@ class ModelConfig:
         trust = self.novel_view_trust
         if isinstance(trust, bool) or not isinstance(trust, int | float) or not MIN_TRUST <= trust <= 1:
             raise ValueError(f"novel_view_trust must be from {MIN_TRUST:g} to 1, got {trust!r:.40}")
+        if self.refiner.guess_weight and MOST_UNTRUSTED < trust < 1:
+            raise ValueError(f"a model's refiner.guess_weight needs a novel_view_trust of at most {MOST_UNTRUSTED:g}")
         if not isinstance(self.view_orders, Mapping):
             raise ValueError(f"a model's view_orders must be an object, got {self.view_orders!r:.40}")
         orders = {name: _checked_order(name, order) for name, order in self.view_orders.items()}
@@ -318,6 +331,11 @@ def _checked_order(name: str, order: Any) -> tuple[int, ...]:
             f"a model's view_orders.{name} must be 0 and then the numbers from 1 to {count - 1} in any order"
         )
     return tuple(order)
+
+
+def _check_pixels(name: str, value: Any, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError(f"a model's {name} must be an integer from 0 to {most}, got {value!r:.80}")
 
 
 def _check_number(name: str, value: Any, positive: bool = False) -> None:

@@ -198,6 +198,7 @@ class IvidPipeline(ModelDescription):
             camera,
             self.depth_range,
             mask_discontinuities=self.config.depth.mask_discontinuities,
+            erosion_radius=self.config.depth.erosion_radius,
             renderer=shared_renderer(str(device) if device.type == "cuda" else "cpu"),
         )
 

@@ -213,7 +213,10 @@ def _novel_refiner(
     pipeline: IvidPipeline, known: ConditionBatch, labels: Sequence[SceneLabel]
 ) -> NovelViewRefiner | None:
     unet = pipeline.novel_refiner_unet
-    return None if unet is None else NovelViewRefiner(unet, known, _network_labels(pipeline, unet, labels))
+    if unet is None:
+        return None
+    own_labels = _network_labels(pipeline, unet, labels)
+    return NovelViewRefiner(unet, known, own_labels, pipeline.config.refiner.guess_weight)
 
 
 def _label(known: LabelConfig, class_index: int | None, seed: int, instance: int | None, given: bool) -> SceneLabel:

@@ -17,6 +17,7 @@ class Condition:
         mask: bool [S, S], where depth is known.
         mask_rgb: bool [S, S], where colour is known.
         depth_floor: float32 [S, S], d in front of which nothing may appear; 0 where that is no constraint.
+        trusted: bool [S, S], where views of full trust, 1, show a surface; None where all are trusted alike.
     """
 
     rgb: np.ndarray
@@ -24,3 +25,4 @@ class Condition:
     mask: np.ndarray
     mask_rgb: np.ndarray
     depth_floor: np.ndarray
+    trusted: np.ndarray | None = None

@@ -17,6 +17,7 @@ export function unknown(size) {
     mask: new Uint8Array(pixels),
     maskRgb: new Uint8Array(pixels),
     depthFloor: new Float32Array(pixels),
+    trusted: new Uint8Array(pixels),
   };
 }
 

@@ -36,11 +36,29 @@ export async function refine(network, alphas, known, label, x, t, guess) {
  * @param {Condition} known
  * @param {number | null} label
  * @param {Float32Array} guess
+ * @param {number} guessWeight  of the guess's colours where only views of less than full trust show any
  */
-export async function refineNovelView(network, known, label, guess) {
-  const bounded = guess.map((value) => Math.min(Math.max(value, -1), 1));
-  const start = blendWithKnown(bounded, known, ALL_KNOWN, true);
+export async function refineNovelView(network, known, label, guess, guessWeight) {
+  const start = knownOrGuessed(guess, known, guessWeight);
   const [corrected] = await network.evaluate([joined(start, guess, channels(known, null))], ALMOST_CLEAN, [label]);
   for (let k = 0; k < start.length; k++) corrected[k] += start[k];
   return corrected;
+}
+
+/**
+ * @param {Float32Array} guess  [4·S·S]
+ * @param {Condition} known
+ * @param {number} guessWeight  see `refineNovelView`
+ */
+function knownOrGuessed(guess, known, guessWeight) {
+  const bounded = guess.map((value) => Math.min(Math.max(value, -1), 1));
+  const combined = blendWithKnown(bounded, known, ALL_KNOWN, true);
+  const { maskRgb, trusted } = known;
+  for (let k = 0; k < maskRgb.length; k++) {
+    if (!maskRgb[k] || trusted[k]) continue;
+    for (let at = k; at < 3 * maskRgb.length; at += maskRgb.length) {
+      combined[at] += guessWeight * (bounded[at] - combined[at]);
+    }
+  }
+  return combined;
 }

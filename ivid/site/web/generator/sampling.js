@@ -104,7 +104,9 @@ export async function* sampleNovelView({ config, size, alphas, networks }, label
     } else {
       clean = await denoiser.predict(x, t, own, sampling.novelGuidance, seen);
     }
-    if (last && final) clean = await refineNovelView(final, known, refinersLabel, clean);
+    if (last && final) {
+      clean = await refineNovelView(final, known, refinersLabel, clean, config.refiner.guess_weight);
+    }
     clean = blendWithKnown(clean, known, config.blending, last);
     if (!last) x = scheduler.step(clean, t, x, noise);
     yield { number: index + 1, steps: sampling.novelSteps, clean };

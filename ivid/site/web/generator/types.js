@@ -28,6 +28,7 @@
  * @property {number | null} first_smoothing
  * @property {number | null} further_smoothing
  * @property {number} decontamination_px
+ * @property {number | null} erosion_radius
  */
 /**
  * @typedef {object} LabelConfig
@@ -47,7 +48,7 @@
  * @property {DepthConfig} depth
  * @property {Blending} blending
  * @property {LabelConfig} labels
- * @property {{start: number}} refiner
+ * @property {{start: number, guess_weight: number}} refiner
  * @property {number} novel_view_trust
  * @property {boolean} consistency
  * @property {boolean} novel_view_noise
@@ -76,6 +77,7 @@
  * @property {Uint8Array} mask  [S·S]
  * @property {Uint8Array} maskRgb  [S·S]
  * @property {Float32Array} depthFloor  [S·S]
+ * @property {Uint8Array} trusted  [S·S], where views of full trust show a surface
  */
 
 export {};

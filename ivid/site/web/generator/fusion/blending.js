@@ -17,6 +17,7 @@ const HIDDEN_WEIGHT = 1e-16;
 const HIDDEN_LIMIT = 1e-14; // samples of at most this weight are hidden
 const RGB_LIMIT = 1e-6; // samples of at most this weight do not make colour known
 const HIDDEN_DEPTH_WEIGHT = 1e-8;
+const FULL_TRUST = 0.999; // what one view of full trust counts; all others together must count less
 const OUTWEIGHS_HIDDEN = 1e-8; // a hidden sample beside more weight than this is below a float's precision
 const FLAG_LIMIT = 0.999;
 const ROUNDING = 1 / 512; // levels, for whole ones that a weighted mean left just below
@@ -212,6 +213,7 @@ export function finished({ extent, colours, depths }, supersample) {
   const levels = new Uint8Array(3 * extent * extent);
   const withDepth = new Uint8Array(size * size);
   const withRgb = new Uint8Array(size * size);
+  const withTrusted = new Uint8Array(size * size);
   const closeness = new Float32Array(size * size); // 1/z of the centre sample
   const centre = supersample >> 1;
   for (let row = 0, at = 0; row < extent; row++) {
@@ -224,10 +226,11 @@ export function finished({ extent, colours, depths }, supersample) {
       const pixel = pixelRow * size + Math.floor(column / supersample);
       if (depths[3 * at + 2] > HIDDEN_LIMIT) withDepth[pixel]++;
       if (depths[3 * at + 2] > RGB_LIMIT) withRgb[pixel]++;
+      if (depths[3 * at + 1] >= FULL_TRUST) withTrusted[pixel]++;
       if (row % supersample === centre && column % supersample === centre && depths[3 * at + 1] > 0) {
         closeness[pixel] = depths[3 * at] / depths[3 * at + 1];
       }
     }
   }
-  return { levels, withDepth, withRgb, closeness };
+  return { levels, withDepth, withRgb, withTrusted, closeness };
 }

@@ -25,7 +25,7 @@ export class Conditions {
   constructor(size, depth) {
     this.size = size;
     this.depth = depth;
-    this.radius = defaultErosionRadius(size);
+    this.radius = depth.erosion_radius ?? defaultErosionRadius(size);
     this.buffer = createDepthBuffer(SUPERSAMPLE * size);
     this.sums = createSums(SUPERSAMPLE * size);
     /** @type {Mesh[]} */
@@ -55,7 +55,7 @@ export class Conditions {
       drawMesh(buffer, mesh, projected, NEAR, FAR);
       addView(sums, buffer, mesh, projected, transform(camera, mesh.view.camera), scale);
     }
-    const { levels, withDepth, withRgb, closeness } = finished(sums, SUPERSAMPLE);
+    const { levels, withDepth, withRgb, withTrusted, closeness } = finished(sums, SUPERSAMPLE);
     const metres = closeness.map((value) => 1 / (value > 0 ? value : 1 / NEAR));
     const d = encode(metres, depth.range);
     let mask = moreThanThreeQuarters(withDepth);
@@ -63,7 +63,7 @@ export class Conditions {
     if (depth.mask_discontinuities) {
       const edges = depthEdges(d, size, depth.edge_threshold);
       mask = mask.map((set, k) => (set && !edges[k] ? 1 : 0));
-      const kept = eroded(mask, size, this.radius - 1);
+      const kept = eroded(mask, size, Math.max(this.radius - 1, 0));
       maskRgb = moreThanThreeQuarters(withRgb).map((set, k) => set & kept[k]);
     }
     const picture = reduced(levels, size, SUPERSAMPLE);
@@ -71,7 +71,14 @@ export class Conditions {
     for (let k = 0; k < maskRgb.length; k++) {
       for (let c = 0; maskRgb[k] && c < 3; c++) rgb[c * maskRgb.length + k] = picture[3 * k + c] / 255;
     }
-    return { rgb, depth: d.map((value, k) => value * mask[k]), mask, maskRgb, depthFloor: d };
+    return {
+      rgb,
+      depth: d.map((value, k) => value * mask[k]),
+      mask,
+      maskRgb,
+      depthFloor: d,
+      trusted: moreThanThreeQuarters(withTrusted),
+    };
   }
 }
 
