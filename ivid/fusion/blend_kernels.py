@@ -23,8 +23,8 @@ ANGLE_FALLOFF = wp.constant(20.0)  # per radian
 # Beyond asin(this), exp(-ANGLE_FALLOFF angle) is under MIN_WEIGHT, and neither has to be computed.
 MIN_WEIGHT_SINE = wp.constant(0.4445)
 ANGLE_STEPS = wp.constant(2048)
-# A hidden sample beside more weight than this is below a float's precision, in colour and in depth.
 FULL_TRUST = wp.constant(0.999)  # what one view of full trust counts; all others together must count less
+# A hidden sample beside more weight than this is below a float's precision, in colour and in depth.
 OUTWEIGHS_HIDDEN = wp.constant(1.0e-8)
 
 
