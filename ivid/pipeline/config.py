@@ -156,9 +156,9 @@ class RefinerConfig:
 
     def __post_init__(self) -> None:
         _check_number("refiner.start", self.start)
-        _check_number("refiner.guess_weight", self.guess_weight)
-        if self.guess_weight > 1:
-            raise ValueError(f"a model's refiner.guess_weight must be at most 1, got {self.guess_weight!r}")
+        weight = self.guess_weight
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
+            raise ValueError(f"a model's refiner.guess_weight must be a number from 0 to 1, got {weight!r:.40}")
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,9 @@ class ModelConfig:
         trust = self.novel_view_trust
         if isinstance(trust, bool) or not isinstance(trust, int | float) or not MIN_TRUST <= trust <= 1:
             raise ValueError(f"novel_view_trust must be from {MIN_TRUST:g} to 1, got {trust!r:.40}")
-        if self.refiner.guess_weight and MOST_UNTRUSTED < trust < 1:
-            raise ValueError(f"a model's refiner.guess_weight needs a novel_view_trust of at most {MOST_UNTRUSTED:g}")
+        if self.refiner.guess_weight and trust > MOST_UNTRUSTED:
+            most = f"{MOST_UNTRUSTED:g}"
+            raise ValueError(f"refiner.guess_weight needs a novel_view_trust of at most {most}, got {trust!r}")
         if not isinstance(self.view_orders, Mapping):
             raise ValueError(f"a model's view_orders must be an object, got {self.view_orders!r:.40}")
         orders = {name: _checked_order(name, order) for name, order in self.view_orders.items()}
