@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
-WHOLE_CHROMIUM = "/usr/bin/chromium"
-CHROMIUM = shutil.which("chromium-headless-shell") or WHOLE_CHROMIUM
-"""Without the window around the page, which takes a third of the time, where there is such a one."""
+CHROMIUM = "/usr/bin/chromium"
+HEADLESS_SHELL = shutil.which("chromium-headless-shell") or CHROMIUM
+"""Without the window around the page, which takes a third of the time, where there is such a one. For tests: what is
+measured is the browser that people have."""
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -25,10 +26,10 @@ ARGUMENTS = [
 
 
 @contextmanager
-def headless_chromium(*arguments: str) -> Iterator[Browser]:
+def headless_chromium(*arguments: str, path: str = CHROMIUM) -> Iterator[Browser]:
     """The browser with further arguments, closed at the end."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
+        browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
         try:
             yield browser
         finally:

@@ -76,21 +76,21 @@ def tiny_with_graphs(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One headless Chromium; what a test opens in it is a context of its own."""
-    from benchmarks.browser import headless_chromium
+    from benchmarks.browser import HEADLESS_SHELL, headless_chromium
 
     # What the processor draws as a graphics card is put together with the page faster by the processor as such.
-    with headless_chromium("--disable-gpu-compositing") as browser:
+    with headless_chromium("--disable-gpu-compositing", path=HEADLESS_SHELL) as browser:
         yield browser
 
 
 @pytest.fixture(scope="session")
 def whole_browser(browser) -> Iterator[Browser]:
     """The same with a window around the page: what it paints first is what people see first."""
-    from benchmarks.browser import ARGUMENTS, WHOLE_CHROMIUM
+    from benchmarks.browser import ARGUMENTS, CHROMIUM
 
-    if not Path(WHOLE_CHROMIUM).exists():
-        pytest.skip(f"there is no {WHOLE_CHROMIUM}")
-    whole = browser.browser_type.launch(executable_path=WHOLE_CHROMIUM, args=ARGUMENTS)
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"there is no {CHROMIUM}")
+    whole = browser.browser_type.launch(executable_path=CHROMIUM, args=ARGUMENTS)
     yield whole
     whole.close()
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from playwright.sync_api import Page
 
-from benchmarks.browser import CHROMIUM
+from benchmarks.browser import HEADLESS_SHELL
 from ivid.diffusion.denoiser import evaluate
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.site.networks import site_networks
@@ -64,7 +64,7 @@ def page(browser, tiny_with_graphs, tmp_path) -> Iterator[Page]:
     (tmp_path / "index.html").write_text("<!doctype html>")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(tmp_path)))
     with running(server):
-        other = browser.browser_type.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        other = browser.browser_type.launch(executable_path=HEADLESS_SHELL, args=ARGUMENTS)
         page = other.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.goto(f"http://127.0.0.1:{server.server_port}/")

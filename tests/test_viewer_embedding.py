@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Frame, Page
 
-from benchmarks.browser import ARGUMENTS, CHROMIUM
+from benchmarks.browser import ARGUMENTS, HEADLESS_SHELL
 from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
 from tests.support.viewer_browser import PATIENCE_MS, until
@@ -66,7 +66,7 @@ def test_more_frames_than_contexts_all_show_the_scene_and_wake_when_touched(brow
     frame = f"<iframe src='scene.html' style='border:0;width:{SIDE}px;height:{SIDE}px'></iframe>"
     wall = f"<div style='display:grid;grid-template-columns:repeat({FRAMES},{SIDE}px)'>{frame * FRAMES}</div>"
     few = [*ARGUMENTS, f"--max-active-webgl-contexts={CONTEXTS}"]
-    thrifty = browser.browser_type.launch(executable_path=CHROMIUM, args=few)
+    thrifty = browser.browser_type.launch(executable_path=HEADLESS_SHELL, args=few)
     with closing(thrifty), page_of(thrifty, tmp_path, wall, width=FRAMES * SIDE, height=SIDE) as page:
         frames = viewers(page, FRAMES)
         for each in frames:
