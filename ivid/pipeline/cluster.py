@@ -234,7 +234,7 @@ def _host_and_port(address: str) -> tuple[str, int] | None:
 
 
 def _named(address: str) -> str:
-    return os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+    return (os.environ.get("RAY_ADDRESS") or "auto") if address == "auto" else address
 
 
 def _check_answers(address: str) -> None:
