@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -48,19 +47,10 @@ def test_places_are_kept_and_everything_can_be_reached(whole_browser, served, wi
 
 
 def test_nothing_jumps_where_style_sheets_come_late(browser, served):
-    def late(route):
-        time.sleep(0.3)
-        route.continue_()
-
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    page.route("**/style.css", late)
-    page.add_init_script(COUNT_SHIFTS)
-    page.goto(served.url)
-    expect(page.locator(".ivid-field img[data-shown]")).to_have_count(27)
-    expect(page.locator(".ivid-viewer .viewer")).to_be_visible()
-    assert page.evaluate("shift") < 0.05
-    context.close()
+    with visit(browser, served.url, 1280, 800, COUNT_SHIFTS, late="**/style.css") as page:
+        expect(page.locator(".ivid-field img[data-shown]")).to_have_count(27)
+        expect(page.locator(".ivid-viewer .viewer")).to_be_visible()
+        assert page.evaluate("shift") < 0.05
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser, served):

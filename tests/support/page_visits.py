@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +14,18 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
-def visit(browser: Browser, url: str, width: int = 1280, height: int = 800, script: str = "", **options):
+def visit(
+    browser: Browser, url: str, width: int = 1280, height: int = 800, script: str = "", late: str = "", **options
+):
     """A page of a person of its own: nothing is shared with the others. Errors in it fail the test.
 
-    script: runs in the page before its own.
+    script: runs in the page before its own. late: addresses, as a glob, of files that come 0.3 s later.
     """
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
+    if late:
+        page.route(late, lambda route: (time.sleep(0.3), route.continue_()))
     page.add_init_script(ONE_SAMPLE)
     page.add_init_script(script)
     errors: list[str] = []
