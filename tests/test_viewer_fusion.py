@@ -13,14 +13,15 @@ import pytest
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
+from ivid.scene.view import View
 from tests.support.synthetic import synthetic_scene
 from tests.support.viewer_browser import open_viewer
 
-RENDERING = """([yaw, pitch, exact, factor]) => {
+RENDERING = """([yaw, pitch, exact, factor, moving]) => {
   const { renderer } = viewer;
   Object.assign(renderer, { exact, look: "fused", inset: 0 });
   const pose = { yaw, pitch, radius: 1, x: 0, y: 0, z: 0, fov: 45 };
-  for (const _ of renderer.compositor.refine(renderer.frame(pose, false, performance.now()), () => factor));
+  for (const _ of renderer.compositor.refine(renderer.frame(pose, Boolean(moving), performance.now()), () => factor));
   const { target, width, height } = renderer.compositor.next;
   const { gl } = renderer;
   gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
@@ -94,3 +95,24 @@ def test_the_picture_at_rest_is_the_view_and_nothing_pops(browser, tmp_path):
         assert steps.max() < 3 * np.median(steps)
         held = page.evaluate("[...viewer.renderer.held.keys()].length")
         assert held == len(views)
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_beside_the_first_view_is_no_ghost_of_what_a_further_view_shows(browser, tmp_path, moving):
+    """Behind an object is what no view shows; its colour, stretched to the background, would be a piece of it there."""
+    rgb, depth = np.full((64, 64, 3), 128, np.uint8), np.full((64, 64), 4.5, np.float32)
+    first = View(rgb, depth, Camera.orbit(0, 0))
+    rgb, depth = rgb.copy(), depth.copy()
+    rgb[20:44, 2:12], depth[20:44, 2:12] = (255, 0, 0), 1.0
+    further = View(rgb, depth, Camera.orbit(0.15, 0))
+    scene = Scene([first, further], (0.6, 5.0), view_set="3x9")
+    with open_viewer(browser, tmp_path, scene, 192, 96) as page:
+        page.evaluate("viewer.renderer.fade = false; viewer.renderer.budget.current = () => ({ views: 2, scale: 1 })")
+
+        def redness(yaw: float) -> int:
+            pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, 0, False, 1, moving])), np.uint8)
+            picture = pixels.reshape(96, 192, 4)[..., :3].astype(int)
+            return (picture[..., 0] - picture[..., 1]).max()
+
+        assert redness(0.15) > 200
+        assert redness(0.0) < 40

@@ -27,4 +27,11 @@ float logBorderFade(vec2 uv) {
   vec2 inwards = min(uv, 1.0 - uv);
   return 9.0 * (smoothstep(0.0, 0.07, min(inwards.x, inwards.y)) - 1.0);
 }
+
+// How far padding and depth edges stand back behind others of their kind. The method's is 1/z: the farthest is kept. Here
+// distance from the view's border counts as well, so that skirts run into one another without a seam; and what is
+// stretched across a depth edge, which no view shows, stands back behind all skirts of its distance.
+float hiddenness(float nearness, float padding, bool stretched) {
+  return nearness + 1.3 * (stretched ? 1.0 : padding);
+}
 `;

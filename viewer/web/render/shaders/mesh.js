@@ -109,10 +109,9 @@ void main() {
     return;
   }
   float belief;
-  if (padded || flags.x > 0.999) {
-    // The farthest is kept, so 1/z it is. Smoothly, skirts should run into one another without a seam, so that
-    // distance from the view's border counts as well.
-    belief = gl_FragCoord.w + (smoothly ? 1.3 * flags.z : 0.0);
+  bool stretched = flags.x > 0.999;
+  if (padded || stretched) {
+    belief = smoothly ? hiddenness(gl_FragCoord.w, flags.z, stretched) : gl_FragCoord.w; // the farthest is kept
   } else {
     belief = logWeight(normalize(normal), point, flags.y >= 0.999) + logGain - 1.0;
     if (smoothly) belief += logBorderFade(uv);
@@ -194,15 +193,17 @@ uniform int shows;
 in vec4 shade;
 in vec2 hiding;
 out vec4 result;
-
+${weightFunctions}
 void main() {
   vec3 seen = shows == 0 ? texture(colours, shade.xyz).rgb : shade.xyz;
+  bool stretched = hiding.x > 0.999;
+  float hidden = hiddenness(gl_FragCoord.w, hiding.y, stretched);
   if (gl_FrontFacing && hiding.y <= 0.001) {
-    result = vec4(seen, hiding.x > 0.999 ? gl_FragCoord.w : shade.w);
+    result = vec4(seen, stretched ? hidden : shade.w);
   } else if (gl_FrontFacing) {
     vec3 behind = shows == 1 ? vec3(0.2) : mix(background, backgroundFar, gl_FragCoord.y / targetHeight);
     vec3 value = mix(seen, behind, smoothstep(0.0, 0.85, hiding.y));
-    result = vec4(value, gl_FragCoord.w + 1.3 * hiding.y);
+    result = vec4(value, hidden);
   } else {
     if (hiding.y > 0.001) discard;
     result = vec4(0.0);
