@@ -1,4 +1,5 @@
 # type: ignore - kernels are Warp's language, whose types a checker of Python does not know.
+# ruff: noqa: UP018, RUF046 - Warp wants int(0), float(0) for what changes in a loop.
 # ruff: noqa: SIM102 - it evaluates both sides of an `and`.
 """Kernels that draw the quads of meshes into z-buffers (see `raster_kernels`), most with both triangles at once."""
 
@@ -28,12 +29,14 @@ from ivid.fusion.raster_kernels import (
     greater,
     grown,
     key_of,
+    keys_from,
     lesser,
     narrowed,
     nearest_texel,
     over_samples,
     samples_of_box,
     visible_box,
+    whole_lanes,
 )
 
 wp.set_module_options({"enable_backward": False})
@@ -121,11 +124,12 @@ def draw_upright_quad(
         lower_right_row = lower_right[0] + lower_right[2] * at
         right_left_row = right_left[0] + right_left[2] * at
         right_right_row = right_right[0] + right_right[2] * at
-        entry = base + (row - first_row) * extent
         first = int(wp.ceil(greater(span[0] - OVERLAP, begin)))
-        end = int(wp.ceil(greater(lesser(span[1] + OVERLAP, stop), span[0] - OVERLAP)))
-        for column in range(first, end):
-            x = wp.float64(column)
+        count = int(wp.ceil(greater(lesser(span[1] + OVERLAP, stop), span[0] - OVERLAP))) - first
+        keys = keys_from(depth_keys, base + (row - first_row) * extent + first, count)
+        step = int(0)
+        while step < whole_lanes(count):
+            x = wp.float64(first + step)
             is_left = x < cut_at
             closeness = wp.where(is_left, closeness_left_row, closeness_right_row)
             closeness += wp.where(is_left, closeness_left[1], closeness_right[1]) * x
@@ -134,7 +138,9 @@ def draw_upright_quad(
             rightmost = wp.where(is_left, right_left_row, right_right_row)
             rightmost += wp.where(is_left, right_left[1], right_right[1]) * x
             low = wp.where(is_left, low_left, low_right) | nearest_texel(lower, rightmost)
-            wp.atomic_max(depth_keys, entry + column, key_of(float(closeness), low))
+            if step < count:
+                wp.atomic_max(keys, step, key_of(float(closeness), low))
+            step += 1
     return True
 
 

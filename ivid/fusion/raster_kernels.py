@@ -1,4 +1,5 @@
 # type: ignore - kernels are Warp's language, whose types a checker of Python does not know.
+# ruff: noqa: UP018, RUF046 - Warp wants int(0), float(0) for what changes in a loop.
 """Kernels that draw meshes into z-buffers: which triangle of a view each sample of the picture sees, and how far away.
 
 Convention: samples are the pixels of the enlarged picture, `extent` on a side. A point in front of the target camera
@@ -41,6 +42,7 @@ SLACK = wp.constant(0.01)  # samples added to bounding boxes, which are rounded;
 LONG = wp.constant(6)  # triangles of more rows than this are worth looking at more closely first
 NOWHERE = wp.constant(wp.float64(1.0e30))
 TILE = wp.constant(8)  # samples on a side of the tiles that `open_tiles` counts
+LANES = wp.constant(8)  # samples of a row that are drawn together
 
 
 @wp.kernel
@@ -228,6 +230,22 @@ def key_of(closeness: float, low: int) -> wp.uint64:
 
 
 @wp.func
+def keys_from(depth_keys: wp.array[wp.uint64], entry: int, count: int):
+    """Some entries of z-buffers in a row. A compiler knows that they lie side by side, unlike those it is given."""
+    return wp.array(ptr=depth_keys.ptr + wp.uint64(entry) * wp.uint64(8), shape=(count,), dtype=wp.uint64)
+
+
+@wp.func
+def whole_lanes(count: int) -> int:
+    """At least a number of samples, and a multiple of LANES: a loop of so many steps compiles to vector instructions.
+
+    It does if it counts from 0 with `while`, and stores at its step in an array that begins at the first sample. What
+    is beyond `count` must be computed, but not be stored.
+    """
+    return (count + LANES - 1) & -LANES
+
+
+@wp.func
 def draw_triangle(
     a: wp.vec3,
     b: wp.vec3,
@@ -321,6 +339,8 @@ def draw_triangle(
     upper_1 = wp.where(edge_a[0] < zero, cross_a, upper_1)
     one_sided = lesser(edge_a[0], lesser(edge_b[0], edge_c[0])) > zero
     one_sided = one_sided or greater(edge_a[0], greater(edge_b[0], edge_c[0])) < zero
+    nearest = wp.where(may_leave_planes, near, 0.0)
+    farthest = wp.where(may_leave_planes, far, float(NOWHERE))
     for row in range(rows[0], rows[1] + 1):
         at = wp.float64(row)
         span = wp.vec2d(
@@ -332,25 +352,18 @@ def draw_triangle(
         if padding and back:
             span = narrowed(span, surface, cross_surface, at)
         first = int(wp.ceil(span[0]))
-        end = int(wp.ceil(greater(span[1], span[0])))
-        if first < end:
-            closeness_row = closeness_at[0] + closeness_at[2] * at
-            surface_row = surface_at[0] + surface_at[2] * at
-            lower_row = lower_at[0] + lower_at[2] * at
-            right_row = right_at[0] + right_at[2] * at
-            entry = base + (row - first_row) * extent
-            if padding or may_leave_planes:
-                for column in range(first, end):
-                    x = wp.float64(column)
-                    closeness = float(closeness_row + closeness_at[1] * x)
-                    if may_leave_planes and (closeness * near > 1.0 or closeness * far < 1.0):
-                        continue
-                    its_kind = wp.where(padding and surface_row + surface_at[1] * x < zero, HIDDEN, kind)
-                    low = low_half | its_kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
-                    wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
-            else:
-                for column in range(first, end):
-                    x = wp.float64(column)
-                    closeness = float(closeness_row + closeness_at[1] * x)
-                    low = low_half | kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
-                    wp.atomic_max(depth_keys, entry + column, key_of(closeness, low))
+        count = int(wp.ceil(greater(span[1], span[0]))) - first
+        closeness_row = closeness_at[0] + closeness_at[2] * at
+        surface_row = surface_at[0] + surface_at[2] * at
+        lower_row = lower_at[0] + lower_at[2] * at
+        right_row = right_at[0] + right_at[2] * at
+        keys = keys_from(depth_keys, base + (row - first_row) * extent + first, count)
+        step = int(0)
+        while step < whole_lanes(count):
+            x = wp.float64(first + step)
+            closeness = float(closeness_row + closeness_at[1] * x)
+            its_kind = wp.where(surface_row + surface_at[1] * x < zero, HIDDEN, kind)
+            low = low_half | its_kind | nearest_texel(lower_row + lower_at[1] * x, right_row + right_at[1] * x)
+            if step < count and closeness * nearest <= 1.0 and closeness * farthest >= 1.0:
+                wp.atomic_max(keys, step, key_of(closeness, low))
+            step += 1
