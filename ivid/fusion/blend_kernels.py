@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import warp as wp
 
@@ -83,6 +85,12 @@ def blend(
 
 
 @wp.func
+def packed(values: wp.array[Any], count: int):
+    """The same array of one axis. That its values lie side by side is known to a compiler now."""
+    return wp.array(ptr=values.ptr, shape=(count,), dtype=values.dtype)
+
+
+@wp.func
 def adds_nothing(key: wp.uint64, column: int, totals: wp.array[wp.vec4]) -> bool:
     """Whether a z-buffer's entry is empty, a back face, or hidden beside what is known of its sample already."""
     kind = int(wp.uint32(key)) & KIND_BITS
@@ -122,8 +130,8 @@ def accumulate_views(
     offset, part = wp.tid()
     row = first_row + offset
     begin = wp.max(part * run, 0)  # which tells the compiler that it is not negative
-    row_totals = totals[row]
-    row_depths = depths[row]
+    row_totals = packed(totals[row], extent)
+    row_depths = packed(depths[row], extent)
     middle = 0.5 * float(extent) - 0.5
     y = middle - float(top + row)
     for view in range(first_view, last_view):
@@ -134,10 +142,14 @@ def accumulate_views(
         ray = wp.transform_vector(target_to_view[view], wp.vec3(0.0, y / scale, -1.0))
         ray_step = wp.transform_vector(target_to_view[view], wp.vec3(1.0 / scale, 0.0, 0.0))
         trust = trusts[view]
-        view_normals = normals[slot]
+        view_normals = packed(normals[slot], (size + 2) * (size + 2))
         view_colours = colours[slot]
-        keys = depth_keys[view - first_view, row]
-        for column in range(begin, wp.min(begin + run, extent)):
+        keys = packed(depth_keys[view - first_view, row], extent)
+        end = wp.min(begin + run, extent)
+        following = int(begin)
+        while following < end:
+            column = following
+            following += 1
             key = keys[column]
             low = int(wp.uint32(key))
             if adds_nothing(key, column, row_totals):
@@ -186,8 +198,8 @@ def accumulate_views_per_texel(
     offset, part = wp.tid()
     row = first_row + offset
     begin = wp.max(part * run, 0)  # which tells the compiler that it is not negative
-    row_totals = totals[row]
-    row_depths = depths[row]
+    row_totals = packed(totals[row], extent)
+    row_depths = packed(depths[row], extent)
     middle = 0.5 * float(extent) - 0.5
     y = middle - float(top + row)
     for view in range(first_view, last_view):
@@ -196,9 +208,9 @@ def accumulate_views_per_texel(
         ray = wp.transform_vector(target_to_view[view], wp.vec3(0.0, y / scale, -1.0))
         ray_step = wp.transform_vector(target_to_view[view], wp.vec3(1.0 / scale, 0.0, 0.0))
         trust = trusts[view]
-        view_normals = normals[slot]
+        view_normals = packed(normals[slot], (size + 2) * (size + 2))
         view_colours = colours[slot]
-        keys = depth_keys[view - first_view, row]
+        keys = packed(depth_keys[view - first_view, row], extent)
         end = wp.min(begin + run, extent)
         following = int(begin)
         while following < end:
@@ -326,6 +338,8 @@ def accumulate_views_per_pixel(
 @wp.kernel
 def finish_blend(
     first_row: int,
+    run: int,
+    size: int,
     top: int,
     supersample: int,
     totals: wp.array2d[wp.vec4],
@@ -337,32 +351,43 @@ def finish_blend(
     with_rgb: wp.array2d[int],
     with_trusted: wp.array2d[int],
 ):
-    """From sums to the picture, one thread per output pixel of a band that begins at output row `top`.
+    """From sums to the picture of `size` pixels: runs of output pixels in a row, of a band that begins at row `top`.
 
     Colours go to `rgb`, or as 8-bit levels to `levels` if there are several samples per pixel.
     """
-    offset, column = wp.tid()
+    offset, part = wp.tid()
     band_row = first_row + offset
     row = top + band_row
-    depth_count = int(0)
-    rgb_count = int(0)
-    trusted_count = int(0)
-    for sub_row in range(supersample):
-        for sub_column in range(supersample):
-            i = band_row * supersample + sub_row
-            j = column * supersample + sub_column
+    samples = supersample * supersample
+    centre = (supersample // 2) * (supersample + 1)
+    column = wp.max(part * run, 0)  # which tells the compiler that it is not negative
+    end = wp.min(column + run, size)
+    while column < end:
+        depth_count = int(0)
+        rgb_count = int(0)
+        trusted_count = int(0)
+        sample = int(0)
+        i = band_row * supersample
+        j = column * supersample
+        while sample < samples:
             total = totals[i, j]
             depth = depths[i, j]
             colour = wp.vec3(total[0], total[1], total[2]) * wp.where(total[3] > 0.0, 1.0 / total[3], 0.0)
             if supersample == 1:
                 rgb[row, j] = colour
             else:
-                levels[row * supersample + sub_row, j] = wp.vec3ub(level(colour[0]), level(colour[1]), level(colour[2]))
+                levels[top * supersample + i, j] = wp.vec3ub(level(colour[0]), level(colour[1]), level(colour[2]))
             depth_count += wp.where(depth[2] > HIDDEN_LIMIT, 1, 0)
             rgb_count += wp.where(depth[2] > RGB_LIMIT, 1, 0)
             trusted_count += wp.where(depth[1] >= FULL_TRUST, 1, 0)
-            if sub_row == supersample // 2 and sub_column == supersample // 2:
+            if sample == centre:
                 closeness[row, column] = wp.where(depth[1] > 0.0, depth[0] / depth[1], 0.0)
-    with_depth[row, column] = depth_count
-    with_rgb[row, column] = rgb_count
-    with_trusted[row, column] = trusted_count
+            sample += 1
+            j += 1
+            if j == (column + 1) * supersample:
+                j = column * supersample
+                i += 1
+        with_depth[row, column] = depth_count
+        with_rgb[row, column] = rgb_count
+        with_trusted[row, column] = trusted_count
+        column += 1

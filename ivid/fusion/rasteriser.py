@@ -137,8 +137,8 @@ class Rasteriser:
                 launch(kernel, dim, [*inputs, *group, *scene, keys, *sums], self._device)
 
             def finish(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
-                inputs = [first, band.top, supersample, *sums, rgb, levels, *known]
-                launch(blend_kernels.finish_blend, (count, target.size), inputs, self._device)
+                inputs = [first, run, target.size, band.top, supersample, *sums, rgb, levels, *known]
+                launch(blend_kernels.finish_blend, (count, -(-target.size // run)), inputs, self._device)
 
             for group in [*band.groups(0, drawn_whole), *band.groups(drawn_whole, len(slots))]:
                 if group[0] == drawn_whole:
