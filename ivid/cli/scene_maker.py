@@ -37,7 +37,6 @@ class Work:
         first_view: that every scene starts from.
         upsample: all, first or None.
         settings: of every scene, besides those that the pipeline records.
-        model_fingerprint: of the model's files, "" if they are not here yet.
     """
 
     model: str
@@ -51,7 +50,6 @@ class Work:
     first_view: View | None
     upsample: str | None
     settings: dict[str, str]
-    model_fingerprint: str = ""
 
     @property
     def evaluations(self) -> int:
@@ -92,7 +90,7 @@ class SceneMaker:
         """Load the model now.
 
         Raises:
-            ValueError, OSError: there is no such model, or no such device; or it is not the model of the work.
+            ValueError, OSError: there is no such model, or no such device.
         """
         _ = self._pipeline
 
@@ -100,10 +98,7 @@ class SceneMaker:
     def _pipeline(self) -> IvidPipeline:
         from ivid.pipeline.loading import load_pipeline
 
-        pipeline = load_pipeline(model_folder(self.work.model), self.device, self.backend)
-        if self.work.model_fingerprint not in ("", pipeline.fingerprint):
-            raise ValueError(f"{self.work.model} is another model here than where the work was begun")
-        return pipeline
+        return load_pipeline(model_folder(self.work.model), self.device, self.backend)
 
     def made(
         self, requests: Sequence[SceneRequest], on_evaluation: Callable[[SceneRequest, Preview], None]

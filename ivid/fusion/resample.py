@@ -9,10 +9,11 @@ from PIL import Image
 def reduced(picture: np.ndarray, size: int) -> np.ndarray:
     """Colour float32 [size, size, 3] in [0, 1] of a picture (method §5).
 
-    An enlarged picture, uint8 [k*size, k*size, 3], is reduced by Pillow's Lanczos; one of floats has its size already.
+    An enlarged picture, uint8 [k*size, k*size, 3], is reduced by Pillow's Lanczos; one of floats has its size already,
+    and is clipped in place.
     """
     if picture.dtype != np.uint8:
-        return np.clip(picture, 0.0, 1.0)
+        return np.clip(picture, 0.0, 1.0, out=picture)
     small = Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(small, np.float32) / np.float32(255)
 
@@ -32,4 +33,4 @@ def more_than_three_quarters(samples: np.ndarray, supersample: int) -> np.ndarra
 
 def metric_depth(closeness: np.ndarray, empty: float) -> np.ndarray:
     """Depth float32 in metres from 1/z, `empty` where that is 0."""
-    return (1 / np.where(closeness > 0, closeness, 1 / empty)).astype(np.float32)
+    return np.reciprocal(np.where(closeness > 0, closeness, np.float32(1 / empty)), dtype=np.float32)
