@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from ivid.cli import build_parser
 from ivid.cli.generate import checked
+from ivid.cli.scene_maker import SceneMaker
+from ivid.diffusion.weights_file import WEIGHTS_FILE
 from ivid.export.folders import PublishedLayout
 from ivid.pipeline.devices import check_device
 from ivid.pipeline.model_files import view_size
@@ -21,9 +24,11 @@ from ivid.pipeline.models import read_index
 from ivid.pipeline.sampling import Sampling
 from ivid.published.scene_file import load_published_scene
 from ivid.scene.cameras import Camera, read_view_set
+from ivid.scene.fingerprint import MODEL
 from ivid.scene.messages import sentence
 from ivid.scene.scene import Scene
 from tests.support.synthetic import synthetic_scene
+from tests.support.tiny_model import save_tiny_model
 from viewer.addresses import check_address
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -164,7 +169,8 @@ class TestWhatIsThere:
         work = checked(self.options(tmp_path, "--views", "uncond", *layout))
         assert len(work.missing) == 1
         views = synthetic_scene(16, "uncond").views
-        scene = Scene(views, (0.6, 5.0), "lowpoly", "house", 0, "uncond", work.resolved.as_settings())
+        settings = {**work.resolved.as_settings(), MODEL: work.model_fingerprint}
+        scene = Scene(views, (0.6, 5.0), "lowpoly", "house", 0, "uncond", settings)
         work.layout.write(work.requests[0], scene, [])
         return lambda *more: checked(self.options(tmp_path, *layout, *more))
 
@@ -207,6 +213,29 @@ class TestWhatIsThere:
         with pytest.raises(ValueError, match="was made with model 'lowpoly' in place of 'other'"):
             made("--views", "uncond")
 
+    def test_another_model_of_the_same_name_is_refused(self, tmp_path):
+        model, out = save_tiny_model(tmp_path / "model"), tmp_path / "out"
+        options = self.options(out, "--model", str(model), "--views", "uncond")
+        work = checked(options)
+        assert list(SceneMaker(work, 1, "cpu", None).made(work.missing, lambda *_: None))
+        assert checked(options).missing == []
+        path = out / "house_seed00000.ivid"
+        tensors = load_file(model / "novel_view_unet" / WEIGHTS_FILE)
+        tensors["conv_out.bias"] += 0.1
+        save_file(tensors, model / "novel_view_unet" / WEIGHTS_FILE)
+        with pytest.raises(ValueError, match="is there, but was made with another model of the same name"):
+            checked(options)
+        scene = Scene.load(path)
+        replace(scene, settings={name: scene.settings[name] for name in scene.settings if name != MODEL}).save(path)
+        with pytest.raises(ValueError, match="with a model of which its file has no more than the name"):
+            checked(options)
+
+    def test_a_worker_with_another_model_is_refused(self, tmp_path):
+        work = checked(self.options(tmp_path / "out", "--model", str(save_tiny_model(tmp_path / "model"))))
+        maker = SceneMaker(replace(work, model_fingerprint="0" * 16), 1, "cpu", None)
+        with pytest.raises(ValueError, match="is another model here than where the work was begun"):
+            maker.load()
+
     def test_another_picture_is_another_scene(self, tmp_path):
         pair = [str(ROOT / "assets" / name) for name in ("rgbd_house.png", "rgbd_house_depth.png")]
         first, same, wider = (
@@ -226,7 +255,7 @@ class TestWhatIsThere:
         cameras.write_text('\ufeff[{"yaw": 0, "pitch": 0}]', encoding="utf-8")
         work = checked(self.options(out, "--views", str(cameras)))
         scene = synthetic_scene(16, "uncond")
-        settings = {**work.resolved.as_settings(), **work.settings}
+        settings = {**work.resolved.as_settings(), **work.settings, MODEL: work.model_fingerprint}
         work.layout.write(
             work.requests[0],
             replace(scene, model="lowpoly", class_name="house", view_set="custom", settings=settings),

@@ -14,7 +14,8 @@ from onnx import TensorProto
 
 from ivid.cli import main
 from ivid.diffusion.denoiser import from_patches, into_patches
-from ivid.diffusion.onnx_unet import GRAPH_FILE, LAYOUT, WEIGHTS_FILE, GraphError, OnnxUNet, WeightsFile
+from ivid.diffusion.onnx_unet import GRAPH_FILE, LAYOUT, GraphError, OnnxUNet
+from ivid.diffusion.weights_file import WEIGHTS_FILE, WeightsFile
 from ivid.pipeline.config import NETWORKS, ModelIndex
 from ivid.pipeline.graphs import write_graphs
 from ivid.pipeline.loading import load_pipeline

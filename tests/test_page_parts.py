@@ -131,6 +131,7 @@ def test_a_scene_that_no_link_makes_says_why(models, tmp_path):
         ({"class_name": "spaceship"}, "has no class 'spaceship'"),
         ({"seed": None}, "does not say how"),
         ({"settings": {}}, "does not say how"),
+        ({"settings": {**sampled, "model_fingerprint": "0" * 16}}, "another model of the name tiny"),
         ({"settings": {**sampled, "novel_sampler": "unipc"}}, "cannot say how the scene was sampled"),
     ]:
         with pytest.raises(ValueError, match=message):

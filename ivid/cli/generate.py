@@ -27,11 +27,11 @@ from ivid.export.remote import RemoteLayout, check_address, is_address
 from ivid.pipeline.batch import SceneRequest, parse_seeds, plan
 from ivid.pipeline.cluster import Cluster
 from ivid.pipeline.devices import check_backend
-from ivid.pipeline.models import read_index
+from ivid.pipeline.models import known_fingerprint, read_index
 from ivid.pipeline.processes import Share, helper_count, helpers
 from ivid.scene.cameras import VIEW_SETS, read_view_set, view_set
 from ivid.scene.files import check_writable
-from ivid.scene.fingerprint import FIRST_VIEW, fingerprint
+from ivid.scene.fingerprint import FIRST_VIEW, MODEL, fingerprint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +160,7 @@ def checked(options: argparse.Namespace) -> Work:
         first_view=first_view,
         upsample=options.upsample,
         settings=settings,
+        model_fingerprint=known_fingerprint(options.model),
     )
     return work if options.overwrite else replace(work, missing=_missing(work, index.config.name))
 
@@ -174,6 +175,8 @@ def _missing(work: Work, model_name: str) -> list[SceneRequest]:
     settings = {**work.resolved.as_settings(), **work.settings}
     if work.upsample:
         settings["upsampled"] = work.upsample
+    if work.model_fingerprint:
+        settings[MODEL] = work.model_fingerprint
     for request in work.requests:
         found = work.layout.record(request)
         if found is None:

@@ -37,6 +37,7 @@ class Work:
         first_view: that every scene starts from.
         upsample: all, first or None.
         settings: of every scene, besides those that the pipeline records.
+        model_fingerprint: of the model's files, "" if they are not here yet.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Work:
     first_view: View | None
     upsample: str | None
     settings: dict[str, str]
+    model_fingerprint: str = ""
 
     @property
     def evaluations(self) -> int:
@@ -90,7 +92,7 @@ class SceneMaker:
         """Load the model now.
 
         Raises:
-            ValueError, OSError: there is no such model, or no such device.
+            ValueError, OSError: there is no such model, or no such device; or it is not the model of the work.
         """
         _ = self._pipeline
 
@@ -98,7 +100,10 @@ class SceneMaker:
     def _pipeline(self) -> IvidPipeline:
         from ivid.pipeline.loading import load_pipeline
 
-        return load_pipeline(model_folder(self.work.model), self.device, self.backend)
+        pipeline = load_pipeline(model_folder(self.work.model), self.device, self.backend)
+        if self.work.model_fingerprint not in ("", pipeline.fingerprint):
+            raise ValueError(f"{self.work.model} is another model here than where the work was begun")
+        return pipeline
 
     def made(
         self, requests: Sequence[SceneRequest], on_evaluation: Callable[[SceneRequest, Preview], None]

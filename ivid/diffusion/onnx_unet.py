@@ -2,74 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ivid.diffusion.weights_file import WEIGHTS_FILE, WeightsFile
+
 GRAPH_FILE = "unet.onnx"
-WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 CONFIG_FILE = "config.json"
 LAYOUT = "weights_layout"
 """Metadata of a graph: `WeightsFile.layout` of the file that it refers to."""
 
-_LARGEST_HEADER = 100_000_000
-
 
 class GraphError(ValueError):
     """A network cannot be evaluated by ONNX Runtime; the message says why."""
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """Where a tensor lies in its file, in bytes, and its `dtype` as safetensors calls it."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    offset: int
-    length: int
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """What a `.safetensors` file holds, and where.
-
-    Attributes:
-        tensors: by name.
-        layout: a hash; files with the same one hold tensors of the same names, types and shapes at the same places.
-    """
-
-    tensors: Mapping[str, StoredTensor]
-    layout: str
-
-    @classmethod
-    def read(cls, path: str | Path) -> WeightsFile:
-        """Read the header of a file.
-
-        Raises:
-            ValueError: the file is no safetensors file.
-            OSError: it cannot be read.
-        """
-        with open(path, "rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = file.read(size) if size <= _LARGEST_HEADER else b""
-        try:
-            entries = json.loads(header)
-            tensors = {
-                name: StoredTensor(entry["dtype"], tuple(entry["shape"]), 8 + size + first, last - first)
-                for name, entry in sorted(entries.items())
-                if name != "__metadata__"
-                for first, last in [entry["data_offsets"]]
-            }
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise ValueError(f"{path} is no safetensors file") from None
-        return cls(tensors, hashlib.sha256(repr(tensors).encode()).hexdigest())
 
 
 class OnnxUNet:

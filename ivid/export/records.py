@@ -9,12 +9,17 @@ from typing import Any
 
 from ivid.scene.bounded_io import archive_errors, read_member, require_regular_file
 from ivid.scene.files import read_json
-from ivid.scene.fingerprint import FIRST_VIEW
+from ivid.scene.fingerprint import FIRST_VIEW, MODEL
 from ivid.scene.scene import Scene
 from ivid.scene.scene_file import HEADER, MAX_HEADER_BYTES
 
 INPUTS = (FIRST_VIEW, "cameras", "upsampled")  # settings that a scene has only if it was made with them
-NAMES = {FIRST_VIEW: "another first view", "cameras": "other cameras", "upsampled": "views of another size"}
+NAMES = {
+    FIRST_VIEW: "another first view",
+    "cameras": "other cameras",
+    "upsampled": "views of another size",
+    MODEL: "another model of the same name",
+}
 
 Record = Mapping[str, Any]
 
@@ -60,6 +65,8 @@ def difference(found: Record, wanted: Record) -> str:
     before, now = ({**record, **record["settings"]} for record in (found, wanted))
     names = [name for name in (*wanted, *wanted["settings"]) if name != "settings"]
     for name in dict.fromkeys((*names, *INPUTS)):
+        if name == MODEL and name not in before:
+            return "with a model of which its file has no more than the name"
         if before.get(name) != now.get(name):
             return f"with {NAMES.get(name) or f'{name} {before.get(name)!r} in place of {now.get(name)!r}'}"
     return ""

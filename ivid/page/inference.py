@@ -60,7 +60,7 @@ def load(send: Send, source: str, device: str | None, backend: str | None) -> Mo
     if not gpu_is_lent():
         _warm_up(pipeline)
     LOADED[source] = pipeline
-    return ModelDescription(pipeline.config, pipeline.size)
+    return ModelDescription(pipeline.config, pipeline.size, pipeline.fingerprint)
 
 
 def guided_step_s(send: Send, source: str) -> float:

@@ -16,6 +16,7 @@ from ivid.page.networks import InOwnProcess, InThisProcess, Networks
 from ivid.pipeline.config import INDEX_FILE, LabelConfig, ModelConfig, ModelIndex
 from ivid.pipeline.description import ModelDescription
 from ivid.pipeline.locations import BUNDLED_MODELS
+from ivid.pipeline.model_files import model_fingerprint
 from ivid.pipeline.sampling import ResolvedSampling, Sampling, fast_sampling
 from ivid.scene.depth import DepthRange
 from ivid.scene.view import View
@@ -30,12 +31,14 @@ class ModelCard:
         source: what `--model` said.
         config: the model's own.
         upsampler: whether it can enlarge its views.
+        fingerprint: of its files (`ivid.pipeline.model_files`); "" for one that is fetched on first use.
     """
 
     name: str
     source: str
     config: ModelConfig
     upsampler: bool = False
+    fingerprint: str = ""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -67,7 +70,8 @@ class ModelCard:
         for folder in (BUNDLED_MODELS / source, Path(source).expanduser()):
             if (folder / INDEX_FILE).is_file():
                 index = ModelIndex.read(folder)
-                return cls(folder.resolve().name, source, index.config, "upsampler_unet" in index.networks)
+                enlarges = "upsampler_unet" in index.networks
+                return cls(folder.resolve().name, source, index.config, enlarges, model_fingerprint(folder))
         from ivid.pipeline.models import HUB_FILES, model_folder
         from ivid.published.class_names import imagenet_class_names
 

@@ -15,7 +15,7 @@ from ivid.page.registry import ModelRegistry
 from ivid.pipeline.sampling import FAST_SAMPLING, ResolvedSampling, Sampling
 from ivid.scene.cameras import VIEW_SETS, Camera, in_order, view_set
 from ivid.scene.depth import DepthRange
-from ivid.scene.fingerprint import FIRST_VIEW
+from ivid.scene.fingerprint import FIRST_VIEW, MODEL
 from ivid.scene.rgbd import load_rgbd, read_picture
 from ivid.scene.scene import Scene
 from ivid.scene.view import View
@@ -201,6 +201,8 @@ def request_of(models: ModelRegistry, scene: Scene) -> GenerationRequest:
     card = models.cards.get(scene.model)
     if card is None:
         raise ValueError(f"this page does not have the scene's model{f' {scene.model}' if scene.model else ''}")
+    if card.fingerprint and scene.settings.get(MODEL, card.fingerprint) != card.fingerprint:
+        raise ValueError(f"the scene was made with another model of the name {card.name}")
     if card.class_names and scene.class_name not in card.class_names:
         raise ValueError(f"the model {card.name} has no class {scene.class_name!r}")
     if scene.seed is None or scene.view_set not in VIEW_SETS:

@@ -12,6 +12,7 @@ from ivid.pipeline.labels import find_class
 from ivid.pipeline.sampling import ResolvedSampling, Sampling, fast_sampling
 from ivid.scene.cameras import Camera
 from ivid.scene.depth import DepthRange
+from ivid.scene.fingerprint import MODEL
 from ivid.scene.scene import Scene
 from ivid.scene.view import View
 
@@ -22,10 +23,11 @@ class ModelDescription:
     Attributes:
         config: the model's own.
         size: side of the views in pixels.
+        fingerprint: of the files it was read from (`ivid.pipeline.model_files`), "" where there are none.
     """
 
-    def __init__(self, config: ModelConfig, size: int) -> None:
-        self.config, self.size = config, size
+    def __init__(self, config: ModelConfig, size: int, fingerprint: str = "") -> None:
+        self.config, self.size, self.fingerprint = config, size, fingerprint
 
     @property
     def class_names(self) -> list[str]:
@@ -107,7 +109,7 @@ class ModelDescription:
             class_name="" if index is None else self.class_names[index],
             seed=seed,
             view_set=view_set if isinstance(view_set, str) else "custom",
-            settings=sampling.as_settings(),
+            settings=sampling.as_settings() | ({MODEL: self.fingerprint} if self.fingerprint else {}),
         )
 
     def _checked(

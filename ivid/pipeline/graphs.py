@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ivid.diffusion.onnx_unet import CONFIG_FILE, GRAPH_FILE, LAYOUT, WEIGHTS_FILE, WeightsFile
+from ivid.diffusion.onnx_unet import CONFIG_FILE, GRAPH_FILE, LAYOUT
+from ivid.diffusion.weights_file import WEIGHTS_FILE, WeightsFile
 from ivid.pipeline.config import ModelIndex
 from ivid.scene.files import read_json, written_aside
 

@@ -13,6 +13,7 @@ from ivid.diffusion.graphed_unet import GraphedUNet
 from ivid.diffusion.onnx_unet import GRAPH_FILE, GraphError, OnnxUNet
 from ivid.pipeline.config import ModelIndex
 from ivid.pipeline.devices import check_backend, check_device
+from ivid.pipeline.model_files import model_fingerprint
 from ivid.pipeline.pipeline import IvidPipeline
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ def load_pipeline(folder: str | Path, device: str | None = None, backend: str | 
 def with_cuda_graphs(pipeline: IvidPipeline) -> IvidPipeline:
     """The pipeline of a GPU, with networks whose evaluations are recorded and replayed."""
     networks: dict[str, Any] = {name: GraphedUNet(cast(Any, unet)) for name, unet in pipeline.networks.items()}
-    return IvidPipeline(config=pipeline.config, **networks)
+    graphed = IvidPipeline(config=pipeline.config, **networks)
+    graphed.fingerprint = pipeline.fingerprint
+    return graphed
 
 
 def fastest_precision(device: str) -> torch.dtype:
@@ -77,4 +80,6 @@ def _in_onnx_runtime(folder: str | Path) -> IvidPipeline:
         networks = dict(
             zip(index.networks, pool.map(OnnxUNet, [Path(folder) / name for name in index.networks]), strict=True)
         )
-    return IvidPipeline(config=index.config, **networks)
+    pipeline = IvidPipeline(config=index.config, **networks)
+    pipeline.fingerprint = model_fingerprint(folder)
+    return pipeline

@@ -11,7 +11,7 @@ from pathlib import Path
 from ivid.pipeline.config import NETWORKS, LabelConfig, ModelConfig, ModelIndex
 from ivid.pipeline.hub import HUB_FILES, ModelError, Tell, download
 from ivid.pipeline.locations import BUNDLED_MODELS, cache_folder
-from ivid.pipeline.model_files import check_model_folder
+from ivid.pipeline.model_files import check_model_folder, model_fingerprint
 from ivid.published.class_names import imagenet_class_names
 
 MODELS = ("lowpoly", *HUB_FILES)
@@ -58,6 +58,21 @@ def read_index(name_or_path: str | Path) -> ModelIndex:
         labels = LabelConfig(tuple(imagenet_class_names()))
         return ModelIndex(ModelConfig(name=name, labels=labels), NETWORKS[:2])
     return ModelIndex.read(model_folder(name))
+
+
+def known_fingerprint(name_or_path: str | Path) -> str:
+    """The `model_fingerprint` of a model, without fetching it: "" as long as it is not here.
+
+    Args:
+        name_or_path: as of `model_folder`.
+
+    Raises:
+        ModelError: there is no such model, or its folder is not complete.
+    """
+    name = str(name_or_path)
+    if name in HUB_FILES and not (BUNDLED_MODELS / name).is_dir() and not (cache_folder() / name).is_dir():
+        return ""
+    return model_fingerprint(model_folder(name))
 
 
 def _fetched(name: str, tell: Tell) -> Path:

@@ -13,6 +13,7 @@ from ivid.diffusion.denoiser import Denoiser, patch_size_of
 from ivid.pipeline.config import NETWORKS, ModelConfig, ModelIndex
 from ivid.pipeline.description import ModelDescription
 from ivid.pipeline.events import Event, ViewDone
+from ivid.pipeline.model_files import model_fingerprint
 from ivid.pipeline.sampling import Sampling
 from ivid.pipeline.streaming import stream_views
 from ivid.scene.cameras import Camera
@@ -74,7 +75,9 @@ class IvidPipeline(ModelDescription):
             name: UNet2DModel.from_pretrained(Path(folder) / name, dtype=dtype, local_files_only=True)
             for name in index.networks
         }
-        return cls(config=index.config, **networks)
+        pipeline = cls(config=index.config, **networks)
+        pipeline.fingerprint = model_fingerprint(folder)
+        return pipeline
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write a model folder that `from_pretrained` and diffusers' `DiffusionPipeline` read; the index comes last."""

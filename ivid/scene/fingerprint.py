@@ -1,4 +1,4 @@
-"""Hashes that tell apart what scenes began with: views, and cameras of one's own."""
+"""Hashes that tell apart what scenes were made from: views, cameras of one's own, and models of one name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ivid.scene.cameras import Camera
 from ivid.scene.view import View
 
 FIRST_VIEW = "first_view"  # in the settings of a scene that began with a picture: the fingerprint of its first view
+MODEL = "model_fingerprint"  # in the settings of a scene: of its model's files (`ivid.pipeline.model_files`)
 
 
 def fingerprint(what: View | Sequence[Camera]) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ivid.diffusion.onnx_unet import CONFIG_FILE, GRAPH_FILE, WEIGHTS_FILE, WeightsFile
+from ivid.diffusion.onnx_unet import CONFIG_FILE, GRAPH_FILE
+from ivid.diffusion.weights_file import WEIGHTS_FILE, WeightsFile
 from ivid.pipeline.config import ModelIndex
 from ivid.pipeline.model_files import view_size
 from ivid.scene.files import read_json, written_aside
