@@ -3,10 +3,12 @@
 import re
 import time
 from pathlib import Path
+from threading import Event
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from ivid.page.examples import Examples
 from ivid.page.modules import WEB
 from ivid.page.networks import InThisProcess
 from ivid.scene.scene import Scene
@@ -37,6 +39,26 @@ def loaded(served) -> None:
 
 def open_file(page: Page, path: Path) -> None:
     page.locator("#ivid-open").locator("xpath=preceding-sibling::input").set_input_files(path)
+
+
+def test_until_a_scene_is_there_the_viewer_does_not_say_that_there_is_none(browser, served, monkeypatch):
+    asked, get = Event(), Examples.get
+    monkeypatch.setattr(Examples, "get", lambda *name: (asked.wait(60), get(*name))[1])
+    with visit(browser, served.url) as page:
+        viewer = page.locator(".ivid-viewer")
+        expect(viewer.get_by_text("A scene is on its way")).to_be_visible()
+        expect(viewer.get_by_text("No scene yet")).to_have_count(0)
+        asked.set()
+        expect(done(page).first).to_be_visible()
+        expect(viewer.get_by_text("A scene is on its way")).to_be_hidden()
+
+
+def test_where_no_scene_is_coming_the_viewer_says_so(browser, served, monkeypatch):
+    with visit(browser, f"{served.url}?class=house&seed=1&first_steps=2000") as page:  # more than the model has
+        expect(page.locator(".ivid-viewer").get_by_text("No scene yet")).to_be_visible()
+    monkeypatch.setattr(Examples, "names", [])
+    with visit(browser, served.url) as page:
+        expect(page.locator(".ivid-viewer").get_by_text("No scene yet")).to_be_visible()
 
 
 def test_generate_replaces_the_scene_that_is_being_made_and_it_can_be_continued(browser, served):

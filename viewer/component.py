@@ -7,7 +7,9 @@
     yield files.add(view)                                  # whenever a view is done; both return the viewer's value
 
 The value is a manifest (`viewer.protocol.manifest`): a small dict of URLs of finished views, never pixels; None empties
-the viewer. In the page, JavaScript finds the viewer at `document.querySelector("#<elem_id> .ivid-viewer").ividViewer`.
+the viewer, and COMING says in it that a scene is on its way.
+
+In the page, JavaScript finds the viewer at `document.querySelector("#<elem_id> .ivid-viewer").ividViewer`.
 It may call `flyToView(index)`, `compare.open(manifest)`, `set({look: "depth"})`. The element fires `ivid-camera` with
 `detail.nearest`, the index of the view next to which the camera came to rest. Python hears of a person's camera path by
 `viewer.change_path(function)`: the function gets `gr.EventData` whose `keyframes` attribute is the list.
@@ -34,6 +36,7 @@ from viewer.protocol import manifest, pack_view, preview_entry, scene_keyframes,
 from viewer.server import planned_cameras
 
 WEB = Path(__file__).with_name("web").resolve()
+COMING = {"coming": True}
 
 # JavaScript: what stands before the path of a file of the server. Of the root that the server believes in only the
 # path counts, for a proxy need not tell it the scheme, the name or the port that the browser sees.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import shutil
 import threading
 from dataclasses import dataclass, field
@@ -75,6 +76,15 @@ class Examples:
                 scene = open_for_page(self.folder / f"{name}.ivid")
                 self._read[name] = Example(name, scene, SceneAssets.of(scene, new_folder()))
             return self._read[name]
+
+    def prepare_first(self) -> None:
+        """Prepare the first example on a thread of its own; who asks for it meanwhile waits."""
+        for name in self.names[:1]:
+            threading.Thread(target=self._prepare, args=[name], name="prepare-example", daemon=True).start()
+
+    def _prepare(self, name: str) -> None:
+        with contextlib.suppress(ValueError):  # who asks for it hears of it
+            self.get(name)
 
     def tiles(self) -> list[dict[str, str]]:
         """What the library shows of each: name, title, picture. Damaged files are reported on the console."""

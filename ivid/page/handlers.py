@@ -68,7 +68,7 @@ class Handlers:
             fields: dict[str, Any] = dict(zip((*FIELDS, *PICTURE_FIELDS), values, strict=True))
             generation_request = read_request(self.models, fields)
         except ValueError as error:
-            yield self._refusal(error)
+            yield self._refusal(error) | self._nothing(session)
             return
         async for update in self._generate(session, generation_request):
             yield update
@@ -81,7 +81,7 @@ class Handlers:
             generation_request = request_of(self.models, scene)
             generation_request.check(self.models)
         except ValueError as error:
-            yield self._refusal(error)
+            yield self._refusal(error) | self._nothing(session)
             return
         yield request_fields(self.components, self.models, generation_request)
         async for update in self._generate(session, generation_request):
@@ -132,7 +132,7 @@ class Handlers:
                 update |= {self.components.viewer: None, self.components.grid: None}
             else:
                 update |= self._whole(before.assets, before.keyframes) | self._address(before)
-        return update
+        return update | self._nothing(session)
 
     async def _kept(self, job: GenerationJob, view: JobView) -> dict[str, Any] | None:
         """What the browser's library keeps of a job; it fetches the file itself. None if no view is finished."""
@@ -169,14 +169,19 @@ class Handlers:
             update[self.components.status] = status(complaint, "warning")
         begin = bool(fields) and not complaint
         update[self.components.library] = self._library_value(begin=begin)
-        if self.examples.names and not begin:
-            example = await asyncio.to_thread(self.examples.get, self.examples.names[0])
+        if begin:
+            return update
+        if self.examples.names:
+            try:
+                example = await asyncio.to_thread(self.examples.get, self.examples.names[0])
+            except ValueError as error:
+                return update | self._refusal(error) | self._nothing(session)
             if session.shown is None and session.job is None:  # quicker people have begun something else by now
                 update |= self._open(session, example.scene, example.assets, example=example.name)
                 if not complaint:
                     text = "This is an example. Pick a class and a seed, and press Generate."
                     update[self.components.status] = status(text)
-        return update
+        return update | self._nothing(session)
 
     async def open_file(self, path: str | None, request: gr.Request) -> Update:
         """Show a scene file that was uploaded or dropped."""
@@ -187,16 +192,16 @@ class Handlers:
             scene = await asyncio.to_thread(open_for_page, path)
             assets = await asyncio.to_thread(SceneAssets.of, scene, session.folder())
         except ValueError as error:
-            return self._refusal(error)
+            return self._refusal(error) | self._nothing(session)
         return self._open(session, scene, assets) | self._opened_status(scene, Path(path).name)
 
     async def open_example(self, event: gr.EventData, request: gr.Request) -> Update:
         """Show the example that the event names."""
+        session = self.sessions.of(request.session_hash)
         try:
             example = await asyncio.to_thread(self.examples.get, str(event.name))
         except ValueError as error:
-            return self._refusal(error)
-        session = self.sessions.of(request.session_hash)
+            return self._refusal(error) | self._nothing(session)
         opened = self._open(session, example.scene, example.assets, example=example.name)
         return opened | self._opened_status(example.scene, f"{example.name}.ivid")
 
@@ -300,6 +305,11 @@ class Handlers:
 
     def _library_value(self, finished: dict[str, Any] | None = None, begin: bool = False) -> dict[str, Any]:
         return {"examples": self.examples.tiles(), "finished": finished, "begin": begin}
+
+    def _nothing(self, session: Session) -> Update:
+        """The viewer says that it has no scene, if it has none, and none is made or opened."""
+        waiting = session.shown is None and (session.job is None or session.job.progress().over)
+        return {self.components.viewer: None} if waiting else {}
 
     def _refusal(self, error: Exception) -> Update:
         """Say why nothing was done; everything else stays as it is."""

@@ -25,7 +25,7 @@ from ivid.page.status import status
 from ivid.page.theme import theme
 from ivid.pipeline.locations import bundled
 from ivid.scene.rgbd import DEPTH_KINDS
-from viewer.component import SceneViewer
+from viewer.component import COMING, SceneViewer
 
 ASSETS = bundled("assets")
 VIEW_SET_LABELS = {
@@ -73,6 +73,7 @@ def build_page(models: ModelRegistry, assets: Path = ASSETS, sessions: Sessions 
                 controls = _controls(models, assets)
             with gr.Column(elem_id="ivid-scene"):
                 scene = _scene(examples)
+        examples.prepare_first()
         components = Components(page=page, masthead=masthead, **controls, **scene)
         handlers = Handlers(components, models, examples, sessions or Sessions())
         add_endpoints(handlers)  # first, for handlers are named after their functions and the first keeps the name
@@ -192,7 +193,7 @@ def _example_pictures(folder: Path, card: ModelCard, inputs: list[gr.components.
 
 
 def _scene(examples: Examples) -> dict[str, Any]:
-    viewer = SceneViewer(height="100%", elem_id="ivid-viewer")
+    viewer = SceneViewer(COMING, height="100%", elem_id="ivid-viewer")
     with gr.Row(elem_id="ivid-below"):
         grid = module_component("grid", elem_id="ivid-grid")
         library = module_component(

@@ -23,9 +23,14 @@ export class Content {
     );
   }
 
-  /** @param {unknown} value  a manifest, its JSON, or null for nothing */
+  /** @param {any} value  a manifest, its JSON, {coming: true} for one that is on its way, or null for nothing */
   show(value) {
     const { viewer } = this;
+    if (value?.coming) {
+      this.clear();
+      viewer.notices.place("A scene is on its way", "It shows here with its first picture.");
+      return;
+    }
     if (value === null || value === undefined || value === "") {
       this.clear();
       viewer.notices.place("No scene yet", "Pick a class and a seed and generate one, or open a scene file.");

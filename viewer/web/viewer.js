@@ -153,7 +153,7 @@ export class Viewer {
   /**
    * Shows a manifest: a new scene, or the same one with more views.
    *
-   * @param {unknown} value  a manifest, its JSON, or null for nothing
+   * @param {unknown} value  a manifest, its JSON, {coming: true} for one that is on its way, or null for nothing
    */
   show(value) {
     this.content.show(value);
