@@ -42,6 +42,25 @@ def test_every_option_is_explained(option, parser):
         assert str(option.default) in text
 
 
+def needed(parser: argparse.ArgumentParser) -> list[str]:
+    """Arguments that a command insists on."""
+    groups = [group._group_actions for group in parser._mutually_exclusive_groups if group.required]
+    required = [action for action in parser._actions if action.required] + [actions[0] for actions in groups]
+    arguments = []
+    for action in required:
+        value = str(next(iter(action.choices))) if action.choices else "1"
+        count = action.nargs if isinstance(action.nargs, int) else 1
+        arguments += [*action.option_strings[:1], *[value] * count]
+    return arguments
+
+
+@pytest.mark.parametrize("parser", [pytest.param(each, id=each.prog) for each in commands(build_parser())])
+def test_what_a_command_does_not_know_points_to_its_own_help(parser):
+    arguments = [*parser.prog.split()[1:], *needed(parser), "--nonsense"]
+    with pytest.raises(ValueError, match=f"^unrecognized arguments: --nonsense; see {parser.prog} --help$"):
+        build_parser().parse_args(arguments)
+
+
 NEEDS_NO_DEFAULT = {  # what is left out when it is not given
     *("num_samples", "from_rgbd", "from_photo", "upsample", "keyframes", "seconds", "kind"),
     *("refiner", "novel_refiner", "upsampler", "set", "override", "further", "nearest", "assets", "data"),

@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    named = [argument for argument in arguments[:1] if argument in COMMANDS]
-    return _run(build_parser(named), arguments)
+    named = [argument for argument in arguments if argument in COMMANDS]
+    return _run(build_parser(named[:1]), arguments)
 
 
 def main_of(command: str, program: str, arguments: Sequence[str] | None = None) -> int:

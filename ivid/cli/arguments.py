@@ -30,6 +30,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message}; see {self.prog} --help")
 
+    def parse_known_args(self, args=None, namespace=None):
+        """As `ArgumentParser` does it; but each command complains itself of what it does not know."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
+
 
 def subcommand(commands, name: str, run: Callable[[argparse.Namespace], int | None], help: str):
     """A parser of a command within a command, such as `prepare models`."""
