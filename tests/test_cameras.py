@@ -109,6 +109,8 @@ def test_a_camera_cannot_be_changed():
 def test_unknown_names_say_what_there_is():
     with pytest.raises(ValueError, match=r"no view set '4x4'; choose one of uncond"):
         view_set("4x4")
+    with pytest.raises(ValueError, match=r"^there is no view set '4{79}; choose one of uncond"):
+        view_set(4000 * "4")
     with pytest.raises(ValueError, match=r"no trajectory 'loop'; choose one of swing"):
         trajectory("loop", 10)
     with pytest.raises(ValueError, match="at least one frame"):

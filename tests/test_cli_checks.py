@@ -23,7 +23,7 @@ from ivid.pipeline.model_files import view_size
 from ivid.pipeline.models import read_index
 from ivid.pipeline.sampling import Sampling
 from ivid.published.scene_file import load_published_scene
-from ivid.scene.cameras import Camera, read_view_set
+from ivid.scene.cameras import VIEW_SETS, Camera, read_view_set
 from ivid.scene.fingerprint import MODEL
 from ivid.scene.messages import sentence
 from ivid.scene.scene import Scene
@@ -56,7 +56,11 @@ SENTENCES = [  # arguments, exit status, what is said; {d} is a folder with a fi
     ("generate --out {d}/o --from-rgbd {d} {d}/file", 2, "{d}: Is a directory"),
     ("generate --out {d}/o --from-rgbd {d}/p.png {d}/p.png", 2, "p.png is a RGB picture"),
     ("generate --out {d}/o --from-rgbd {d}/p.png {d}/p.png --first-steps 3", 2, "--first-steps has no effect with"),
-    ("generate --out {d}/o --views 4x4", 2, "no view set '4x4'; choose one of"),
+    (
+        "generate --out {d}/o --views 4x4",
+        2,
+        f"no view set '4x4'; choose one of {', '.join(VIEW_SETS)}, or give a .json",
+    ),
     ("generate --out {d}/o --views 1x1", 2, "or give a .json file of cameras"),
     ("generate --out {d}/o --views {d}/none.json", 2, "there is no file or folder {d}/none.json"),
     ("generate --out {d}/o --views {d}/many.JSON", 2, "1 to 1000 cameras, got 1001 of them"),

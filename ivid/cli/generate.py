@@ -29,7 +29,7 @@ from ivid.pipeline.cluster import Cluster
 from ivid.pipeline.devices import check_backend
 from ivid.pipeline.models import known_fingerprint, read_index
 from ivid.pipeline.processes import Share, helper_count, helpers
-from ivid.scene.cameras import VIEW_SETS, read_view_set, view_set
+from ivid.scene.cameras import VIEW_SETS, Camera, read_view_set, view_set
 from ivid.scene.files import check_writable
 from ivid.scene.fingerprint import FIRST_VIEW, MODEL, fingerprint
 
@@ -116,12 +116,7 @@ def checked(options: argparse.Namespace) -> Work:
     check_picture(options)
     seeds = list(range(options.num_samples)) if options.num_samples else parse_seeds(options.seeds or "0")
     of_file = options.views.lower().endswith(".json")
-    if not of_file and options.views not in VIEW_SETS:
-        raise ValueError(
-            f"there is no view set {options.views!r:.80}; "
-            f"choose one of {', '.join(VIEW_SETS)}, or give a .json file of cameras"
-        )
-    cameras = read_view_set(options.views) if of_file else view_set(options.views)
+    cameras = read_view_set(options.views) if of_file else _named_view_set(options.views)
     chosen_views = cameras if of_file else options.views
     set_name = Path(options.views).stem if of_file else options.views
     if options.upsample == "first":  # no other view would be kept
@@ -163,6 +158,13 @@ def checked(options: argparse.Namespace) -> Work:
         model_fingerprint=known_fingerprint(options.model),
     )
     return work if options.overwrite else replace(work, missing=_missing(work, index.config.name))
+
+
+def _named_view_set(name: str) -> list[Camera]:
+    try:
+        return view_set(name)
+    except ValueError as error:
+        raise ValueError(f"{error}, or give a .json file of cameras") from None
 
 
 def _missing(work: Work, model_name: str) -> list[SceneRequest]:

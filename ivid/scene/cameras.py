@@ -154,7 +154,7 @@ def view_set_angles(name: str, seed: int = 0) -> list[tuple[float, float]]:
     if name == "360":
         step = 2 * math.pi / 25
         return [(0.0, 0.0), *((sign * k * step, 0.0) for k in range(1, 13) for sign in (1, -1))]
-    raise ValueError(f"there is no view set {name!r}; choose one of {', '.join(VIEW_SETS)}")
+    raise ValueError(f"there is no view set {name!r:.80}; choose one of {', '.join(VIEW_SETS)}")
 
 
 def view_set(name: str, seed: int = 0) -> list[Camera]:
