@@ -28,6 +28,29 @@ UNCOVERED = """(control) => {
   return control.contains(top);
 }"""
 
+COVERED = """(menu) => {
+  const { left, top, right, bottom } = menu.getBoundingClientRect();
+  const found = new Set();
+  for (let x = left + 8; x < right - 8; x += 16) {
+    for (let y = Math.max(top + 8, 0); y < Math.min(bottom - 8, innerHeight); y += 8) {
+      const above = document.elementFromPoint(x, y);
+      if (!menu.contains(above)) found.add(above.outerHTML.slice(0, 80));
+    }
+  }
+  return [...found];
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_nothing_lies_over_a_menu_that_is_open(browser, served, width, height):
+    with visit(browser, served.url, width, height) as page:
+        expect(done(page)).to_have_count(27)
+        page.locator(".ivid-exports summary").click()
+        assert page.locator(".ivid-menu").evaluate(COVERED) == []
+        page.keyboard.press("Escape")
+        page.locator("#ivid-class input").click()
+        assert page.locator(".ivid-classes").evaluate(COVERED) == []
+
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1000, 640), (390, 844), (844, 390)])
 def test_places_are_kept_and_everything_can_be_reached(whole_browser, served, width, height):
