@@ -10,7 +10,7 @@ import numpy as np
 import warp as wp
 
 from ivid.fusion.mesh_kernels import BACK, FADED, FAINT, HIDDEN, KIND_BITS, MIXED
-from ivid.fusion.raster_kernels import TILE, greater
+from ivid.fusion.raster_kernels import TILE, greater, key_of, keys_from
 from ivid.fusion.shading_kernels import kind_of_fragment, level, normal_at, texel_colour, texel_normal
 
 wp.set_module_options({"enable_backward": False})
@@ -40,16 +40,16 @@ def angle_weights() -> np.ndarray:
 def angle_weight(normal: wp.vec3, point: wp.vec3, weights: wp.array[float]) -> float:
     """exp(-ANGLE_FALLOFF angle) between a normal and the direction from a point to the origin, at least MIN_WEIGHT.
 
-    Looked up in `angle_weights`, and good to 1e-5 of it.
+    Looked up in `angle_weights`, and good to 1e-5 of it. No branches, so that loops compile to vector instructions.
     """
     across = wp.length_sq(wp.cross(normal, point))
     squares = wp.length_sq(normal) * wp.length_sq(point)
-    if wp.dot(normal, point) >= 0.0 or across >= MIN_WEIGHT_SINE * MIN_WEIGHT_SINE * squares:
-        return MIN_WEIGHT
-    place = (float(ANGLE_STEPS) / MIN_WEIGHT_SINE) * wp.sqrt(across / squares)
+    beyond = wp.dot(normal, point) >= 0.0 or across >= MIN_WEIGHT_SINE * MIN_WEIGHT_SINE * squares
+    place = (float(ANGLE_STEPS) / MIN_WEIGHT_SINE) * wp.sqrt(wp.where(beyond, 0.0, across / squares))
     step = int(place)
     weight = weights[step]
-    return greater(weight + (place - float(step)) * (weights[step + 1] - weight), MIN_WEIGHT)
+    weight += (place - float(step)) * (weights[step + 1] - weight)
+    return wp.where(beyond, MIN_WEIGHT, greater(weight, MIN_WEIGHT))
 
 
 @wp.func
@@ -68,14 +68,35 @@ def blend(
     hidden fragments that nothing else covers, the farther one is kept alone. `trust` multiplies what a fragment that
     is seen counts for, in colour and in depth; whether it is seen, and makes colour known, its own weight says.
     """
-    so_far = depths[column]
     if weight > HIDDEN_LIMIT:
-        share = greater(trust * weight, HIDDEN_LIMIT)
-        totals[column] = totals[column] + wp.vec4(share * colour[0], share * colour[1], share * colour[2], share)
-        depths[column] = wp.vec3(so_far[0] + trust * closeness, so_far[1] + trust, greater(so_far[2], weight))
-        return
-    total = wp.vec4(weight * colour[0], weight * colour[1], weight * colour[2], weight)
-    depth = wp.vec3(HIDDEN_DEPTH_WEIGHT * closeness, HIDDEN_DEPTH_WEIGHT, weight)
+        blend_seen(column, colour, weight, trust, closeness, totals, depths)
+    else:
+        blend_hidden(column, colour, closeness, totals, depths)
+
+
+@wp.func
+def blend_seen(
+    column: int,
+    colour: wp.vec3,
+    weight: float,
+    trust: float,
+    closeness: float,
+    totals: wp.array[wp.vec4],
+    depths: wp.array[wp.vec3],
+):
+    """`blend` of a fragment that is not hidden."""
+    so_far = depths[column]
+    share = greater(trust * weight, HIDDEN_LIMIT)
+    totals[column] = totals[column] + wp.vec4(share * colour[0], share * colour[1], share * colour[2], share)
+    depths[column] = wp.vec3(so_far[0] + trust * closeness, so_far[1] + trust, greater(so_far[2], weight))
+
+
+@wp.func
+def blend_hidden(column: int, colour: wp.vec3, closeness: float, totals: wp.array[wp.vec4], depths: wp.array[wp.vec3]):
+    """`blend` of a hidden fragment."""
+    so_far = depths[column]
+    total = HIDDEN_WEIGHT * wp.vec4(colour[0], colour[1], colour[2], 1.0)
+    depth = wp.vec3(HIDDEN_DEPTH_WEIGHT * closeness, HIDDEN_DEPTH_WEIGHT, HIDDEN_WEIGHT)
     if so_far[2] <= 0.0 or (so_far[2] <= HIDDEN_LIMIT and depth[0] < so_far[0]):
         totals[column] = total
         depths[column] = depth
@@ -85,9 +106,21 @@ def blend(
 
 
 @wp.func
+def closeness_of(key: wp.uint64) -> float:
+    """1/w of a z-buffer entry."""
+    return wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
+
+
+@wp.func
 def packed(values: wp.array[Any], count: int):
     """The same array of one axis. That its values lie side by side is known to a compiler now."""
     return wp.array(ptr=values.ptr, shape=(count,), dtype=values.dtype)
+
+
+@wp.func
+def numbers_of(vectors: wp.array[wp.vec3], count: int):
+    """Vectors as numbers, three each, which a loop can read that compiles to vector instructions."""
+    return wp.array(ptr=vectors.ptr, shape=(3 * count,), dtype=float)
 
 
 @wp.func
@@ -119,6 +152,7 @@ def accumulate_views(
     colours: wp.array3d[wp.vec3],
     projected: wp.array2d[wp.vec3],
     depth_keys: wp.array3d[wp.uint64],
+    waiting: wp.array2d[wp.uint64],
     totals: wp.array2d[wp.vec4],
     depths: wp.array2d[wp.vec3],
 ):
@@ -126,12 +160,19 @@ def accumulate_views(
 
     `depth_keys` [V, rows, extent] holds the z-buffers of these views. `totals` and `depths` must be 0 before the first
     of all views. View by view, because what neighbouring samples see of one is close together in memory.
+
+    Fragments that their normals weigh wait until the end of their run: their entries are moved to its beginning, and
+    beside them, in `waiting` [rows, extent], stands the column, later the weight too. So they are weighed in a loop
+    that compiles to vector instructions: it has no branches, and stores integers, which cannot be what it reads.
     """
     offset, part = wp.tid()
     row = first_row + offset
     begin = wp.max(part * run, 0)  # which tells the compiler that it is not negative
+    end = wp.min(begin + run, extent)
     row_totals = packed(totals[row], extent)
     row_depths = packed(depths[row], extent)
+    places = keys_from(waiting[row], begin, run)
+    packed_weights = packed(angle_weights, ANGLE_STEPS + 2)
     middle = 0.5 * float(extent) - 0.5
     y = middle - float(top + row)
     for view in range(first_view, last_view):
@@ -142,31 +183,53 @@ def accumulate_views(
         ray = wp.transform_vector(target_to_view[view], wp.vec3(0.0, y / scale, -1.0))
         ray_step = wp.transform_vector(target_to_view[view], wp.vec3(1.0 / scale, 0.0, 0.0))
         trust = trusts[view]
-        view_normals = packed(normals[slot], (size + 2) * (size + 2))
+        view_normals = numbers_of(normals[slot], (size + 2) * (size + 2))
         view_colours = colours[slot]
         keys = packed(depth_keys[view - first_view, row], extent)
-        end = wp.min(begin + run, extent)
+        kept = keys_from(depth_keys[view - first_view, row], begin, run)
+        number = int(0)
         following = int(begin)
         while following < end:
             column = following
             following += 1
             key = keys[column]
-            low = int(wp.uint32(key))
-            if adds_nothing(key, column, row_totals):
+            if key == wp.uint64(0):
                 continue
-            closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
-            x = float(column) - middle
-            kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
-            weight = float(HIDDEN_WEIGHT)
-            if kind != HIDDEN:
-                weight = MIN_WEIGHT
-                if (low & FAINT) == 0:
-                    point = ray + x * ray_step + closeness * eye
-                    weight = angle_weight(normal_at(low, size, focal_px, point, view_normals), point, angle_weights)
-                if kind == FADED:
-                    weight *= ERODED_FACTOR
-            colour = texel_colour(low, size, view_colours)
-            blend(column, colour, weight, trust, closeness, row_totals, row_depths)
+            low = int(wp.uint32(key))
+            closeness = closeness_of(key)
+            kind = low & (KIND_BITS - FAINT)
+            if kind >= HIDDEN:
+                if adds_nothing(key, column, row_totals):
+                    continue
+                x = float(column) - middle
+                kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
+                if kind == HIDDEN:
+                    blend_hidden(column, texel_colour(low, size, view_colours), closeness, row_totals, row_depths)
+                    continue
+            if (low & FAINT) == 0:
+                kept[number] = key_of(closeness, (low & ~KIND_BITS) | kind)
+                places[number] = wp.uint64(column)
+                number += 1
+                continue
+            weight = MIN_WEIGHT * wp.where(kind == FADED, ERODED_FACTOR, 1.0)
+            blend_seen(column, texel_colour(low, size, view_colours), weight, trust, closeness, row_totals, row_depths)
+        step = int(0)
+        while step < number:
+            low = int(wp.uint32(kept[step]))
+            x = float(int(places[step])) - middle
+            point = ray + x * ray_step + closeness_of(kept[step]) * eye
+            weight = angle_weight(normal_at(low, size, focal_px, point, view_normals), point, packed_weights)
+            weight *= wp.where((low & KIND_BITS) == FADED, ERODED_FACTOR, 1.0)
+            places[step] = key_of(weight, int(places[step]))
+            step += 1
+        step = int(0)
+        while step < number:
+            key = kept[step]
+            place = places[step]
+            colour = texel_colour(int(wp.uint32(key)), size, view_colours)
+            column = int(wp.uint32(place))
+            blend_seen(column, colour, closeness_of(place), trust, closeness_of(key), row_totals, row_depths)
+            step += 1
 
 
 @wp.kernel
@@ -220,22 +283,26 @@ def accumulate_views_per_texel(
                 continue
             following += 1
             key = keys[column]
-            low = int(wp.uint32(key))
-            if adds_nothing(key, column, row_totals):
+            if key == wp.uint64(0):
                 continue
-            closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
+            low = int(wp.uint32(key))
+            closeness = closeness_of(key)
             x = float(column) - middle
-            kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
-            weight = float(HIDDEN_WEIGHT)
-            if kind != HIDDEN:
-                weight = MIN_WEIGHT
-                if (low & FAINT) == 0:
-                    point = ray + x * ray_step + closeness * eye
-                    weight = angle_weight(texel_normal(low, size, view_normals), point, angle_weights)
-                if kind == FADED:
-                    weight *= ERODED_FACTOR
-            colour = texel_colour(low, size, view_colours)
-            blend(column, colour, weight, trust, closeness, row_totals, row_depths)
+            kind = low & (KIND_BITS - FAINT)
+            if kind >= HIDDEN:
+                if adds_nothing(key, column, row_totals):
+                    continue
+                kind = kind_of_fragment(low, view, slot, size, x, y, projected, flags)
+                if kind == HIDDEN:
+                    blend_hidden(column, texel_colour(low, size, view_colours), closeness, row_totals, row_depths)
+                    continue
+            weight = float(MIN_WEIGHT)
+            if (low & FAINT) == 0:
+                point = ray + x * ray_step + closeness * eye
+                weight = angle_weight(texel_normal(low, size, view_normals), point, angle_weights)
+            if kind == FADED:
+                weight *= ERODED_FACTOR
+            blend_seen(column, texel_colour(low, size, view_colours), weight, trust, closeness, row_totals, row_depths)
 
 
 @wp.kernel
@@ -328,7 +395,8 @@ def accumulate_views_per_pixel(
                         if (low & FAINT) == 0:
                             ray = wp.transform_vector(target_to_view[view], wp.vec3(x / scale, y / scale, -1.0))
                             point = ray + closeness * eye
-                            normal = normal_at(low, size, focals_px[view], point, normals[slot])
+                            view_normals = numbers_of(normals[slot], (size + 2) * (size + 2))
+                            normal = normal_at(low, size, focals_px[view], point, view_normals)
                             weight = angle_weight(normal, point, angle_weights)
                         if kind == FADED:
                             weight *= ERODED_FACTOR

@@ -115,9 +115,17 @@ class Rasteriser:
             totals = self._kept("totals", rows * extent, wp.vec4).reshape((rows, extent))
             depths = self._kept("depths", rows * extent, wp.vec3).reshape((rows, extent))
             sums = [totals, depths]
+            waits = not per_pixel and shading != "fast"
+            scratch = [self._kept("waiting", rows * extent, wp.uint64).reshape((rows, extent))] if waits else []
 
             def blend(
-                group: tuple[int, int], everywhere: bool, first: int, count: int, band: _Band = band, sums: list = sums
+                group: tuple[int, int],
+                everywhere: bool,
+                first: int,
+                count: int,
+                band: _Band = band,
+                sums: list = sums,
+                scratch: list = scratch,
             ) -> None:
                 begin, end = first * supersample, (first + count) * supersample
                 if group[0] == 0:
@@ -134,7 +142,7 @@ class Rasteriser:
                 else:
                     kernel, dim, inputs = blend_kernels.accumulate_views, per_run, [begin, *place]
                 keys = band.keys.reshape((-1, band.rows * supersample, extent))
-                launch(kernel, dim, [*inputs, *group, *scene, keys, *sums], self._device)
+                launch(kernel, dim, [*inputs, *group, *scene, keys, *scratch, *sums], self._device)
 
             def finish(first: int, count: int, band: _Band = band, sums: list = sums) -> None:
                 inputs = [first, run, target.size, band.top, supersample, *sums, rgb, levels, *known]

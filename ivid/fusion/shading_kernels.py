@@ -87,29 +87,31 @@ def seen_from(x: float, y: float, vertex: wp.vec3) -> wp.vec3:
 
 
 @wp.func
-def normal_at(low: int, size: int, focal_px: float, point: wp.vec3, normals: wp.array[wp.vec3]) -> wp.vec3:
+def normal_at(low: int, size: int, focal_px: float, point: wp.vec3, normals: wp.array[float]) -> wp.vec3:
     """The interpolated normal of a z-buffer entry at a point of its view's camera space, both of any length.
 
     The point's place in the view's own picture says how near it is to the corners of its triangle there. Divided by
     their depths, as `normals` are, these shares are those on the surface.
     """
     number = triangle_of(low)
-    row = quad_row(number)
-    column = quad_column(number)
-    first_half = (number & 1) == 0
-    on_top = first_half == (((low >> DIAGONAL_SHIFT) & 1) == 0)
-    # The two sides that meet at the triangle's right angle: one along a row of vertices, one along a column.
-    side_row = row + wp.where(on_top, 0, 1)
-    side_column = column + wp.where(first_half, 0, 1)
-    left = normals[side_row * (size + 2) + column]
-    right = normals[side_row * (size + 2) + column + 1]
-    upper = normals[row * (size + 2) + side_column]
-    lower = normals[(row + 1) * (size + 2) + side_column]
+    # The corner at the triangle's right angle, and the ways from there along its row of vertices and its column.
+    along_row = 1 - 2 * (number & 1)
+    along_column = 1 - 2 * ((number ^ (low >> DIAGONAL_SHIFT)) & 1)
+    row = quad_row(number) + wp.where(along_column > 0, 0, 1)
+    column = quad_column(number) + wp.where(along_row > 0, 0, 1)
+    vertex = row * (size + 2) + column
+    normal = normal_of(vertex, normals)
+    to_right = float(along_row) * (normal_of(vertex + along_row, normals) - normal)
+    to_bottom = float(along_column) * (normal_of(vertex + along_column * (size + 2), normals) - normal)
     middle = 0.5 * float(size) + 0.5
-    to_right = focal_px * point[0] - point[2] * (middle - float(side_column))
-    to_bottom = -focal_px * point[1] - point[2] * (middle - float(side_row))
-    at_corner = wp.where(first_half, left, right)
-    return to_right * (right - left) + to_bottom * (lower - upper) - point[2] * at_corner
+    columns = focal_px * point[0] - point[2] * (middle - float(column))
+    rows = -focal_px * point[1] - point[2] * (middle - float(row))
+    return columns * to_right + rows * to_bottom - point[2] * normal
+
+
+@wp.func
+def normal_of(vertex: int, normals: wp.array[float]) -> wp.vec3:
+    return wp.vec3(normals[3 * vertex], normals[3 * vertex + 1], normals[3 * vertex + 2])
 
 
 @wp.func
