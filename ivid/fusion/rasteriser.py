@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import warp as wp
 
-from ivid.fusion import blend_kernels, quad_kernels, raster_kernels, shading_kernels
+from ivid.fusion import blend_kernels, fast_blend_kernels, quad_kernels, raster_kernels, shading_kernels
 from ivid.fusion.anchoring import Anchor, by_weight
 from ivid.fusion.mesh import MeshStore
 from ivid.fusion.raster_kernels import TILE
@@ -134,10 +134,10 @@ class Rasteriser:
                 place = [run, extent, band.top * supersample]
                 per_run = (end - begin, -(-extent // run))
                 if shading == "fast":
-                    kernel, dim = blend_kernels.accumulate_views_per_texel, per_run
+                    kernel, dim = fast_blend_kernels.accumulate_views_per_texel, per_run
                     inputs = [begin, *place, int(everywhere), band.open_tiles]
                 elif per_pixel:
-                    kernel, dim = blend_kernels.accumulate_views_per_pixel, (count, -(-target.size // run))
+                    kernel, dim = fast_blend_kernels.accumulate_views_per_pixel, (count, -(-target.size // run))
                     inputs = [first, *place, supersample]
                 else:
                     kernel, dim, inputs = blend_kernels.accumulate_views, per_run, [begin, *place]
@@ -151,7 +151,7 @@ class Rasteriser:
             for group in [*band.groups(0, drawn_whole), *band.groups(drawn_whole, len(slots))]:
                 if group[0] == drawn_whole:
                     inputs = [0, rows, extent, depths, band.open_tiles]
-                    launch(blend_kernels.find_open_tiles, band.open_tiles.shape, inputs, self._device)
+                    launch(fast_blend_kernels.find_open_tiles, band.open_tiles.shape, inputs, self._device)
                 everywhere = group[0] < drawn_whole
                 band.draw(*group, everywhere)
                 split(band.rows, self._threads, partial(blend, group, everywhere))

@@ -19,6 +19,7 @@ import warp as wp
 from ivid.fusion import (
     blend_kernels,
     consistency_kernels,
+    fast_blend_kernels,
     mesh_kernels,
     quad_kernels,
     raster_kernels,
@@ -28,7 +29,15 @@ from ivid.fusion import (
 DEFAULT_DEVICE = "cpu"
 MAX_THREADS = 8  # splitting further gains little: the launches themselves hold the interpreter lock
 
-_KERNELS = (mesh_kernels, raster_kernels, quad_kernels, shading_kernels, blend_kernels, consistency_kernels)
+_KERNELS = (
+    mesh_kernels,
+    raster_kernels,
+    quad_kernels,
+    shading_kernels,
+    blend_kernels,
+    fast_blend_kernels,
+    consistency_kernels,
+)
 
 _start = threading.Lock()
 _started = False
