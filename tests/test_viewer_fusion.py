@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page
 
 from ivid.fusion import FusionRenderer
 from ivid.scene.cameras import Camera
@@ -97,6 +98,12 @@ def test_the_picture_at_rest_is_the_view_and_nothing_pops(browser, tmp_path):
         assert held == len(views)
 
 
+def wide_picture(page: Page, yaw: float, moving: bool) -> np.ndarray:
+    """int [96, 192, 3], of both views, at one sample a pixel; beside a view's own square is a quarter on each side."""
+    pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, 0, False, 1, moving])), np.uint8)
+    return pixels.reshape(96, 192, 4)[::-1, :, :3].astype(int)
+
+
 @pytest.mark.parametrize("moving", [True, False])
 def test_beside_the_first_view_is_no_ghost_of_what_a_further_view_shows(browser, tmp_path, moving):
     """Behind an object is what no view shows; its colour, stretched to the background, would be a piece of it there."""
@@ -110,9 +117,21 @@ def test_beside_the_first_view_is_no_ghost_of_what_a_further_view_shows(browser,
         page.evaluate("viewer.renderer.fade = false; viewer.renderer.budget.current = () => ({ views: 2, scale: 1 })")
 
         def redness(yaw: float) -> int:
-            pixels = np.frombuffer(base64.b64decode(page.evaluate(RENDERING, [yaw, 0, False, 1, moving])), np.uint8)
-            picture = pixels.reshape(96, 192, 4)[..., :3].astype(int)
+            picture = wide_picture(page, yaw, moving)
             return (picture[..., 0] - picture[..., 1]).max()
 
         assert redness(0.15) > 200
         assert redness(0.0) < 40
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_a_step_in_depth_at_the_border_leaves_no_line_beside_the_picture(browser, tmp_path, moving):
+    """There the padding is stretched across a depth edge; it is the padding of its view like that above and below."""
+    rgb, depth = np.full((64, 64, 3), 200, np.uint8), np.full((64, 64), 4.5, np.float32)
+    depth[40:] = 3.0
+    views = [View(rgb, depth, Camera.orbit(yaw, 0)) for yaw in (0.0, 0.1)]
+    with open_viewer(browser, tmp_path, Scene(views, (0.6, 5.0), view_set="3x9"), 192, 96) as page:
+        page.evaluate("viewer.renderer.fade = false; viewer.renderer.budget.current = () => ({ views: 2, scale: 1 })")
+        page.evaluate("viewer.renderer.backdrop = { bottom: [0, 0, 0], top: [0, 0, 0] }")
+        picture = wide_picture(page, 0.0, moving)
+    assert np.abs(np.diff(picture[:, 144:], axis=0)).max() < 30

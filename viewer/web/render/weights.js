@@ -30,8 +30,8 @@ float logBorderFade(vec2 uv) {
 
 // How far padding and depth edges stand back behind others of their kind. The method's is 1/z: the farthest is kept. Here
 // distance from the view's border counts as well, so that skirts run into one another without a seam; and what is
-// stretched across a depth edge, which no view shows, stands back behind all skirts of its distance.
-float hiddenness(float nearness, float padding, bool stretched) {
-  return nearness + 1.3 * (stretched ? 1.0 : padding);
+// stretched across a depth edge, which no view shows, stands back behind all skirts but those that have faded.
+float hiddenness(float nearness, float padding) {
+  return nearness + 1.3 * (padding > 0.001 ? padding : 0.7);
 }
 `;

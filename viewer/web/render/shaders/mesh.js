@@ -109,9 +109,8 @@ void main() {
     return;
   }
   float belief;
-  bool stretched = flags.x > 0.999;
-  if (padded || stretched) {
-    belief = smoothly ? hiddenness(gl_FragCoord.w, flags.z, stretched) : gl_FragCoord.w; // the farthest is kept
+  if (padded || flags.x > 0.999) {
+    belief = smoothly ? hiddenness(gl_FragCoord.w, flags.z) : gl_FragCoord.w; // the farthest is kept
   } else {
     belief = logWeight(normalize(normal), point, flags.y >= 0.999) + logGain - 1.0;
     if (smoothly) belief += logBorderFade(uv);
@@ -196,10 +195,9 @@ out vec4 result;
 ${weightFunctions}
 void main() {
   vec3 seen = shows == 0 ? texture(colours, shade.xyz).rgb : shade.xyz;
-  bool stretched = hiding.x > 0.999;
-  float hidden = hiddenness(gl_FragCoord.w, hiding.y, stretched);
+  float hidden = hiddenness(gl_FragCoord.w, hiding.y);
   if (gl_FrontFacing && hiding.y <= 0.001) {
-    result = vec4(seen, stretched ? hidden : shade.w);
+    result = vec4(seen, hiding.x > 0.999 ? hidden : shade.w);
   } else if (gl_FrontFacing) {
     vec3 behind = shows == 1 ? vec3(0.2) : mix(background, backgroundFar, gl_FragCoord.y / targetHeight);
     vec3 value = mix(seen, behind, smoothstep(0.0, 0.85, hiding.y));
