@@ -69,6 +69,21 @@ def test_places_are_kept_and_everything_can_be_reached(whole_browser, served, wi
             assert_on_one_screen(page, width, height)
 
 
+def test_the_fields_for_files_show_their_whole_text(browser, served):
+    with visit(browser, served.url) as page:
+        page.get_by_role("button", name="Begin with a picture").click()
+        fields = page.locator("#ivid-picture .block").filter(has=page.get_by_test_id("upload-text"))
+        expect(fields).to_have_count(2)
+        for field in fields.all():
+            label, room, text = (
+                field.locator(part).bounding_box()
+                for part in ("[data-testid=block-label]", ".upload-container", "[data-testid=upload-text]")
+            )
+            assert label["y"] + label["height"] <= room["y"]
+            assert room["y"] <= text["y"]
+            assert text["y"] + text["height"] <= room["y"] + room["height"]
+
+
 def test_nothing_jumps_where_style_sheets_come_late(browser, served):
     with visit(browser, served.url, 1280, 800, COUNT_SHIFTS, late="**/style.css") as page:
         expect(page.locator(".ivid-field img[data-shown]")).to_have_count(27)

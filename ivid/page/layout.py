@@ -137,11 +137,11 @@ def _controls(models: ModelRegistry, examples: Path) -> dict[str, Any]:
             elem_id="ivid-upsample",
         )
     with gr.Accordion("Begin with a picture", open=False, elem_id="ivid-picture"):
-        picture = gr.File(label="Picture", file_types=["image"], height=92, type="filepath")
+        picture = gr.File(label="Picture", file_types=["image"], height=72, type="filepath")
         depth = gr.File(
             label="Depth map, if you have one (16-bit .png, .npy, .exr)",
             file_types=[".png", ".npy", ".exr"],
-            height=92,
+            height=72,
         )
         depth_kind = gr.Radio(list(DEPTH_KINDS), value="metric", label="Its values are", elem_id="ivid-depth-kind")
         _example_pictures(examples, card, [picture, depth, class_label])
