@@ -78,6 +78,7 @@ def test_what_values_leave_out_is_that_of_the_base():
         ({"depth": {"decontamination_px": 2}}, "decontamination_px needs depth.flying_pixel_threshold"),
         ({"depth": {"erosion_radius": -1}}, "erosion_radius must be an integer from 0 to 1024, got -1"),
         ({"refiner": {"guess_weight": 1.5}}, "guess_weight must be a number from 0 to 1, got 1.5"),
+        ({"novel_view_mirroring": True}, "novel_view_mirroring needs novel_view_noise to be false"),
         ({"refiner": {"guess_weight": 0.5}}, "needs a novel_view_trust of at most 0.001, got 1.0"),
         ({"refiner": {"guess_weight": 0.5}, "novel_view_trust": 0.02}, "of at most 0.001, got 0.02"),
         ({"refine_below": "late"}, "refiner.start must be a number"),

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from ivid.diffusion.blending import Blending
 from ivid.diffusion.conditioning import ConditionBatch
 from ivid.diffusion.refining import ALMOST_CLEAN, NovelViewRefiner, known_or_guessed
+from ivid.diffusion.sampling import make_scheduler
 from ivid.pipeline.config import ModelConfig
 from ivid.pipeline.events import ViewDone
 from ivid.pipeline.pipeline import IvidPipeline
@@ -48,15 +50,15 @@ def test_what_is_known_stands_and_guesses_stay_behind_the_floor():
 
 def test_a_guess_counts_where_only_views_of_less_trust_show_a_colour():
     known, guess = some_condition(1), torch.rand(2, 4, 8, 8, generator=torch.Generator().manual_seed(2)) * 2 - 1
-    trusted = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(3)) < 0.5
+    trusted = (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(3)) * 4).floor() / 3
     plain = known_or_guessed(guess, known)
     torch.testing.assert_close(known_or_guessed(guess, known, 0.25), plain)  # all are trusted alike
     mixed = known_or_guessed(guess, replace(known, trusted=trusted), 0.25)
     torch.testing.assert_close(mixed[:, 3:], plain[:, 3:])
     for n, row, column in np.ndindex(2, 8, 8):
         at = (n, slice(0, 3), row, column)
-        joined = bool(known.mask_rgb[n, 0, row, column] and not trusted[n, 0, row, column])
-        expected = 0.75 * (known.rgb[at] * 2 - 1) + 0.25 * guess[at] if joined else plain[at]
+        weight = 0.25 * float(known.mask_rgb[n, 0, row, column]) * (1 - float(trusted[n, 0, row, column]))
+        expected = (1 - weight) * plain[at] + weight * guess[at]
         torch.testing.assert_close(mixed[at], expected)
 
 
@@ -70,6 +72,48 @@ def test_a_refiner_of_further_views_corrects_what_is_known_and_guessed():
         refined = NovelViewRefiner(unet, known)(guess)
     torch.testing.assert_close(refined, start + pixel_shuffle(correction, PATCH), atol=1e-4, rtol=0)
     assert not torch.allclose(refined, start, atol=1e-2)
+
+
+def test_what_trusted_views_show_alone_is_known_where_they_show_more_than_half_of_a_pixel():
+    known = some_condition(1)
+    assert known.trusted_alone() is known  # all are trusted alike
+    trusted = (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(3)) * 4).floor() / 3
+    alone = replace(known, trusted=trusted).trusted_alone()
+    for n, row, column in np.ndindex(2, 8, 8):
+        at, shown = (n, slice(None), row, column), bool(trusted[n, 0, row, column] > 0.5)
+        assert bool(alone.mask[at]) == (shown and bool(known.mask[at]))
+        assert bool(alone.mask_rgb[at]) == (shown and bool(known.mask_rgb[at]))
+        np.testing.assert_array_equal(alone.rgb[at], known.rgb[at] if alone.mask_rgb[at] else np.zeros(3))
+        np.testing.assert_array_equal(alone.depth[at], known.depth[at] if alone.mask[at] else np.zeros(1))
+
+
+def test_a_further_view_is_the_mean_of_two_predictions_of_which_one_was_mirrored():
+    pipeline = refining_pipeline(
+        novel_view_noise=False, novel_view_mirroring=True, novel_view_trust=1e-6, sampling={"novel_steps": 1}
+    )
+    pipeline.novel_refiner_unet = None
+    pipeline.config = replace(pipeline.config, blending=Blending(0.0, 0.0, 0.0, 0.0), consistency=False)
+    *_, last = (
+        e
+        for e in pipeline.stream("house", 1, [view_set("3x9")[place] for place in (0, 9, 21)])
+        if isinstance(e, ViewDone)
+    )
+    known = ConditionBatch.stack([last.condition])
+    assert known.trusted_alone().mask.sum() < known.mask.sum()
+    label = torch.tensor([CLASSES.index("house")])
+    (timestep,) = make_scheduler("ddim", pipeline.config.schedule, 1).timesteps
+
+    def predicted(condition: ConditionBatch, mirrored: bool) -> torch.Tensor:
+        channels = torch.cat([torch.zeros(1, 4, 32, 32), condition.channels(torch.zeros(1, 4, 32, 32))], dim=1)
+        channels = torch.from_numpy(channels.numpy()[..., ::-1].copy()) if mirrored else channels
+        denoiser = pipeline.denoiser(pipeline.novel_view_unet, make_scheduler("ddim", pipeline.config.schedule, 1))
+        with torch.no_grad():
+            clean = denoiser(channels[:, :4], timestep[None], label, condition=channels[:, 4:])
+        return torch.from_numpy(clean.numpy()[..., ::-1].copy()) if mirrored else clean
+
+    clean = (predicted(known, False) + predicted(known.trusted_alone(), True)) / 2
+    rgb = (clean[0, :3].permute(1, 2, 0).clamp(-1, 1) + 1) / 2
+    np.testing.assert_allclose(last.view.rgb, rgb.numpy(), atol=1e-4)
 
 
 def test_a_pipeline_refines_further_views_and_not_the_first():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ class ConditionBatch:
         mask: bool [B, 1, S, S], where depth is known.
         mask_rgb: bool [B, 1, S, S], where colour is known.
         depth_floor: float32 [B, 1, S, S], d in front of which nothing may appear.
-        trusted: bool [B, 1, S, S], where views of full trust show a surface; None where all are trusted alike.
+        trusted: float32 [B, 1, S, S], how much of each pixel views of full trust show, from 0 to 1; None where all are
+            trusted alike.
     """
 
     rgb: Tensor
@@ -60,6 +61,14 @@ class ConditionBatch:
         known, masks = batch["known"], batch["masks"]
         depth = known[:, 3:]
         return cls(known[:, :3], depth, mask=masks[:, 1:], mask_rgb=masks[:, :1], depth_floor=batch["depth_floor"])
+
+    def trusted_alone(self) -> ConditionBatch:
+        """What is known of the pixels of which views of full trust show more than half; all where none is untrusted."""
+        if self.trusted is None:
+            return self
+        shown = self.trusted > 0.5
+        mask, mask_rgb = self.mask & shown, self.mask_rgb & shown
+        return replace(self, rgb=self.rgb * mask_rgb, depth=self.depth * mask, mask=mask, mask_rgb=mask_rgb)
 
     def channels(self, noise: Tensor) -> Tensor:
         """[B, 6, S, S], the network's channels beside x_t: mask_rgb, rgb, depth, mask, in [-1, 1] (method §6).

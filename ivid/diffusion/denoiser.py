@@ -80,6 +80,49 @@ class Denoiser:
         return evaluate(self.unet, inputs, timesteps, class_labels)
 
 
+@dataclass(frozen=True)
+class MirroredDenoiser:
+    """The mean of two predictions of a further view: the denoiser's, and that for the mirror image, mirrored back.
+
+    Of what a network predicts, this averages out what depends on the side (test-time augmentation). The mirror image is
+    predicted from what views of full trust show alone, so that it does not repeat what was guessed before.
+
+    Attributes:
+        denoiser: the network.
+        trusted: [B, 6, S, S], what views of full trust show, as the network takes it
+            (`ConditionBatch.trusted_alone`).
+    """
+
+    denoiser: Denoiser
+    trusted: Tensor
+
+    @property
+    def unet(self) -> UNet:
+        """The network."""
+        return self.denoiser.unet
+
+    def __call__(
+        self,
+        x_t: Tensor,
+        timesteps: Tensor,
+        class_labels: Tensor | None = None,
+        guidance: float = 0.0,
+        condition: Tensor | None = None,
+    ) -> Tensor:
+        """The clean sample [B, 4, S, S], of one evaluation of both; the arguments are those of `Denoiser`."""
+        assert condition is not None
+        labels = None if class_labels is None else torch.cat([class_labels, class_labels])
+        both = self.denoiser(
+            torch.cat([x_t, x_t.flip(-1)]),
+            torch.cat([timesteps, timesteps]),
+            labels,
+            guidance,
+            torch.cat([condition, self.trusted.flip(-1)]),
+        )
+        plain, mirrored = both.chunk(2)
+        return (plain + mirrored.flip(-1)) / 2
+
+
 def evaluate(unet: UNet, inputs: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
     """The output [B, 4, S, S] float32 of a network for inputs [B, C, S, S], cut into patches as it takes them."""
     patch_size = patch_size_of(unet)

@@ -90,16 +90,15 @@ def novel_refiner_inputs(guess: Tensor, known: ConditionBatch, guess_weight: flo
 def known_or_guessed(guess: Tensor, known: ConditionBatch, guess_weight: float = 0.0) -> Tensor:
     """What is known, and guesses [B, 4, S, S] in [-1, 1] elsewhere, nowhere in front of the depth floor.
 
-    Where only views of less than full trust show a surface, its colour has been guessed before: there the guess counts
-    `guess_weight`, from 0 to 1, beside what they show.
+    What only views of less than full trust show has been guessed before: its colour is averaged with the guess's, whose
+    weight, from 0 to 1, is `guess_weight` times the share of the pixel that no view of full trust shows.
     """
     guess = guess.clamp(-1, 1)
     combined = blend_with_known(guess, known, ALL_KNOWN, last_step=True)
     if not guess_weight or known.trusted is None:
         return combined
-    mixed = torch.lerp(combined[:, :3], guess[:, :3], guess_weight)
-    untrusted = known.mask_rgb & ~known.trusted
-    return torch.cat([torch.where(untrusted, mixed, combined[:, :3]), combined[:, 3:]], dim=1)
+    weight = guess_weight * known.mask_rgb * (1 - known.trusted)
+    return torch.cat([torch.lerp(combined[:, :3], guess[:, :3], weight), combined[:, 3:]], dim=1)
 
 
 def combined_estimate(x_t: Tensor, guess: Tensor, alpha_cumprod: Tensor) -> Tensor:

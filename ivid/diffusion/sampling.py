@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ivid.diffusion import SAMPLERS
 from ivid.diffusion.conditioning import randn
-from ivid.diffusion.denoiser import Denoiser
+from ivid.diffusion.denoiser import Denoiser, MirroredDenoiser
 from ivid.diffusion.guidance import EVERYWHERE, is_guided
 from ivid.diffusion.refining import Refiner
 from ivid.diffusion.schedulers import SINGLE_STEP, SingleStepScheduler
@@ -64,7 +64,7 @@ def make_scheduler(sampler: str, schedule: Mapping[str, Any], steps: int):
 
 
 def sample(
-    denoiser: Denoiser,
+    denoiser: Denoiser | MirroredDenoiser,
     scheduler,
     shape: Sequence[int],
     generators: Sequence[torch.Generator],

@@ -76,7 +76,7 @@ def aggregate_conditions(
         mask=mask,
         mask_rgb=mask_rgb,
         depth_floor=d,
-        trusted=more_than_three_quarters(samples.with_trusted, SUPERSAMPLE),
+        trusted=(samples.with_trusted / SUPERSAMPLE**2).astype(np.float32),
     )
 
 

@@ -178,6 +178,8 @@ class ModelConfig:
             views are judged by those before them as soon as they are made, all by all others in the finished scene.
         novel_view_noise: whether further views begin with noise, and see noise where nothing is known (method §6); if
             not, zeros stand in its place, and a further view is a function of the views so far.
+        novel_view_mirroring: whether what is predicted of a further view is averaged with what is predicted of its
+            mirror image (`ivid.diffusion.denoiser.MirroredDenoiser`), which takes twice as long.
 
     Raises:
         ValueError: a value is of another type, or out of range.
@@ -197,6 +199,7 @@ class ModelConfig:
     consistency: bool = False
     view_orders: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     novel_view_noise: bool = True
+    novel_view_mirroring: bool = False
 
     def __post_init__(self) -> None:
         timesteps = self.schedule.get("num_train_timesteps") if isinstance(self.schedule, Mapping) else None
@@ -209,6 +212,8 @@ class ModelConfig:
         if self.refiner.guess_weight and trust > MOST_UNTRUSTED:
             most = f"{MOST_UNTRUSTED:g}"
             raise ValueError(f"refiner.guess_weight needs a novel_view_trust of at most {most}, got {trust!r}")
+        if self.novel_view_mirroring and self.novel_view_noise:
+            raise ValueError("novel_view_mirroring needs novel_view_noise to be false")
         if not isinstance(self.view_orders, Mapping):
             raise ValueError(f"a model's view_orders must be an object, got {self.view_orders!r:.40}")
         orders = {name: _checked_order(name, order) for name, order in self.view_orders.items()}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ivid.diffusion.conditioning import ConditionBatch, blend_with_known, randn
+from ivid.diffusion.denoiser import Denoiser, MirroredDenoiser
 from ivid.diffusion.refining import NovelViewRefiner, Refiner
 from ivid.diffusion.sampling import Step, make_scheduler, sample
 from ivid.pipeline.config import LabelConfig
@@ -157,8 +158,11 @@ def _sample_view(
             clean = final(clean)
         return blend_with_known(clean, known, pipeline.config.blending, last)
 
+    denoiser: Denoiser | MirroredDenoiser = pipeline.denoiser(unet, scheduler)
+    if pipeline.config.novel_view_mirroring:
+        denoiser = MirroredDenoiser(denoiser, known.trusted_alone().quiet_channels())
     return sample(
-        pipeline.denoiser(unet, scheduler),
+        denoiser,
         scheduler,
         shape,
         generators,

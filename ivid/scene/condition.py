@@ -17,7 +17,8 @@ class Condition:
         mask: bool [S, S], where depth is known.
         mask_rgb: bool [S, S], where colour is known.
         depth_floor: float32 [S, S], d in front of which nothing may appear; 0 where that is no constraint.
-        trusted: bool [S, S], where views of full trust, 1, show a surface; None where all are trusted alike.
+        trusted: float32 [S, S], how much of each pixel views of full trust, 1, show, from 0 to 1; None where all are
+            trusted alike.
     """
 
     rgb: np.ndarray

@@ -101,7 +101,7 @@ def agreements(made: Made, pipeline: IvidPipeline, label: str, seed: int, camera
             colour.append(_decibels(rgb, condition.rgb))
             masks.append(_overlap(made.mask(f"condition.mask.{index}"), condition.mask))
             masks.append(_overlap(made.mask(f"condition.maskRgb.{index}"), condition.mask_rgb))
-            masks.append(_overlap(made.mask(f"condition.trusted.{index}"), condition.trusted))
+            masks.append(_overlap(made.picture(f"condition.trusted.{index}") > 0.5, condition.trusted > 0.5))
             floor = np.abs(made.picture(f"condition.depthFloor.{index}") - condition.depth_floor).mean()
         depth = np.median(np.abs(made.picture(f"depth.{index}") - view.depth))
         compared.append(Agreement(min(colour), float(depth), float(floor), min(masks)))

@@ -17,8 +17,37 @@ export function unknown(size) {
     mask: new Uint8Array(pixels),
     maskRgb: new Uint8Array(pixels),
     depthFloor: new Float32Array(pixels),
-    trusted: new Uint8Array(pixels),
+    trusted: new Float32Array(pixels),
   };
+}
+
+/**
+ * What is known of the pixels of which views of full trust show more than half.
+ *
+ * @param {Condition} known
+ * @returns {Condition}
+ */
+export function trustedAlone(known) {
+  const shown = (/** @type {number} */ _, /** @type {number} */ k) => known.trusted[k] > 0.5;
+  const mask = known.mask.map((set, k) => (shown(set, k) ? set : 0));
+  const maskRgb = known.maskRgb.map((set, k) => (shown(set, k) ? set : 0));
+  return {
+    ...known,
+    rgb: known.rgb.map((value, at) => value * maskRgb[at % mask.length]),
+    depth: known.depth.map((value, k) => value * mask[k]),
+    mask,
+    maskRgb,
+  };
+}
+
+/**
+ * The mirror image of square planes.
+ *
+ * @param {Float32Array} planes  [C·S·S]
+ * @param {number} size  S
+ */
+export function mirrored(planes, size) {
+  return planes.map((_, at) => planes[at - (at % size) + (size - 1 - (at % size))]);
 }
 
 /**

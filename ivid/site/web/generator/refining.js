@@ -36,7 +36,7 @@ export async function refine(network, alphas, known, label, x, t, guess) {
  * @param {Condition} known
  * @param {number | null} label
  * @param {Float32Array} guess
- * @param {number} guessWeight  of the guess's colours where only views of less than full trust show any
+ * @param {number} guessWeight  of the guess's colours, for what only views of less than full trust show
  */
 export async function refineNovelView(network, known, label, guess, guessWeight) {
   const start = knownOrGuessed(guess, known, guessWeight);
@@ -55,9 +55,9 @@ function knownOrGuessed(guess, known, guessWeight) {
   const combined = blendWithKnown(bounded, known, ALL_KNOWN, true);
   const { maskRgb, trusted } = known;
   for (let k = 0; k < maskRgb.length; k++) {
-    if (!maskRgb[k] || trusted[k]) continue;
-    for (let at = k; at < 3 * maskRgb.length; at += maskRgb.length) {
-      combined[at] += guessWeight * (bounded[at] - combined[at]);
+    const weight = guessWeight * maskRgb[k] * (1 - trusted[k]);
+    for (let at = k; weight > 0 && at < 3 * maskRgb.length; at += maskRgb.length) {
+      combined[at] += weight * (bounded[at] - combined[at]);
     }
   }
   return combined;

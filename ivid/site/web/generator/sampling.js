@@ -1,6 +1,6 @@
 /** Sampling one view: a generator that yields after every network evaluation; twin of `ivid/diffusion/sampling.py`. */
 
-import { blendWithKnown, channels, unknown } from "./conditioning.js";
+import { blendWithKnown, channels, mirrored, trustedAlone, unknown } from "./conditioning.js";
 import { Denoiser } from "./denoiser.js";
 import { networkLabel } from "./labels.js";
 import { refine, refineNovelView } from "./refining.js";
@@ -93,16 +93,28 @@ export async function* sampleNovelView({ config, size, alphas, networks }, label
   );
   const { refiner_unet: refiner, novel_refiner_unet: final } = networks;
   const values = 4 * size * size;
+  const trusted = mirrored(channels(trustedAlone(known), null), size);
+  const predict = async (
+    /** @type {Float32Array} */ x,
+    /** @type {number} */ t,
+    /** @type {number} */ guidance,
+    /** @type {Float32Array} */ seen,
+  ) => {
+    const plain = await denoiser.predict(x, t, own, guidance, seen);
+    if (!config.novel_view_mirroring) return plain;
+    const other = mirrored(await denoiser.predict(mirrored(x, size), t, own, guidance, trusted), size);
+    return plain.map((value, at) => (value + other[at]) / 2);
+  };
   let x = config.novel_view_noise ? noise.normal(values) : new Float32Array(values);
   for (const [index, t] of scheduler.timesteps.entries()) {
     const last = index + 1 === sampling.novelSteps;
     const seen = channels(known, config.novel_view_noise ? noise.normal(values) : null);
     let clean;
     if (refiner && !final && t < config.refiner.start) {
-      const guess = await denoiser.predict(x, t, own, 0, seen);
+      const guess = await predict(x, t, 0, seen);
       clean = await refine(refiner, alphas, known, refinersLabel, x, t, guess);
     } else {
-      clean = await denoiser.predict(x, t, own, sampling.novelGuidance, seen);
+      clean = await predict(x, t, sampling.novelGuidance, seen);
     }
     if (last && final) {
       clean = await refineNovelView(final, known, refinersLabel, clean, config.refiner.guess_weight);

@@ -52,6 +52,7 @@
  * @property {number} novel_view_trust
  * @property {boolean} consistency
  * @property {boolean} novel_view_noise
+ * @property {boolean} novel_view_mirroring
  */
 /**
  * @typedef {object} Manifest
@@ -77,7 +78,7 @@
  * @property {Uint8Array} mask  [S·S]
  * @property {Uint8Array} maskRgb  [S·S]
  * @property {Float32Array} depthFloor  [S·S]
- * @property {Uint8Array} trusted  [S·S], where views of full trust show a surface
+ * @property {Float32Array} trusted  [S·S], how much of each pixel views of full trust show, from 0 to 1
  */
 
 export {};

@@ -77,7 +77,7 @@ export class Conditions {
       mask,
       maskRgb,
       depthFloor: d,
-      trusted: moreThanThreeQuarters(withTrusted),
+      trusted: Float32Array.from(withTrusted, (count) => count / SUPERSAMPLE ** 2),
     };
   }
 }
