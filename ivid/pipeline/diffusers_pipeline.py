@@ -16,7 +16,8 @@ from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.utils import BaseOutput
 from PIL import Image
 
-from ivid.pipeline.config import NETWORKS, ModelConfig
+from ivid.pipeline.config import INDEX_FILE, NETWORKS, ModelConfig
+from ivid.pipeline.model_files import model_fingerprint
 from ivid.pipeline.pipeline import IvidPipeline
 from ivid.scene.cameras import Camera
 from ivid.scene.scene import Scene
@@ -51,12 +52,17 @@ class IvidDiffusionPipeline(DiffusionPipeline):
         config = {each.name: components.get(each.name) for each in fields(ModelConfig)}
         self.register_to_config(**config)
         self._ivid_config = ModelConfig.from_dict({name: value for name, value in config.items() if value is not None})
+        # diffusers notes in the configuration of a network where it was read from.
+        folder = Path(components[NETWORKS[0]].config.get("_name_or_path", "")).parent
+        self._fingerprint = model_fingerprint(folder) if (folder / INDEX_FILE).is_file() else ""
 
     @property
     def ivid(self) -> IvidPipeline:
         """The model with everything that it can do, such as `stream`; it shares the networks."""
         networks = {name: getattr(self, name) for name in NETWORKS}
-        return IvidPipeline(config=self._ivid_config, **networks)
+        pipeline = IvidPipeline(config=self._ivid_config, **networks)
+        pipeline.fingerprint = self._fingerprint
+        return pipeline
 
     @torch.no_grad()
     def __call__(
