@@ -75,6 +75,11 @@ def test_from_a_click_to_a_file(browser, served, tmp_path):
         expect(done(page)).to_have_count(27)
         assert "class=tree" in page.url
         assert "seed=3" in page.url
+        sizes = page.locator(".ivid-exports small")
+        said = sizes.all_text_contents()
+        page.locator(".ivid-exports summary").click()  # opening the menu draws them anew
+        assert sizes.all_text_contents() == said
+        page.keyboard.press("Escape")
 
         before = picture(page)
         drag(page, 160)

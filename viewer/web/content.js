@@ -62,6 +62,7 @@ export class Content {
     }
     this.loader.update(manifest);
     this.updateCameras();
+    viewer.dispatch("ivid-manifest", { views: manifest.views.length });
   }
 
   /**

@@ -5,9 +5,9 @@
  *     const viewer = mount(element, { base: "/files/" });
  *     viewer.show(manifest);          // again whenever it grew
  *
- * The element gets `element.ividViewer`. It fires `ivid-load` when the scene is on screen, `ivid-camera` with
- * {nearest, pose} when the camera came to rest elsewhere, and `ivid-keyframes` with the list when a person's camera path
- * changed. `docs/embedding.md` describes what other pages may rely on.
+ * The element gets `element.ividViewer`. It fires `ivid-manifest` whenever it is told of a scene or of more views of it,
+ * `ivid-load` when the scene is on screen, `ivid-camera` with {nearest, pose} when the camera came to rest elsewhere, and
+ * `ivid-keyframes` with the list when a person's camera path changed. `docs/embedding.md` describes what other pages may rely on.
  */
 
 import { run, runKey } from "./actions.js";

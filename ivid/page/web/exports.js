@@ -173,5 +173,5 @@ export function mount({ element, files, props, watch, trigger, upload }) {
   }
   draw();
   watch("value", draw);
-  document.addEventListener("ivid-load", draw); // now it is known how large files will be
+  document.addEventListener("ivid-manifest", draw); // now it is known how large files will be
 }
