@@ -177,7 +177,7 @@ def accumulate_views_per_pixel(
                 kind = low & (KIND_BITS - FAINT)
                 if adds_nothing(key, column, totals[row]):
                     continue
-                closeness = wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
+                closeness = closeness_of(key)
                 if kind != shaded_kind or kind == MIXED:
                     shaded_kind = kind
                     colour = texel_colour(low, size, colours[slot])

@@ -93,7 +93,7 @@ export async function* sampleNovelView({ config, size, alphas, networks }, label
   );
   const { refiner_unet: refiner, novel_refiner_unet: final } = networks;
   const values = 4 * size * size;
-  const trusted = mirrored(channels(trustedAlone(known), null), size);
+  const trusted = config.novel_view_mirroring ? mirrored(channels(trustedAlone(known), null), size) : null;
   const predict = async (
     /** @type {Float32Array} */ x,
     /** @type {number} */ t,
@@ -101,7 +101,7 @@ export async function* sampleNovelView({ config, size, alphas, networks }, label
     /** @type {Float32Array} */ seen,
   ) => {
     const plain = await denoiser.predict(x, t, own, guidance, seen);
-    if (!config.novel_view_mirroring) return plain;
+    if (!trusted) return plain;
     const other = mirrored(await denoiser.predict(mirrored(x, size), t, own, guidance, trusted), size);
     return plain.map((value, at) => (value + other[at]) / 2);
   };
